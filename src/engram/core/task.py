@@ -1,0 +1,116 @@
+"""Task and Step: what an application of deep learning tells the engine, and all the engine knows of it.
+
+A task is *what* is learned: which features go in, which come out, the network, the loss, the
+answer, how it is scored. The trainer is *when*. Adding an application is adding one file in
+`engram/tasks/`; the command line, the report and the contract tests find it by themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from engram.core.evidence import Evidence
+from engram.core.registry import snake_case
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor, nn
+
+
+class Batch(SimpleNamespace):
+    """Some examples, encoded: one attribute per role (`batch.image`, `batch.label`), first axis the example.
+
+    `rows` are the examples' row numbers in the table, which make randomness reproducible.
+    """
+
+    rows: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+@dataclass
+class Step:
+    """What one forward pass gave: the loss summed over examples, their total weight, and the output.
+
+    The engine divides by the total weight over all micro-batches and processes, so that accumulating
+    gradients equals the full batch. `output` is what metrics read; it carries no obligation to have gradients.
+    """
+
+    loss_sum: Tensor
+    weight: float | Tensor
+    output: Any = None
+
+
+@dataclass
+class NoOptions:
+    """Options of `predict` for tasks that have none."""
+
+
+class Task:
+    """One application of deep learning. Subclasses state facts and small functions, and hold no state.
+
+    inputs, target: role -> feature class. metrics: the first one selects the best weights.
+    floors: cheap strong baselines, trained and scored beside the network.
+    couples_examples: True where one example's loss depends on the others in its batch.
+    calibration: "softmax" or "sigmoid" where the output is logits that can be calibrated, else None.
+    """
+
+    inputs: ClassVar[Mapping[str, type]] = {}
+    target: ClassVar[Mapping[str, type]] = {}
+    metrics: ClassVar[tuple[Any, ...]] = ()
+    floors: ClassVar[tuple[Any, ...]] = ()
+    options: ClassVar[type] = NoOptions
+    couples_examples: ClassVar[bool] = False
+    calibration: ClassVar[str | None] = None
+
+    @property
+    def name(self) -> str:
+        """The task's name, which is its file's name."""
+        return snake_case(type(self).__name__)
+
+    def matches(self, table: Any) -> Evidence:
+        """Say how well a table fits this task, and why."""
+        raise AssertionError("a task must say this")
+
+    def model(self, size: str, features: Any) -> nn.Module:
+        """Build the network for fitted features. `size` is "small", "medium" or "large"."""
+        raise AssertionError("a task must say this")
+
+    def augmentation(self, features: Any) -> Any:
+        """The random views that training sees (`engram.data.augment`), or None."""
+        return None
+
+    def step(self, model: nn.Module, batch: Batch) -> Step:
+        """Run the network on a batch and measure the loss. Called in training and in validation."""
+        raise AssertionError("a task must say this")
+
+    def predict(self, model: nn.Module, inputs: Batch, options: Any) -> Any:
+        """Answer without knowing the target: raw output, first axis the example."""
+        raise AssertionError("a task must say this")
+
+    def decode(self, output: Any, features: Any, options: Any) -> list[dict[str, Any]]:
+        """Turn raw output into one answer per example, in the user's terms, ready for JSON."""
+        raise AssertionError("a task must say this")
+
+    @classmethod
+    def sample(cls) -> Sample:
+        """Tiny real or made data, and the score that a contract test must reach on it."""
+        raise AssertionError("a task must say this")
+
+
+@dataclass
+class Sample:
+    """Data for the contract test of a task: anything `engram.train` takes, and the floor of its first metric."""
+
+    data: Any
+    score: float
+    options: Mapping[str, Any] | None = None
+
+
+def roles(task: Task) -> Sequence[str]:
+    """All roles of a task, inputs first."""
+    return [*task.inputs, *task.target]

@@ -1,0 +1,53 @@
+"""Durations, bytes and counts: read as people write them, written as people read them."""
+
+from __future__ import annotations
+
+import re
+
+from engram.core.errors import ConfigError
+
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def parse_duration(text: str | float) -> float:
+    """Read "90s", "10m", "2h", "1h30m" or a number of seconds. Returns seconds."""
+    if isinstance(text, int | float):
+        seconds = float(text)
+    else:
+        pieces = re.findall(r"([\d.]+)\s*(ms|[smhd]?)", text.strip().lower())
+        if not pieces or "".join(n + u for n, u in pieces) != re.sub(r"\s", "", text.lower()):
+            raise ConfigError(f"expected a time such as 90s, 10m or 2h; got {text!r}")
+        try:
+            seconds = sum(float(number) * _SECONDS[unit or "s"] for number, unit in pieces)
+        except ValueError:
+            raise ConfigError(f"expected a time such as 90s, 10m or 2h; got {text!r}") from None
+    if not 0 < seconds < 10**9:
+        raise ConfigError(f"expected a time above zero, such as 90s or 10m; got {text!r}")
+    return seconds
+
+
+def format_duration(seconds: float) -> str:
+    """4.2 -> "4.2 s"; 95 -> "1 min 35 s"; 7300 -> "2 h 2 min"."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+
+
+def format_bytes(number: float) -> str:
+    """1536 -> "1.5 KiB"."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if abs(number) < 1024:
+            return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
+        number /= 1024
+    return f"{number:.1f} TiB"
+
+
+def format_count(number: int) -> str:
+    """2345678 -> "2.3 M"; 45678 -> "45,678"."""
+    return f"{number / 1e6:.1f} M" if number >= 10**6 else f"{number:,}"

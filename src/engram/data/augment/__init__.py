@@ -1,0 +1,1 @@
+"""Random views of examples, as tensors for whole batches."""

@@ -1,0 +1,54 @@
+"""Examples: fitted features over stored values, and the batches that training and answering take from them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from engram.core.task import Batch
+
+if TYPE_CHECKING:
+    from engram.data.store import Stored
+    from engram.features.feature import Feature
+
+
+@dataclass
+class Examples:
+    """All examples of a data set, by role.
+
+    features: role -> fitted feature. stored: role -> its values for every row of the table (a role whose
+    values are unknown, such as the label of new pictures, is left out). splits: "train"/"val"/"test" -> rows.
+    """
+
+    features: Mapping[str, Feature]
+    stored: Mapping[str, Stored]
+    splits: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def batch(self, rows: np.ndarray, *, augmentation: Any = None, seed: int = 0, epoch: int = 0) -> Batch:
+        """Gather and encode some rows. With an augmentation, each is seen through a random view.
+
+        The views depend on (seed, epoch, rows) alone, never on what was drawn before.
+        """
+        gathered = {role: stored.gather(rows) for role, stored in self.stored.items()}
+        views = None
+        if augmentation is not None:
+            views = augmentation.views(gathered, rows=rows, seed=seed, epoch=epoch)
+        encoded = {role: self.features[role].encode(values, views) for role, values in gathered.items()}
+        if augmentation is not None:
+            encoded = augmentation.change(encoded, rows=rows, seed=seed, epoch=epoch)
+        return Batch(rows=rows, **encoded)
+
+    def batches(self, rows: np.ndarray, *, size: int) -> Iterator[Batch]:
+        """Go once over some rows in their order, as they are (no augmentation)."""
+        for start in range(0, len(rows), size):
+            yield self.batch(rows[start : start + size])
+
+
+def namespace(features: Mapping[str, Feature]) -> Any:
+    """Features by role as attributes (`features.image.shape`), as tasks read them."""
+    from types import SimpleNamespace
+
+    return SimpleNamespace(**features)

@@ -1,0 +1,52 @@
+"""A table of lazy rows: what every source turns into, whatever it was on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+KINDS = ("path", "bytes", "text", "number", "array", "names")
+"""path: str or Path of a file · bytes: an encoded file · text: str · number: int, float, bool ·
+array: numpy array, tensor or PIL picture · names: list of str (several labels of one example)."""
+
+
+@dataclass
+class Column:
+    """One column: its name, raw values (opened only when needed) and what kind of thing they are."""
+
+    name: str
+    values: Sequence[Any]
+    kind: str
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def where(self, row: int) -> str:
+        """Name a value so that the user finds it: its path, or column and row."""
+        return str(self.values[row]) if self.kind == "path" else f"{self.name}[{row}]"
+
+
+@dataclass
+class Table:
+    """Rows of lazy values.
+
+    origin: what the user named, for messages and run names. fingerprint: changes when the data does.
+    split: "train", "val", "test" or "" (undecided) per row; None where the source gives no split.
+    group: rows of one group (a patient, a scene) never stand on two sides of a split.
+    notes: what was inferred while reading, with reasons, one sentence each.
+    findings: what was wrong while reading (an empty class folder, a row without its picture).
+    """
+
+    columns: dict[str, Column]
+    origin: str
+    fingerprint: str
+    split: np.ndarray | None = None
+    group: np.ndarray | None = None
+    notes: list[str] = field(default_factory=list)
+    findings: list[Any] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns.values()))) if self.columns else 0

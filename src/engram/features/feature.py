@@ -1,0 +1,78 @@
+"""The contract of a feature: one kind of value, from the user's data to tensors and back.
+
+`store` runs once per value, independent of any fit, so that another fold, seed or budget prepares
+nothing again. `fit` sees training rows only. `encode` applies the fitted state to a whole gathered
+batch. `decode` returns to the terms of the original. Everything saved is JSON and arrays.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from engram.core.evidence import Evidence, Finding
+from engram.core.registry import snake_case
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Arrays = dict[str, Any]
+"""Gathered values of some rows: name -> array whose first axis is the row, or a list for ragged values."""
+
+
+class Feature:
+    """One kind of value. The constructor's keyword arguments are its configuration."""
+
+    version: ClassVar[int] = 1
+    """Raise it when `store` changes what it writes: prepared data of older versions is then prepared again."""
+
+    on_disk: ClassVar[bool] = False
+    """Whether stored values are large enough to be kept memory-mapped on disk."""
+
+    @property
+    def name(self) -> str:
+        """The feature's name, which is its file's name."""
+        return snake_case(type(self).__name__)
+
+    @classmethod
+    def matches(cls, column: Any) -> Evidence:
+        """Say how well a column's values fit this feature, and why. `column` is an `engram.data.table.Column`."""
+        raise AssertionError("a feature must say this")
+
+    @classmethod
+    def survey(cls, column: Any, **wishes: Any) -> Feature:
+        """Configure the feature from a look at some values (sizes, colours), before anything is stored."""
+        return cls(**wishes)
+
+    def config(self) -> dict[str, Any]:
+        """The constructor's arguments as JSON; together with `version` they key the prepared store."""
+        return {}
+
+    def store(self, value: Any) -> dict[str, np.ndarray]:
+        """Turn one raw value into arrays, independent of any fit. DataError says why a value cannot be read."""
+        raise AssertionError("a feature must say this")
+
+    def fit(self, stored: Any, rows: np.ndarray) -> None:
+        """Learn the fitted state from the training rows of an `engram.data.store.Stored`."""
+
+    def encode(self, gathered: Arrays, views: Any = None) -> Any:
+        """Turn gathered values of B rows into a tensor whose first axis is B.
+
+        `views` (a tensor of shape (B, 2, 3), see `engram.data.augment`) says where in each example the
+        network looks; None is the view that answers are given for. Features without geometry ignore it.
+        """
+        raise AssertionError("a feature must say this")
+
+    def decode(self, encoded: Any) -> list[Any]:
+        """Turn encoded values back into the user's terms, one per example."""
+        raise AssertionError("a feature must say this")
+
+    def check(self, stored: Any, rows: np.ndarray) -> list[Finding]:
+        """What is wrong with these values, for the doctor."""
+        return []
+
+    def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """The fitted state as (JSON, arrays)."""
+        return {}, {}
+
+    def load_state(self, values: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+        """Take back what `state` gave. RunError if it does not fit."""

@@ -1,0 +1,1 @@
+"""Scores. Each file is one metric (file name = metric name) and keeps the contract in `metric.py`."""

@@ -1,0 +1,1 @@
+"""How weights move: optimizers, schedules, averages, and scaling from one dial."""

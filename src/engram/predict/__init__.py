@@ -1,0 +1,1 @@
+"""From a run to answers: raw item in, decoded answer out."""

@@ -1,0 +1,1 @@
+"""What the network learned, shown: report.html and the model card."""

@@ -1,0 +1,1 @@
+"""One file per application of deep learning."""

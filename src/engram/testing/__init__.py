@@ -1,0 +1,1 @@
+"""Contract checks that engram and third-party packages run on their parts."""

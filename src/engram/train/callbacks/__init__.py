@@ -1,0 +1,1 @@
+"""What may be done between the steps, one callback per file."""
