@@ -1,0 +1,19 @@
+"""Tests share the machine: one thread each, and idle threads that sleep instead of spinning."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def _prepared_data_elsewhere(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep what tests prepare out of the user's cache; one folder for the whole session, as in use."""
+    cache: Path = tmp_path_factory.getbasetemp() / "engram-cache"
+    monkeypatch.setenv("ENGRAM_CACHE", str(cache))
