@@ -1,6 +1,8 @@
 """The contract of a metric: statistics per example first, one number from them afterwards.
 
 Keeping the statistics is what makes intervals (bootstrap) and paired comparisons possible.
+
+Shapes: B examples of a batch, N examples, S draws of the bootstrap.
 """
 
 from __future__ import annotations
@@ -12,9 +14,15 @@ from engram.core.registry import snake_case
 if TYPE_CHECKING:
     import numpy as np
 
+Statistics = dict[str, Any]
+"""Name -> numpy array whose first axis is the example."""
+
 
 class Metric:
-    """One score. Configured by keyword arguments, without state of its own."""
+    """One score. Configured by keyword arguments, without state of its own.
+
+    A metric says two things: `update`, what to keep of each example, and `weighted`, the score of them.
+    """
 
     higher_is_better: ClassVar[bool] = True
 
@@ -27,6 +35,17 @@ class Metric:
         """Return statistics of a batch, each an array whose first axis is the example."""
         raise AssertionError("a metric must say this")
 
-    def compute(self, statistics: dict[str, np.ndarray], weights: np.ndarray | None = None) -> float:
-        """Return the score of some examples. `weights` count how often each is drawn (for the bootstrap)."""
+    def weighted(self, statistics: dict[str, np.ndarray], weights_SN: np.ndarray) -> np.ndarray:
+        """Return the scores (S,) of S weightings (float32) of the examples, NaN where one has no score.
+
+        Weight 2 counts an example twice, weight 0 leaves it out.
+        """
         raise AssertionError("a metric must say this")
+
+    def compute(self, statistics: dict[str, np.ndarray], weights: np.ndarray | None = None) -> float:
+        """Return the score of some examples, `weights` (N,) of them where given; NaN where there is none."""
+        import numpy as np
+
+        if weights is None:
+            weights = np.ones(len(next(iter(statistics.values()))), np.float32)
+        return float(self.weighted(statistics, np.asarray(weights, np.float32)[None])[0])

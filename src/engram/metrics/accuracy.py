@@ -1,0 +1,27 @@
+"""Accuracy: the share of examples whose answer is right."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from engram.metrics._totals import decisions, mean
+from engram.metrics.metric import Metric
+
+
+class Accuracy(Metric):
+    """Share of examples answered rightly: the most probable class, or all labels of an example at once.
+
+    A label that training did not know (-1) can only be answered wrongly, and counts so.
+    """
+
+    def update(self, output: Any, batch: Any) -> dict[str, np.ndarray]:
+        """Keep "correct" (B,) from logits (B, C) and `batch.label` (B,) or (B, C)."""
+        decided = decisions(output, batch.label)
+        correct = decided["label"] == decided["predicted"]
+        return {"correct": correct if correct.ndim == 1 else correct.all(axis=1)}
+
+    def weighted(self, statistics: dict[str, np.ndarray], weights_SN: np.ndarray) -> np.ndarray:
+        """Return the weighted means of "correct"."""
+        return mean(statistics["correct"], weights_SN)
