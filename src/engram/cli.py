@@ -1,0 +1,356 @@
+"""The command line: every verb is one function of `engram.api`, called with what was typed.
+
+Nothing here imports torch: `engram --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from engram import __version__
+from engram.core.errors import ConfigError, EngramError, Stopped, nearest
+
+EXAMPLES = """\b
+Examples:
+  engram demo                                   bundled pictures, about a minute
+  engram inspect photos/                        what is in it, what would be trained
+  engram train photos/ --budget 10m             one folder of pictures per class
+  engram train labels.csv --target kind         a table with a column of paths
+  engram predict runs/photos cat.jpg new/*.jpg  answers with probabilities
+  engram evaluate runs/photos test/             scores with intervals
+\b
+Every verb has its own --help. Completion with TAB: engram completion --help
+"""
+
+
+class Verbs(click.Group):
+    """The group of verbs: offers the nearest one for a misspelt name, and tells errors without a traceback."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Verbs in the order in which they are used, not in that of the alphabet."""
+        return list(self.commands)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the verb, or offer the nearest."""
+        if args[0] not in self.commands and not args[0].startswith("-"):
+            guess = nearest(args[0], self.commands)
+            hint = f"Did you mean {guess!r}?" if guess else f"There are: {', '.join(self.commands)}."
+            raise click.UsageError(f"there is no verb {args[0]!r}. {hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the verb; what went wrong becomes one message and an exit code."""
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except (Exception, KeyboardInterrupt) as error:
+            if ctx.meta.get("engram.debug"):
+                raise
+            message, code = _told(error)
+            click.echo(message, err=True)
+            ctx.exit(code)
+
+
+def _told(error: BaseException) -> tuple[str, int]:
+    """What to print for an exception, and the exit code."""
+    if isinstance(error, Stopped):
+        return str(error), error.exit_code
+    if isinstance(error, EngramError):
+        return f"Error: {error}", error.exit_code
+    if isinstance(error, KeyboardInterrupt):
+        return "Stopped.", 130
+    if isinstance(error, OSError):
+        return f"Error: {error}", 1
+    return f"Error: {type(error).__name__}: {error}\nThis should not happen. --debug shows where it did.", 1
+
+
+def _remember_debug(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
+    ctx.meta["engram.debug"] = value
+
+
+def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Several options as one decorator, so that the verbs that share them say so once."""
+
+    def decorate(function: Any) -> Any:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+def _settings(ctx: click.Context, parameter: click.Parameter, pairs: tuple[str, ...]) -> dict[str, Any]:
+    """`--set learning_rate=0.1` -> {"learning_rate": 0.1}; what is not JSON stays text."""
+    settings = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not equals or not name:
+            raise click.BadParameter(f"expected KEY=VALUE, such as batch_size=256; got {pair!r}")
+        try:
+            settings[name] = json.loads(text)
+        except json.JSONDecodeError:
+            settings[name] = text
+    return settings
+
+
+DEBUG = click.option("--debug", is_flag=True, expose_value=False, callback=_remember_debug, help="Show tracebacks.")
+JSON = click.option("--json", "as_json", is_flag=True, help="Print only JSON on stdout.")
+DEVICE = click.option("--device", metavar="NAME", help="cpu, cuda or mps (default: the best there is).")
+
+READING = _options(
+    click.option("--task", metavar="NAME", help="What to learn (default: inferred, with reasons)."),
+    click.option("--target", metavar="COLUMN", multiple=True, help="Column to predict; repeat for several labels."),
+    click.option("--input", metavar="COLUMN", multiple=True, help="Column to learn from."),
+    click.option("--split", metavar="COLUMN", help="Column that says train, val or test."),
+    click.option(
+        "--group",
+        metavar="COLUMN|PATTERN",
+        help="Rows of one group stay on one side of a split: a column, or a pattern over file names "
+        "such as 'patient(\\d+)'.",
+    ),
+)
+PLANNING = _options(
+    click.option("--budget", metavar="TIME", help="Upper bound for everything, such as 90s, 10m or 2h."),
+    click.option("--epochs", type=int, metavar="N", help="Passes over the training rows, in place of a budget."),
+    click.option("--steps", type=int, metavar="N", help="Steps of the optimizer, in place of a budget."),
+    click.option("--model", metavar="FILE:NAME", help="Your own network: a torch.nn.Module or what makes one."),
+    click.option("--size", type=click.Choice(["small", "medium", "large"]), help="Of the network (default: planned)."),
+    click.option("--seed", type=int, default=0, show_default=True, help="For the split and all randomness."),
+    click.option(
+        "--set",
+        "settings",
+        metavar="KEY=VALUE",
+        multiple=True,
+        callback=_settings,
+        help="Change a number of the plan by its printed name.",
+    ),
+)
+
+
+@click.group(
+    cls=Verbs, epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
+@click.version_option(__version__, prog_name="engram")
+def cli() -> None:
+    """From your data to a deep network that you can understand, trust and use."""
+
+
+@cli.command(
+    epilog="""\b
+Examples:
+  engram train photos/                      chooses and prints a budget and a run name
+  engram train photos/ --budget 10m --out runs/cats
+  engram train scans.csv --target finding --group patient
+  engram train --resume runs/cats           go on where it was stopped
+  engram train photos/ --from runs/cats     start from weights learned before
+"""
+)
+@click.argument("data", required=False)
+@READING
+@PLANNING
+@click.option("--out", metavar="DIR", help="The run directory (default: a new one under runs/).")
+@click.option(
+    "--from", "start_from", metavar="RUN|FILE", help="Start from the weights of a run or a .safetensors file."
+)
+@click.option("--resume", metavar="RUN", help="Go on with a run that was stopped.")
+@DEVICE
+@JSON
+@DEBUG
+@click.pass_obj
+def train(started: float | None, data: str | None, as_json: bool, **options: Any) -> None:
+    """Learn from DATA within a time budget.
+
+    DATA is a folder of class folders (with or without train/, val/ and test/), a CSV, JSONL or Parquet file,
+    an IDX or an .npz file.
+    """
+    from engram import api, console
+
+    with console.showing(as_json):
+        api.train(data, started=started, **_typed(options))
+
+
+@cli.command(
+    epilog="""\b
+Examples:
+  engram inspect photos/
+  engram inspect labels.csv --target kind --json
+"""
+)
+@click.argument("data")
+@READING
+@PLANNING
+@DEVICE
+@JSON
+@DEBUG
+def inspect(data: str, as_json: bool, **options: Any) -> None:
+    """Say what DATA is, what is wrong, what would be trained.
+
+    Trains nothing and changes nothing.
+    """
+    from engram import api, console
+
+    with console.showing(as_json, events=False):
+        inspection = api.inspect(data, **_typed(options))
+    if as_json:
+        console.print_json(inspection.as_dict())
+    else:
+        console.show_inspection(inspection.as_dict())
+
+
+@cli.command(
+    epilog="""\b
+Examples:
+  engram predict runs/photos cat.jpg
+  engram predict runs/photos new/ --csv > answers.csv
+  find . -name '*.jpg' | engram predict runs/photos - --json
+"""
+)
+@click.argument("run")
+@click.argument("items", nargs=-1, required=True)
+@click.option("--top", type=click.IntRange(min=1), metavar="K", help="Show the K most probable labels.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV, one line per item.")
+@DEVICE
+@JSON
+@DEBUG
+def predict(run: str, items: tuple[str, ...], top: int | None, as_json: bool, as_csv: bool, device: str | None) -> None:
+    """Answer for ITEMS: files, folders or patterns.
+
+    - stands for paths on stdin, one a line. With --json, one object per line.
+    """
+    from engram import api, console
+
+    if as_json and as_csv:
+        raise ConfigError("expected one form of output; got --json and --csv. Give one of them.")
+    answers = api.predict(run, list(_items(items)), device=device, **({} if top is None else {"top": top}))
+    if as_json:
+        for answer in answers:
+            console.print_json(answer)
+    elif as_csv:
+        console.print_csv(answers)
+    else:
+        console.show_answers(answers)
+
+
+@cli.command(
+    epilog="""\b
+Examples:
+  engram evaluate runs/photos               on the run's own test rows
+  engram evaluate runs/photos newer/ --json
+"""
+)
+@click.argument("run")
+@click.argument("data", required=False)
+@DEVICE
+@JSON
+@DEBUG
+def evaluate(run: str, data: str | None, as_json: bool, device: str | None) -> None:
+    """Score RUN on DATA, with intervals, beside floors.
+
+    Without DATA: on the test rows that training set aside (on the validation rows where there are none).
+    """
+    from engram import api, console
+
+    scores = api.evaluate(run, data, device=device)
+    if as_json:
+        console.print_json(scores)
+    else:
+        console.show_scores(scores)
+
+
+@cli.command(epilog="\b\nExample:\n  engram compare runs/photos runs/photos-2\n")
+@click.argument("run_a", metavar="A")
+@click.argument("run_b", metavar="B")
+@JSON
+@DEBUG
+def compare(run_a: str, run_b: str, as_json: bool) -> None:
+    """Say whether run B is better than A, or is it noise."""
+    from engram import api, console
+
+    comparison = api.compare(run_a, run_b)
+    if as_json:
+        console.print_json(comparison)
+    else:
+        console.show_comparison(comparison)
+
+
+@cli.command()
+@click.option("--budget", default="60s", show_default=True, metavar="TIME", help="Upper bound for everything.")
+@click.option("--out", metavar="DIR", help="The run directory (default: a new one under runs/).")
+@DEVICE
+@JSON
+@DEBUG
+@click.pass_obj
+def demo(started: float | None, budget: str, out: str | None, device: str | None, as_json: bool) -> None:
+    """Train on bundled pictures, in about a minute."""
+    from engram import api, console
+    from engram import demo as bundled
+
+    with console.showing(as_json):
+        api.train(bundled.path(), budget=budget, out=out, device=device, started=started)
+
+
+@cli.command(
+    epilog="""\b
+Examples:
+  echo 'source <(engram completion bash)' >> ~/.bashrc
+  echo 'source <(engram completion zsh)' >> ~/.zshrc
+  engram completion fish > ~/.config/fish/completions/engram.fish
+"""
+)
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print the script for completion with TAB."""
+    from click.shell_completion import get_completion_class
+
+    completer_class = get_completion_class(shell)
+    assert completer_class is not None, "click knows these shells"
+    completer = completer_class(cli, {}, "engram", "_ENGRAM_COMPLETE")
+    click.echo(completer.source_template % completer.source_vars())
+
+
+def _typed(options: dict[str, Any]) -> dict[str, Any]:
+    """Options as the API takes them: a repeated option given once is that one value, not given is None."""
+    singles = {name: (value or (None,)) for name, value in options.items() if isinstance(value, tuple)}
+    return {**options, **{name: list(value) if len(value) > 1 else value[0] for name, value in singles.items()}}
+
+
+def _items(items: tuple[str, ...]) -> Iterator[str]:
+    """The items named, `-` replaced by the paths on stdin, one a line."""
+    for item in items:
+        if item == "-":
+            yield from (line.rstrip("\r\n") for line in sys.stdin if line.strip())
+        else:
+            yield item
+
+
+def process_age() -> float:
+    """Seconds since this process began, so that a budget covers Python's own start; 0 where that is not known.
+
+    A shell may become the command (`sh -c "slow; engram ..."`) and keep its own start time: an age that
+    no start of Python has is therefore not believed.
+    """
+    try:
+        fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+        age = time.clock_gettime(time.CLOCK_BOOTTIME) - int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, IndexError, AttributeError):
+        return 0.0
+    return age if 0 <= age < 10 else 0.0
+
+
+def main() -> None:
+    """Run the command `engram`."""
+    os.environ.setdefault(
+        "OMP_WAIT_POLICY", "PASSIVE"
+    )  # idle threads sleep: spinning starves whoever shares the machine
+    cli(obj=time.monotonic() - process_age(), prog_name="engram")

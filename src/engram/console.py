@@ -1,0 +1,288 @@
+"""What a person sees in the terminal: events while something runs, tables once it has.
+
+On a terminal: colours (unless NO_COLOR is set) and one live line. Elsewhere: few plain lines without
+control codes, so that logs stay readable.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.table import Table
+
+from engram.core.events import Event, listening
+from engram.core.units import format_bytes, format_count, format_duration
+
+REFRESH_SECONDS = 0.2
+"""The live line is drawn at most this often: drawing takes time from training on small machines."""
+
+
+class Terminal:
+    """Listens to events and shows them. A context manager: leaving it removes the live line."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self.console = Console(file=stream, highlight=False, markup=False, emoji=False)
+        self.live = self.console.is_terminal and not self.console.is_dumb_terminal
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(24),
+            TextColumn("{task.fields[info]}", markup=False),
+        )
+        self._progress = Progress(*columns, console=self.console, transient=True, auto_refresh=False)
+        self._line: TaskID | None = None
+        self._named = ""
+        self._drawn = 0.0
+        self._score = ""
+
+    def __enter__(self) -> Terminal:
+        if self.live:
+            self._progress.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self.live:
+            self._progress.stop()
+
+    def __call__(self, event: Event) -> None:
+        """Show one event; kinds that nobody needs to see have no method here."""
+        if show := getattr(self, f"_show_{event['event']}", None):
+            show(event)
+
+    def print(self, text: str, style: str | None = None) -> None:
+        """Print one line above the live line, unbroken where this is no terminal."""
+        self.console.print(text, style=style, soft_wrap=not self.live)
+
+    def _show_stage(self, event: Event) -> None:
+        self._draw(event["name"], done=0, total=None, info="", now=True)
+
+    def _show_stage_done(self, event: Event) -> None:
+        if event["seconds"] >= 1:
+            self.print(f"{event['name']}: {format_duration(event['seconds'])}", style="dim")
+        self._clear()
+
+    def _show_note(self, event: Event) -> None:
+        self.print(f"- {event['message']}")
+
+    def _show_warning(self, event: Event) -> None:
+        self.print(f"Warning: {event['message']}", style="yellow")
+
+    def _show_plan(self, event: Event) -> None:
+        show_plan(event["plan"], self.console)
+
+    def _show_progress(self, event: Event) -> None:
+        done, total = event["done"], event["total"]
+        self._draw(event["name"], done=done, total=total, info=f"{done:,} of {total:,}", now=done >= total)
+
+    def _show_step(self, event: Event) -> None:
+        info = [
+            f"loss {event['loss']:.3f}",
+            self._score,
+            f"{format_duration(event['seconds_left'])} left" if event.get("seconds_left") is not None else "",
+            f"{event['examples_per_second']:,.0f} examples/s",
+        ]
+        self._draw("training", done=event["step"], total=event["steps"], info="  ".join(filter(None, info)))
+
+    def _show_evaluated(self, event: Event) -> None:
+        self._score = "  ".join(f"{name} {value:.4f}" for name, value in list(event["metrics"].items())[:1])
+        if not self.live:
+            self.print(f"step {event['step']}: {self._score}")
+
+    def _show_done(self, event: Event) -> None:
+        self._clear()
+        show_scores(event, self.console)
+        for line in closing_lines(event):
+            self.print(line)
+
+    def _draw(self, name: str, *, done: int, total: int | None, info: str, now: bool = False) -> None:
+        """Set the live line; draw it if that is due."""
+        if not self.live:
+            return
+        if name != self._named or self._line is None:
+            self._clear()
+            self._line, self._named = self._progress.add_task(name, total=total, info=info), name
+        self._progress.update(self._line, completed=done, total=total, info=info)
+        if now or time.monotonic() - self._drawn >= REFRESH_SECONDS:
+            self._drawn = time.monotonic()
+            self._progress.refresh()
+
+    def _clear(self) -> None:
+        if self._line is not None:
+            self._progress.remove_task(self._line)
+            self._line = None
+
+
+@contextmanager
+def showing(as_json: bool, *, events: bool = True) -> Iterator[None]:
+    """Within the block, events are shown: as JSON lines on stdout, and to the person reading.
+
+    A program that reads stdout gets nothing else there: what a person reads then goes to stderr.
+    """
+    with Terminal(sys.stderr if as_json else sys.stdout) as terminal:
+        listeners = [print_json, terminal] if as_json and events else [terminal]
+        with listening(*listeners):
+            yield
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON value as one line, at once."""
+    print(json.dumps(value, ensure_ascii=False), flush=True)
+
+
+def closing_lines(event: Event) -> list[str]:
+    """Where the trained model is and what can be done with it next."""
+    run = event["run"]
+    took = format_duration(event["seconds"])
+    if event.get("predicted_seconds"):
+        took += f" (predicted {format_duration(event['predicted_seconds'])})"
+    lines = [f"Trained in {took}.", f"  run       {run}"]
+    if (report := Path(run) / "report.html").is_file():
+        lines.append(f"  report    {report}")
+    return [*lines, f"  predict   engram predict {run} ITEMS", f"  evaluate  engram evaluate {run}"]
+
+
+def show_plan(plan: Mapping[str, Any], console: Console | None = None) -> None:
+    """The plan as a table: each number by its settable name, and why it is what it is."""
+    rows = [(name, text(entry["value"], name), entry.get("reason", "")) for name, entry in plan.items()]
+    show_table(("plan", "", "because"), rows, console)
+
+
+def show_scores(scores: Mapping[str, Any], console: Console | None = None) -> None:
+    """Metrics with their intervals, and beside them what each floor reaches."""
+    floors: Mapping[str, Any] = scores.get("floors") or {}
+    rows = []
+    for name, score in scores["metrics"].items():
+        beside = [
+            text(_value(floor.get(name)), name) if isinstance(floor, Mapping) else "" for floor in floors.values()
+        ]
+        rows.append((name, text(_value(score), name), _interval(score), *beside))
+    show_table(("metric", "", "95 % interval", *floors), rows, console)
+
+
+def show_inspection(inspection: Mapping[str, Any], console: Console | None = None) -> None:
+    """What the data is, what is wrong with it, and what would be trained."""
+    console = console or _console()
+    rows = [(name, text(value, name)) for name, value in inspection["summary"].items()]
+    show_table(("data", ""), rows, console)
+    for finding in inspection["findings"]:
+        console.print(
+            _finding(finding), style={"error": "red", "warning": "yellow"}.get(finding["severity"]), soft_wrap=True
+        )
+    if inspection.get("plan"):
+        show_plan(inspection["plan"], console)
+
+
+def show_answers(answers: Sequence[Mapping[str, Any]]) -> None:
+    """One line per answer."""
+    rows = [flat(answer) for answer in answers]
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    show_table(columns, [[text(row.get(column), column) for column in columns] for row in rows])
+
+
+def print_csv(answers: Sequence[Mapping[str, Any]]) -> None:
+    """Answers as CSV on stdout, numbers in full."""
+    rows = [flat(answer) for answer in answers]
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    writer = csv.DictWriter(sys.stdout, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+
+
+def show_comparison(comparison: Mapping[str, Any]) -> None:
+    """How two runs differ on the rows that both answered."""
+    rows = [
+        (name, *(text(value, name) for value in flat(entry).values())) for name, entry in comparison["metrics"].items()
+    ]
+    first: Mapping[str, Any] = next(iter(comparison["metrics"].values()), {})
+    show_table(("metric", *flat(first)), rows)
+    if verdict := comparison.get("verdict"):
+        _console().print(verdict, soft_wrap=True)
+
+
+def show_table(columns: Iterable[str], rows: Iterable[Iterable[str]], console: Console | None = None) -> None:
+    """A table without ruling. Where this is no terminal, columns are aligned by spaces and never cut."""
+    console, header, lines = console or _console(), list(columns), [list(row) for row in rows]
+    if not lines:
+        return
+    if console.is_terminal:
+        table = Table(*header, box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+        for line in lines:
+            table.add_row(*line)
+        console.print(table)
+        return
+    widths = [max(len(line[at]) for line in [header, *lines]) for at in range(len(header))]
+    for line in [header, *lines]:
+        cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        console.print("  ".join(cells).rstrip(), soft_wrap=True)
+
+
+def flat(answer: Mapping[str, Any]) -> dict[str, Any]:
+    """An answer as one row: lists of answers as `label 0.93, other 0.05`, dictionaries by joined names."""
+    row: dict[str, Any] = {}
+    for name, value in answer.items():
+        if isinstance(value, Mapping):
+            row |= {f"{name}.{key}": inner for key, inner in value.items()}
+        elif isinstance(value, list | tuple):
+            row[name] = ", ".join(
+                " ".join(text(v) for v in item.values()) if isinstance(item, Mapping) else text(item) for item in value
+            )
+        else:
+            row[name] = value
+    return row
+
+
+_UNITS: dict[str, Callable[[Any], str]] = {
+    "seconds": format_duration,
+    "bytes": format_bytes,
+    "parameters": format_count,
+}
+
+
+def text(value: Any, name: str = "") -> str:
+    """A value as a person reads it; the last word of its name says the unit."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int | float) and (unit := _UNITS.get(name.rpartition("_")[2])):
+        return unit(value)
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:.4f}" if 0.001 <= abs(value) < 1000 or value == 0 else f"{value:.3g}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {text(inner)}" for key, inner in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(text(inner) for inner in value)
+    return str(value)
+
+
+def _value(score: Any) -> Any:
+    return score["value"] if isinstance(score, Mapping) else score
+
+
+def _interval(score: Any) -> str:
+    if not isinstance(score, Mapping) or score.get("low") is None:
+        return ""
+    return f"{text(score['low'])} to {text(score['high'])}"
+
+
+def _finding(finding: Mapping[str, Any]) -> str:
+    """A finding as lines: what, the first places, what to do."""
+    where = [str(place) for place in finding.get("where", ())]
+    lines = [f"{finding['severity'].capitalize()}: {finding['message']}", *(f"    {place}" for place in where[:5])]
+    if len(where) > 5:
+        lines.append(f"    and {len(where) - 5:,} more (--json lists them)")
+    return "\n".join([*lines, *([f"    {finding['fix']}"] if finding.get("fix") else [])])
+
+
+def _console() -> Console:
+    return Console(highlight=False, markup=False, emoji=False)
