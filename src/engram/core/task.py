@@ -23,10 +23,12 @@ if TYPE_CHECKING:
 class Batch(SimpleNamespace):
     """Some examples, encoded: one attribute per role (`batch.image`, `batch.label`), first axis the example.
 
-    `rows` are the examples' row numbers in the table, which make randomness reproducible.
+    `rows` are the examples' row numbers in the table, which make randomness reproducible. `importance` (B,)
+    says how much each example counts in the loss: 1, unless classes are unbalanced.
     """
 
     rows: np.ndarray
+    importance: Tensor
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -80,9 +82,12 @@ class Task:
         """Build the network for fitted features. `size` is "small", "medium" or "large"."""
         raise AssertionError("a task must say this")
 
-    def augmentation(self, features: Any) -> Any:
-        """The random views that training sees (`engram.data.augment`), or None."""
-        return None
+    def augmentations(self, features: Any) -> dict[str, Any]:
+        """Candidate augmentations (`engram.data.augment`) by name, the one to prefer first; empty for none.
+
+        Where there are several and the budget allows, a short trial decides among them.
+        """
+        return {}
 
     def step(self, model: nn.Module, batch: Batch) -> Step:
         """Run the network on a batch and measure the loss. Called in training and in validation."""

@@ -11,6 +11,8 @@ import numpy as np
 from engram.core.task import Batch
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from engram.data.store import Stored
     from engram.features.feature import Feature
 
@@ -21,13 +23,15 @@ class Examples:
 
     features: role -> fitted feature. stored: role -> its values for every row of the table (a role whose
     values are unknown, such as the label of new pictures, is left out). splits: "train"/"val"/"test" -> rows.
+    importance: how much each row counts in the loss; None for all the same.
     """
 
     features: Mapping[str, Feature]
     stored: Mapping[str, Stored]
     splits: dict[str, np.ndarray] = field(default_factory=dict)
+    importance: np.ndarray | None = None
 
-    def batch(self, rows: np.ndarray, *, augmentation: Any = None, seed: int = 0, epoch: int = 0) -> Batch:
+    def batch(self, rows: np.ndarray, *, augmentation: Any = None, seed: int = 0, epoch: np.ndarray | int = 0) -> Batch:
         """Gather and encode some rows. With an augmentation, each is seen through a random view.
 
         The views depend on (seed, epoch, rows) alone, never on what was drawn before.
@@ -39,7 +43,12 @@ class Examples:
         encoded = {role: self.features[role].encode(values, views) for role, values in gathered.items()}
         if augmentation is not None:
             encoded = augmentation.change(encoded, rows=rows, seed=seed, epoch=epoch)
-        return Batch(rows=rows, **encoded)
+        return Batch(rows=rows, importance=self._importance(rows), **encoded)
+
+    def _importance(self, rows: np.ndarray) -> Tensor:
+        import torch
+
+        return torch.ones(len(rows)) if self.importance is None else torch.from_numpy(self.importance[rows]).float()
 
     def batches(self, rows: np.ndarray, *, size: int) -> Iterator[Batch]:
         """Go once over some rows in their order, as they are (no augmentation)."""

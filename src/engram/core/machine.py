@@ -1,0 +1,80 @@
+"""The machine: its cores and memory, and how to be quick and well-mannered on it."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def cores() -> int:
+    """How many processor cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def wait_passively() -> None:
+    """Let idle OpenMP threads sleep instead of spin, unless the user set otherwise. Call before torch is imported.
+
+    Spinning threads slow a training step by 5 to 20 times when anything else runs on the machine, and
+    gain nothing when nothing does.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+def free_memory() -> int:
+    """Bytes of memory that a new program could use now: what the system has, or what a cgroup still allows."""
+    available = 4 << 30
+    if (meminfo := Path("/proc/meminfo")).exists():
+        lines = dict(line.split(":", 1) for line in meminfo.read_text().splitlines())
+        available = int(lines["MemAvailable"].split()[0]) * 1024
+    elif hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+        available = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+    limit, used = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
+    if limit.exists() and used.exists() and (text := limit.read_text().strip()).isdigit():
+        available = min(available, max(0, int(text) - int(used.read_text())))
+    return available
+
+
+def free_disk(path: str | Path) -> int:
+    """Bytes free on the volume that holds `path`, which need not exist yet."""
+    place = Path(path).resolve()
+    while not place.exists():
+        place = place.parent
+    return shutil.disk_usage(place).free
+
+
+@contextmanager
+def keeping_memory() -> Iterator[None]:
+    """Within the block, memory that tensors free is kept for the next ones instead of going back to the system.
+
+    glibc maps every large block anew, and the kernel then clears it page by page: half the time of
+    elementwise operations on CPU tensors of some megabytes (LOG.md, 2026-11-22). Elsewhere than on glibc
+    this does nothing.
+    """
+    libc = _glibc()
+    if libc is None:
+        yield
+        return
+    trim_threshold, top_pad, mmap_max, arena_max = -1, -2, -4, -8
+    libc.mallopt(mmap_max, 0)
+    libc.mallopt(trim_threshold, 2**31 - 1)
+    libc.mallopt(top_pad, 256 << 20)
+    libc.mallopt(arena_max, 1)  # backward runs in a thread of its own, which must share the memory
+    try:
+        yield
+    finally:
+        libc.mallopt(mmap_max, 65536)
+        libc.mallopt(trim_threshold, 128 << 10)
+        libc.mallopt(top_pad, 0)
+        libc.malloc_trim(0)
+
+
+def _glibc() -> ctypes.CDLL | None:
+    if not sys.platform.startswith("linux"):
+        return None
+    libc = ctypes.CDLL(None)
+    return libc if hasattr(libc, "mallopt") and hasattr(libc, "gnu_get_libc_version") else None

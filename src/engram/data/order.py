@@ -1,0 +1,52 @@
+"""In which order examples are seen: a pure function of (seed, epoch), so that nothing about it needs saving."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+
+SHARD = 1 << 14
+WINDOW = 64
+"""Rows are shuffled within windows of 64 shards of 16,384 rows: a million rows, read nearly in sequence from disk."""
+
+
+@lru_cache(maxsize=3)
+def permutation(count: int, seed: int, epoch: int) -> np.ndarray:
+    """Return the order of `count` examples in one epoch: permuted shards, then rows within a window."""
+    random = np.random.default_rng([seed, epoch])
+    if count <= SHARD * WINDOW:
+        return random.permutation(count)
+    starts = random.permutation(np.arange(0, count, SHARD))
+    rows = np.concatenate([np.arange(start, min(start + SHARD, count)) for start in starts])
+    for start in range(0, count, SHARD * WINDOW):
+        random.shuffle(rows[start : start + SHARD * WINDOW])
+    return rows
+
+
+def positions(step: int, *, batch_size: int, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return which examples (0 to count - 1) step number `step` sees, and each one's epoch.
+
+    Epochs follow one another without a gap: a batch may hold the end of one and the start of the next.
+    """
+    places = np.arange(step * batch_size, (step + 1) * batch_size)
+    epochs = places // count
+    chosen = np.empty(batch_size, dtype=np.int64)
+    for epoch in np.unique(epochs):
+        here = epochs == epoch
+        chosen[here] = permutation(count, seed, int(epoch))[places[here] % count]
+    return chosen, epochs
+
+
+def uniform(rows: np.ndarray, epochs: np.ndarray | int, *, seed: int, stream: int) -> np.ndarray:
+    """Return random numbers in [0, 1), one per row, that depend on (seed, epoch, row, stream) alone.
+
+    SplitMix64 (Steele et al. 2014) over a mix of the four, so that a row's luck is the same in every batch.
+    """
+    with np.errstate(over="ignore"):
+        x = rows.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+        x = x + np.asarray(epochs).astype(np.uint64) * np.uint64(0xD1B54A32D192ED03)
+        x = x + np.uint64((seed * 0x8CB92BA72F3D8DD7 + stream * 0xA0761D6478BD642F) % 2**64)
+        for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+            x = (x ^ (x >> np.uint64(shift))) * np.uint64(factor)
+        return (x ^ (x >> np.uint64(31))).astype(np.float64) / 2.0**64

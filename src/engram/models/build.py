@@ -1,0 +1,122 @@
+"""The one door to networks: a name, an `nn.Module`, or a factory in a file of the user's.
+
+Whatever comes in, a plain `nn.Module` comes out, with a record in JSON of how to build it again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from engram.core.errors import ConfigError, RunError, unknown
+from engram.core.registry import find
+from engram.core.rundir import RunDirectory
+
+BASE = "build"
+"""The file in `engram.models` that is no architecture, beside `delivered`."""
+
+
+def named(name: str, **arguments: Any) -> nn.Module:
+    """Build one of engram's architectures and note on it how that was done."""
+    network: nn.Module = find("engram.models", name, base=BASE)(**arguments)
+    network.record = {"name": name, "arguments": _plain(arguments)}  # type: ignore[assignment]
+    return network
+
+
+def from_user(model: nn.Module | Callable[..., nn.Module] | str, *, offered: dict[str, Any]) -> nn.Module:
+    """Take a user's module, factory, or "net.py:MyNet".
+
+    A factory is given those of `offered` (num_classes, input_shape, features) that its signature names.
+    """
+    if isinstance(model, nn.Module):
+        network, record = model, {"factory": type(model).__name__, "arguments": {}, **_source_of(type(model))}
+    else:
+        factory = factory_from_file(model) if isinstance(model, str) else model
+        parameters = inspect.signature(factory).parameters
+        arguments = {name: value for name, value in offered.items() if name in parameters}
+        network = factory(**arguments)
+        record = {"factory": factory.__name__, "arguments": _plain(arguments), **_source_of(factory)}
+    if not isinstance(network, nn.Module):
+        raise ConfigError(
+            f"expected the factory to give a torch.nn.Module; got {type(network).__name__}. Return the network from it."
+        )
+    network.record = record  # type: ignore[assignment]
+    return network
+
+
+def factory_from_file(text: str) -> Callable[..., nn.Module]:
+    """Import FILE and return its NAME, for "FILE:NAME". This runs the file: it is the user's own."""
+    path, _, name = text.rpartition(":")
+    if not path:
+        raise ConfigError(f"expected a network as FILE:NAME, for example net.py:MyNet; got {text!r}")
+    if not Path(path).is_file():
+        raise ConfigError(f"expected a Python file with the network; there is no file {path!r}")
+    spec = importlib.util.spec_from_file_location(Path(path).stem, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    if not hasattr(module, name):
+        public = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
+        raise unknown(f"network in {path}", name, public)
+    return getattr(module, name)
+
+
+def from_record(
+    record: dict[str, Any],
+    *,
+    run: RunDirectory,
+    model: nn.Module | Callable[..., nn.Module] | str | None = None,
+    trust_source: bool = False,
+    features: Any = None,
+) -> nn.Module:
+    """Build a run's network again, without weights.
+
+    A user's own network is built only from the `model` handed over, or from the run's copy of its source
+    where `trust_source` says that it may be executed.
+    """
+    if "name" in record:
+        return named(record["name"], **record["arguments"])
+    offered = {**record.get("arguments", {}), "features": features}
+    if model is not None:
+        return from_user(model, offered=offered)
+    source = run / "source" / Path(str(record.get("source", ""))).name
+    if not trust_source or not source.is_file():
+        raise RunError(
+            f"{run} holds a network of your own ({record.get('factory')}). Hand it over again "
+            f"(model=..., or --model FILE:{record.get('factory')})"
+            + (", or allow the copy in the run to be executed with trust_source=True." if source.is_file() else ".")
+        )
+    if hashlib.sha256(source.read_bytes()).hexdigest() != record.get("sha256"):
+        raise RunError(f"{source} is not the file that the run was trained with (its SHA-256 differs).")
+    return from_user(f"{source}:{record['factory']}", offered=offered)
+
+
+def keep_source(network: nn.Module, run: RunDirectory) -> None:
+    """Copy the source of a user's network into the run, beside its record."""
+    record: dict[str, Any] = network.record  # type: ignore[assignment]
+    path = record.pop("path", None)
+    if path:
+        (run / "source").mkdir(exist_ok=True)
+        (run / "source" / record["source"]).write_bytes(Path(path).read_bytes())
+
+
+def _source_of(factory: Callable[..., Any]) -> dict[str, Any]:
+    """File name, path and SHA-256 of the source that defines a factory; nothing for one typed in by hand."""
+    try:
+        path = Path(inspect.getfile(factory))
+        content = path.read_bytes()
+    except (TypeError, OSError):
+        return {}
+    return {"source": path.name, "path": str(path), "sha256": hashlib.sha256(content).hexdigest()}
+
+
+def _plain(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Arguments as JSON gives them back; features, which JSON cannot hold, are handed over again on load."""
+    plain = {key: list(value) if isinstance(value, tuple) else value for key, value in arguments.items()}
+    return {key: value for key, value in plain.items() if key != "features"}

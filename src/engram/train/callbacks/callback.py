@@ -1,0 +1,21 @@
+"""The contract of a callback: what may be done between the steps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from engram.train.trainer import Trainer
+
+
+class Callback:
+    """Called by the training loop. Override what is needed; the trainer and all it holds may be read and changed."""
+
+    def begin(self, trainer: Trainer) -> None:
+        """Before the first step."""
+
+    def after_step(self, trainer: Trainer, *, loss: float, learning_rate: float) -> None:
+        """After each optimizer step. `learning_rate` is the factor on the peak rates."""
+
+    def end(self, trainer: Trainer) -> None:
+        """After the last step."""

@@ -1,0 +1,96 @@
+"""The plan: every number of a training, decided and explained before anything runs.
+
+Each number stands under the name by which it can be set (`--set optimizer.warmup=0.1`), and at the end it
+is compared with what happened.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from engram.core.errors import ConfigError, unknown
+from engram.optim.build import Optimization
+
+
+@dataclass
+class Plan:
+    """The numbers of one training.
+
+    size: of the network. batch_size: examples a step. micro_batch: examples at once (the rest accumulates).
+    steps: optimizer steps in all; a time budget may change it while training runs. precision: of matrix
+    products. channels_last: memory layout of pictures. averages: whether a moving average is delivered.
+    """
+
+    size: str = "small"
+    batch_size: int = 500
+    micro_batch: int = 500
+    steps: int = 0
+    precision: str = "float32"
+    channels_last: bool = True
+    device: str = "cpu"
+    threads: int = 1
+    seed: int = 0
+    optimizer: Optimization = field(default_factory=Optimization)
+    predicted_seconds: float = 0.0
+    predicted_memory: int = 0
+    predicted_disk: int = 0
+    reasons: dict[str, str] = field(default_factory=dict)
+
+    def explain(self, name: str, value: Any, reason: str) -> None:
+        """Set a number, with the reason for it."""
+        _set(self, name, value)
+        self.reasons[name] = reason
+
+    def rows(self) -> list[tuple[str, Any, str]]:
+        """(name, value, reason) of every number that has a reason."""
+        return [(name, _get(self, name), reason) for name, reason in self.reasons.items()]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The plan as JSON."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Plan:
+        """Read back what `as_dict` gave."""
+        return cls(**{**values, "optimizer": Optimization(**values["optimizer"])})
+
+    def override(self, settings: Mapping[str, Any]) -> None:
+        """Set numbers by their printed names, from text or values. ConfigError offers the nearest name."""
+        for name, value in settings.items():
+            if name not in settable(self):
+                raise unknown("setting", name, settable(self))
+            self.explain(name, _parsed(name, value, _get(self, name)), "set by you")
+
+
+def settable(plan: Plan) -> list[str]:
+    """The names of all numbers that can be set."""
+    own = [f.name for f in dataclasses.fields(plan) if f.name not in ("optimizer", "reasons") and "predicted" not in f.name]
+    return own + [f"optimizer.{f.name}" for f in dataclasses.fields(plan.optimizer)]
+
+
+def _get(plan: Plan, name: str) -> Any:
+    head, _, rest = name.rpartition(".")
+    return getattr(plan.optimizer if head else plan, rest)
+
+
+def _set(plan: Plan, name: str, value: Any) -> None:
+    head, _, rest = name.rpartition(".")
+    setattr(plan.optimizer if head else plan, rest, value)
+
+
+def _parsed(name: str, value: Any, present: Any) -> Any:
+    """Read a value as the type of the present one."""
+    kind = type(present)
+    if not isinstance(value, str):
+        return kind(value)
+    if kind is bool:
+        if value.lower() in ("true", "yes", "on", "1", "false", "no", "off", "0"):
+            return value.lower() in ("true", "yes", "on", "1")
+        raise ConfigError(f"expected true or false for {name}; got {value!r}")
+    try:
+        return kind(value)
+    except ValueError:
+        raise ConfigError(f"expected {kind.__name__} for {name}, such as {present}; got {value!r}") from None

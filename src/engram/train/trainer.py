@@ -1,0 +1,128 @@
+"""The trainer: when. It holds what one training needs and can save and restore all of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from engram.core.rundir import RunDirectory
+from engram.core.task import Batch, Task
+from engram.data.examples import Examples
+from engram.data.order import positions
+from engram.optim.average import Average
+from engram.optim.build import optimizers
+from engram.optim.schedule import Pace
+from engram.train import loop, precision
+from engram.train.callbacks.callback import Callback
+from engram.train.checkpoint import Checkpoint, pack_optimizer, unpack_optimizer
+from engram.train.plan import Plan
+
+
+@dataclass
+class Trainer:
+    """One training. `seconds` counts time spent training, over all resumes."""
+
+    task: Task
+    model: nn.Module
+    examples: Examples
+    plan: Plan
+    run: RunDirectory
+    augmentation: Any = None
+    callbacks: Sequence[Callback] = ()
+    optimizers: list[torch.optim.Optimizer] = field(default_factory=list)
+    average: Average | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
+    _began: float = field(default_factory=time.monotonic)
+    _before: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.pace = Pace(steps=self.plan.steps)
+        self.device = torch.device(self.plan.device)
+        self.model = place(self.model, self.plan)
+        self.optimizers = optimizers(self.model, self.plan.optimizer)
+        if self.plan.optimizer.average_decay:
+            self.average = Average(self.model)
+
+    def fit(self) -> None:
+        """Train to the end of the plan."""
+        self._began = time.monotonic()
+        loop.train(self)
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of training so far."""
+        return self._before + time.monotonic() - self._began
+
+    def tell(self, moment: str, **facts: float) -> None:
+        """Call one moment of every callback, in their order."""
+        if moment == "after_step" and self.average is not None:
+            self.average.update(self.model, decay=min(self.plan.optimizer.average_decay, 1 - 1 / (1 + self.pace.step / 4)))
+        for callback in self.callbacks:
+            getattr(callback, moment)(self, **facts)
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """Compute in the plan's precision within the block."""
+        return precision.autocast(self.plan.precision, self.device)
+
+    def micro_batches(self, step: int) -> Iterator[Batch]:
+        """The examples of one step, augmented, in pieces that fit into memory."""
+        rows = self.examples.splits["train"]
+        chosen, epochs = positions(step, batch_size=self.plan.batch_size, count=len(rows), seed=self.plan.seed)
+        for start in range(0, len(chosen), self.plan.micro_batch):
+            part = slice(start, start + self.plan.micro_batch)
+            yield self.load(rows[chosen[part]], augmented=True, epochs=epochs[part])
+
+    def load(self, rows: np.ndarray, *, augmented: bool = False, epochs: np.ndarray | int = 0) -> Batch:
+        """Encode some rows and bring them to the device."""
+        augmentation = self.augmentation if augmented else None
+        batch = self.examples.batch(rows, augmentation=augmentation, seed=self.plan.seed, epoch=epochs)
+        return to_device(batch, self.device)
+
+    def checkpoint(self) -> Checkpoint:
+        """Everything that the next step depends on."""
+        tensors = {f"model/{name}": value for name, value in self.model.state_dict().items()}
+        for index, optimizer in enumerate(self.optimizers):
+            tensors |= pack_optimizer(optimizer, f"optimizer-{index}")
+        if self.average is not None:
+            tensors |= {f"average/{name}": value for name, value in self.average.values.items()}
+        facts = {"steps": self.pace.steps, "progress": self.pace.progress, "seconds": self.seconds, **self.facts}
+        return Checkpoint(step=self.pace.step, tensors=tensors, facts=facts)
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Go back to where a checkpoint was taken."""
+        part = {
+            kind: {name.removeprefix(kind + "/"): value for name, value in checkpoint.tensors.items() if name.startswith(kind)}
+            for kind in ("model", "average")
+        }
+        self.model.load_state_dict(part["model"])
+        if self.average is not None:
+            for name, value in self.average.values.items():
+                value.copy_(part["average"][name])
+        for index, optimizer in enumerate(self.optimizers):
+            unpack_optimizer(optimizer, f"optimizer-{index}", checkpoint.tensors)
+        facts = dict(checkpoint.facts)
+        self.pace = Pace(steps=facts.pop("steps"), step=checkpoint.step, progress=facts.pop("progress"))
+        self._before = facts.pop("seconds")
+        self.facts = facts
+
+
+def place(model: nn.Module, plan: Plan) -> nn.Module:
+    """Bring a network to the plan's device and memory layout."""
+    layout = torch.channels_last if plan.channels_last else torch.contiguous_format
+    return model.to(torch.device(plan.device)).to(memory_format=layout)  # type: ignore[call-overload]
+
+
+def to_device(batch: Batch, device: torch.device) -> Batch:
+    """Bring every tensor of a batch to a device."""
+    if device.type != "cpu":
+        for name, value in vars(batch).items():
+            if isinstance(value, torch.Tensor):
+                setattr(batch, name, value.to(device, non_blocking=True))
+    return batch
