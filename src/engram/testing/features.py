@@ -1,0 +1,131 @@
+"""What every feature promises: one value alone and many from the store are the same, and nothing is lost on the way."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from engram.core.errors import DataError
+from engram.data.store import Stored, collate, prepare
+from engram.data.table import KINDS, Column
+from engram.features.feature import Feature
+
+
+def sample_columns() -> list[Column]:
+    """One small column of every kind of value that needs no file, for finding out which a feature reads."""
+    generator = np.random.default_rng(0)
+    grey = [generator.integers(0, 256, (28, 28), dtype=np.uint8) for _ in range(24)]
+    colour = [generator.integers(0, 256, (48 + 4 * (n % 3), 64, 3), dtype=np.uint8) for n in range(24)]
+    words = ("Äpfel", "pears", "10 plums")
+    return [
+        Column("grey", grey, "array"),
+        Column("colour", colour, "array"),
+        Column("label", [words[n % 3] for n in range(24)], "text"),
+        Column("labels", [list(words[: n % 4]) for n in range(24)], "names"),
+        Column("number", [n % 4 for n in range(24)], "number"),
+    ]
+
+
+def check_feature(feature: type[Feature], values: Sequence[Any], *, kind: str, name: str = "value") -> None:
+    """Check a feature class on a few readable raw values (four or more).
+
+    kind: what the values are (`engram.data.table.KINDS`). name: of the column they stand in.
+    """
+    assert kind in KINDS, f"expected one of {KINDS}; got {kind!r}"
+    column = Column(name, values, kind)
+    check_evidence(feature, column)
+    fitted, stored = fit(feature, column)
+    rows = np.arange(len(values))
+    check_fit(fitted, feature, column)
+    check_singles(fitted, column, stored)
+    check_decoding(fitted, fitted.encode(stored.gather(rows)))
+    check_saving(fitted, feature, stored)
+
+
+def fit(feature: type[Feature], column: Column) -> tuple[Feature, Stored]:
+    """Survey, prepare and fit on all rows, as training does; prepared data is not kept."""
+    surveyed = feature.survey(column)
+    with tempfile.TemporaryDirectory() as cache:
+        stored = prepare(column, surveyed, cache=cache)
+        assert stored.ok.all(), f"expected readable values; got {stored.problems[:3]}"
+        gathered = stored.gather(np.arange(len(column)))
+    in_memory = Stored(gathered, stored.ok, stored.digest)
+    surveyed.fit(in_memory, np.arange(len(column)))
+    return surveyed, in_memory
+
+
+def check_evidence(feature: type[Feature], column: Column) -> None:
+    """What speaks for the feature lies between 0 and 1 and says why; what cannot be read is a DataError."""
+    evidence = feature.matches(column)
+    assert 0 <= evidence.score <= 1 and evidence.reason, f"expected a score in [0, 1] and a reason; got {evidence}"
+    try:
+        feature.survey(column).store(None)
+    except DataError as error:
+        assert str(error), "a DataError says what is wrong"
+    else:
+        raise AssertionError("expected a DataError for a missing value (None)")
+
+
+def check_fit(fitted: Feature, feature: type[Feature], column: Column) -> None:
+    """Fitting again gives the same state, and the configuration is JSON that builds the feature."""
+    again, _ = fit(feature, column)
+    assert_same_state(again, fitted, "fitting twice gave two states")
+    rebuilt = feature(**fitted.config())
+    assert json_equal(rebuilt.config(), fitted.config()), "config() does not build the feature that gave it"
+
+
+def check_singles(fitted: Feature, column: Column, stored: Stored) -> None:
+    """Storing one value and collating gives what gathering gives; encoding does not look across rows."""
+    rows = np.array([2, 0, 3])
+    singles = collate([fitted.store(column.values[row]) for row in rows])
+    gathered = stored.gather(rows)
+    assert singles.keys() == gathered.keys(), "single values and gathered ones have different arrays"
+    together = fitted.encode(gathered)
+    assert len(together) == len(rows), "encode keeps the row as the first axis"
+    assert_close(fitted.encode(singles), together, "collating single values differs from gathering them")
+    one_by_one = torch.cat([fitted.encode(stored.gather(rows[at : at + 1])) for at in range(len(rows))])
+    assert_close(one_by_one, together, "encoding a row depends on the other rows")
+
+
+def check_decoding(fitted: Feature, encoded: torch.Tensor) -> None:
+    """What decode gives can be stored and encoded again, and means the same."""
+    decoded = fitted.decode(encoded)
+    assert len(decoded) == len(encoded), "decode gives one value per row"
+    again = fitted.decode(fitted.encode(collate([fitted.store(value) for value in decoded])))
+    for first, second in zip(decoded, again, strict=True):
+        assert np.array_equal(np.asarray(first), np.asarray(second)), f"{first!r} came back as {second!r}"
+
+
+def check_saving(fitted: Feature, feature: type[Feature], stored: Stored) -> None:
+    """State goes through JSON and safetensors and encodes as before."""
+    from safetensors.numpy import load, save
+
+    values, arrays = fitted.state()
+    loaded = feature(**json.loads(json.dumps(fitted.config())))
+    loaded.load_state(json.loads(json.dumps(values)), load(save(dict(arrays))) if arrays else {})
+    assert_same_state(loaded, fitted, "the state changed on its way through JSON and arrays")
+    rows = np.arange(len(stored))
+    saved, expected = loaded.encode(stored.gather(rows)), fitted.encode(stored.gather(rows))
+    assert torch.equal(saved, expected), "a saved and loaded feature encodes differently"
+
+
+def assert_same_state(first: Feature, second: Feature, message: str) -> None:
+    """Both halves of the state are equal."""
+    (values, arrays), (other_values, other_arrays) = first.state(), second.state()
+    assert json_equal(values, other_values) and arrays.keys() == other_arrays.keys(), message
+    assert all(np.array_equal(arrays[key], other_arrays[key]) for key in arrays), message
+
+
+def json_equal(first: Any, second: Any) -> bool:
+    """Equal as JSON, for which a tuple is a list."""
+    return json.dumps(first, sort_keys=True) == json.dumps(second, sort_keys=True)
+
+
+def assert_close(got: torch.Tensor, expected: torch.Tensor, message: str) -> None:
+    """Equal up to rounding in float32."""
+    torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-4, msg=lambda detail: f"{message}\n{detail}")
