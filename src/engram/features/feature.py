@@ -19,6 +19,14 @@ Arrays = dict[str, Any]
 """Gathered values of some rows: name -> array whose first axis is the row, or a list for ragged values."""
 
 
+class Misconfigured(Exception):  # noqa: N818  (a signal between a feature and the store, never an error for the user)
+    """A value does not fit what a survey of some values had concluded; `config` is the configuration that fits all."""
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        super().__init__("the configuration does not fit every value")
+        self.config = config
+
+
 class Feature:
     """One kind of value. The constructor's keyword arguments are its configuration."""
 
@@ -46,6 +54,10 @@ class Feature:
     def config(self) -> dict[str, Any]:
         """The constructor's arguments as JSON; together with `version` they key the prepared store."""
         return {}
+
+    def store_key(self) -> dict[str, Any]:
+        """What the prepared values depend on, as JSON: values prepared under another key are not used."""
+        return self.config()
 
     def store(self, value: Any) -> dict[str, np.ndarray]:
         """Turn one raw value into arrays, independent of any fit. DataError says why a value cannot be read."""

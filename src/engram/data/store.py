@@ -1,0 +1,386 @@
+"""The prepared store: every value read once, checked, and kept so that any rows are gathered at once.
+
+On disk one folder per (column, feature): a flat file per array, shapes, and which rows are readable. It is
+written beside its final name and renamed, so a half-written store is never used, and two processes that prepare
+the same data at once each write their own; the first to finish wins.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from engram.core import events
+from engram.core.errors import DataError
+from engram.core.units import format_bytes
+from engram.features.feature import Misconfigured
+
+if TYPE_CHECKING:
+    from engram.data.table import Column
+    from engram.features.feature import Feature
+
+FORMAT = 1
+CHUNK = 64
+"""Values one thread reads at a time: small enough for a smooth progress bar and flat memory."""
+
+STALE_SECONDS = 24 * 3600
+"""Unfinished stores older than this were left by a crash."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A value that cannot be read: its row, its path or name, and why."""
+
+    row: int
+    where: str
+    reason: str
+
+
+@dataclass
+class Ragged:
+    """Arrays of different shapes, one after the other in a flat one."""
+
+    flat: np.ndarray
+    offsets: np.ndarray
+    shapes: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.shapes)
+
+    def __getitem__(self, row: int) -> np.ndarray:
+        start, shape = int(self.offsets[row]), self.shapes[row]
+        return self.flat[start : start + int(shape.prod())].reshape(shape)
+
+
+@dataclass
+class Stored:
+    """All values of a column, prepared.
+
+    arrays: name -> array whose first axis is the row, Ragged, or list. ok: which rows could be read.
+    digest: uint8 (N, 16), equal for equal content. problems: the rows that could not be read.
+    """
+
+    arrays: dict[str, Any]
+    ok: np.ndarray
+    digest: np.ndarray
+    problems: list[Problem] = field(default_factory=list)
+    info: dict[str, Any] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.ok)
+
+    def gather(self, rows: np.ndarray | Sequence[int]) -> dict[str, Any]:
+        """Return the values of some rows: arrays with the row as first axis, lists where shapes differ.
+
+        Rows that are not ok must not be asked for.
+        """
+        rows = np.asarray(rows, dtype=np.int64)
+        assert self.ok[rows].all(), "rows that could not be read were to be set aside"
+        return {name: _take(values, rows) for name, values in self.arrays.items()}
+
+
+def _take(values: Any, rows: np.ndarray) -> Any:
+    if isinstance(values, np.ndarray):
+        return values[rows]
+    taken = [values[row] for row in rows.tolist()]
+    return _stacked(taken) if isinstance(values, Ragged) else taken
+
+
+def _stacked(values: list[Any]) -> Any:
+    """One array where all values are arrays of one shape, else the list."""
+    if values and all(isinstance(v, np.ndarray) and v.shape == values[0].shape for v in values):
+        return np.stack(values)
+    return values
+
+
+def collate(stored_values: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Put single results of `Feature.store` together as `Stored.gather` gives them."""
+    names = stored_values[0] if stored_values else {}
+    return {name: _stacked([value[name] for value in stored_values]) for name in names}
+
+
+def cache_root() -> Path:
+    """The folder of prepared data: $ENGRAM_CACHE, or ~/.cache/engram."""
+    return Path(os.environ.get("ENGRAM_CACHE") or Path.home() / ".cache" / "engram")
+
+
+def prepare(column: Column, feature: Feature, *, cache: str | Path | None = None) -> Stored:
+    """Read every value of a column as the feature stores it; open what has been prepared before.
+
+    cache: the folder of prepared data (default: `cache_root()`). What cannot be read becomes a problem, not an
+    error. DataError if the disk has too little room. Where the feature's survey was wrong about a value, the
+    feature is configured again and everything read anew.
+    """
+    try:
+        if not feature.on_disk:
+            return _in_memory(column, feature)
+        return _on_disk(column, feature, Path(cache) if cache is not None else cache_root())
+    except Misconfigured as found:
+        feature.__init__(**found.config)  # type: ignore[misc]
+        return prepare(column, feature, cache=cache)
+
+
+# --- in memory -------------------------------------------------------------------------------------------------
+
+
+def _in_memory(column: Column, feature: Feature) -> Stored:
+    arrays: dict[str, list[Any]] = {}
+    ok = np.zeros(len(column), dtype=bool)
+    digests = []
+    problems = []
+    read_before: dict[Any, Read | str] = {}  # labels repeat: each different one is read once
+    for row, value in enumerate(column.values):
+        key = (type(value), value) if isinstance(value, str | int | float) else None
+        result = read_before.get(key) if key is not None else None
+        if result is None:
+            result = _read(feature, value)
+            if key is not None:
+                read_before[key] = result
+        if isinstance(result, str):
+            problems.append(Problem(row, column.where(row), result))
+            digests.append(bytes(16))
+            continue
+        ok[row] = True
+        digests.append(result.digest)
+        for name, stored in result.values.items():
+            arrays.setdefault(name, [None] * len(column))[row] = stored
+    digest = np.frombuffer(b"".join(digests), dtype=np.uint8).reshape(-1, 16)
+    return Stored(dict(arrays), ok, digest, problems)
+
+
+class Read(NamedTuple):
+    """One value as its feature stores it, and the digest of its content."""
+
+    values: dict[str, Any]
+    digest: bytes
+
+
+def _read(feature: Feature, value: Any) -> Read | str:
+    """Return the stored value, or the reason why it cannot be read."""
+    try:
+        stored = feature.store(value)
+    except DataError as error:
+        return str(error)
+    except OSError as error:
+        return f"it cannot be read ({error.strerror or error})"
+    return Read(stored, content_digest(next(iter(stored.values()))))
+
+
+def content_digest(value: Any) -> bytes:
+    """16 bytes that are equal for equal content: an array's shape and bytes, or a text or list of texts.
+
+    A feature's first array is its content; what follows (an original's size) says where it came from.
+    """
+    if isinstance(value, np.ndarray):
+        hashed = hashlib.blake2b(f"{value.dtype}{value.shape}".encode(), digest_size=16)
+        hashed.update(np.ascontiguousarray(value).data)
+        return hashed.digest()
+    return hashlib.blake2b(json.dumps(value).encode(), digest_size=16).digest()
+
+
+# --- on disk ---------------------------------------------------------------------------------------------------
+
+
+def _on_disk(column: Column, feature: Feature, cache: Path) -> Stored:
+    folder = cache / "prepared" / store_key(column, feature)
+    if not (folder / "info.json").is_file():
+        _write_store(column, feature, folder)
+    return _open(folder, column)
+
+
+def store_key(column: Column, feature: Feature) -> str:
+    """The name under which a column is prepared: it changes with the values and with how the feature stores them."""
+    what = json.dumps([FORMAT, feature.name, feature.version, feature.store_key()], sort_keys=True)
+    hashed = hashlib.blake2b(what.encode(), digest_size=16)
+    for piece in _fingerprint(column):
+        hashed.update(piece)
+    return f"{feature.name}-{hashed.hexdigest()}"
+
+
+def _fingerprint(column: Column) -> Iterator[bytes | memoryview]:
+    """Pieces of bytes that differ where the values do. Files count by path, size and time of change."""
+    if isinstance(column.values, np.ndarray) and column.values.dtype != object:
+        yield f"{column.values.dtype}{column.values.shape}".encode()
+        yield np.ascontiguousarray(column.values).reshape(-1).view(np.uint8).data
+    elif column.kind == "path":
+        paths = [os.path.abspath(value) for value in column.values]  # noqa: PTH100  (Path.absolute is 20 times slower)
+        yield "\0".join(paths).encode("utf-8", "surrogateescape")
+        yield np.array([_stat(path) for path in paths], dtype=np.int64).tobytes()
+    else:
+        for value in column.values:
+            yield from _value_fingerprint(value)
+
+
+def _stat(path: str) -> tuple[int, int]:
+    try:
+        found = os.stat(path)  # noqa: PTH116  (70,000 of them: Path costs more than the call)
+    except OSError:
+        return (-1, -1)
+    return (found.st_size, found.st_mtime_ns)
+
+
+def _value_fingerprint(value: Any) -> Iterator[bytes | memoryview]:
+    if isinstance(value, bytes | bytearray):
+        yield len(value).to_bytes(8, "little")
+        yield bytes(value)
+        return
+    array = np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
+    yield f"{getattr(value, 'mode', '')}{array.dtype}{array.shape}".encode()
+    yield array.tobytes()
+
+
+def _write_store(column: Column, feature: Feature, folder: Path) -> None:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(folder.parent)
+    temporary = Path(tempfile.mkdtemp(prefix=folder.name + ".", suffix=".tmp", dir=folder.parent))
+    try:
+        _fill(temporary, column, feature)
+        try:
+            temporary.rename(folder)
+        except OSError:
+            if not (folder / "info.json").is_file():  # otherwise another process was faster: its store is as good
+                raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _sweep(parent: Path) -> None:
+    """Remove what a crash left behind."""
+    for path in parent.glob("*.tmp"):
+        if time.time() - path.stat().st_mtime > STALE_SECONDS:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _fill(folder: Path, column: Column, feature: Feature) -> None:
+    writers: dict[str, Writer] = {}
+    digest = np.zeros((len(column), 16), dtype=np.uint8)
+    ok = np.zeros(len(column), dtype=bool)
+    problems = []
+    for row, result in enumerate(_progress(_read_all(column, feature), len(column))):
+        if row == CHUNK:
+            _check_room(folder, sum(w.bytes for w in writers.values()) / row * len(column))
+        if isinstance(result, str):
+            problems.append([row, result])
+            continue
+        ok[row] = True
+        digest[row] = np.frombuffer(result.digest, dtype=np.uint8)
+        for name, value in result.values.items():
+            if name not in writers:
+                writers[name] = Writer(folder, name, value)
+            writers[name].append(value)
+    for writer in writers.values():
+        writer.close()
+    np.save(folder / "digest.npy", digest)
+    np.save(folder / "ok.npy", ok)
+    dtypes = {name: str(writer.dtype) for name, writer in writers.items()}
+    info = {"format": FORMAT, "number": len(column), "arrays": dtypes, "problems": problems}
+    (folder / "info.json").write_text(json.dumps(info), encoding="utf-8")
+    _sync(folder)
+
+
+class Writer:
+    """Appends arrays of one name to a flat file and remembers their shapes."""
+
+    def __init__(self, folder: Path, name: str, example: np.ndarray) -> None:
+        self.path = folder / name
+        self.dtype = example.dtype
+        self.bytes = 0
+        self.shapes: list[tuple[int, ...]] = []
+        self._file = open(f"{self.path}.bin", "wb", buffering=1 << 20)  # noqa: SIM115  (closed by `close`)
+
+    def append(self, value: np.ndarray) -> None:
+        """Write one more array."""
+        assert value.dtype == self.dtype, "a feature stores one dtype per name"
+        self._file.write(np.ascontiguousarray(value).data)
+        self.bytes += value.nbytes
+        self.shapes.append(value.shape)
+
+    def close(self) -> None:
+        """Write the shapes too; one row where all are the same."""
+        self._file.close()
+        shapes = np.array(self.shapes, dtype=np.int32)
+        np.save(f"{self.path}.shapes.npy", shapes[:1] if (shapes == shapes[0]).all() else shapes)
+
+
+def _sync(folder: Path) -> None:
+    """Make sure that everything is on disk before the folder gets its name."""
+    for path in [*folder.iterdir(), folder]:
+        descriptor = os.open(path, os.O_RDONLY)
+        os.fsync(descriptor)
+        os.close(descriptor)
+
+
+def _check_room(folder: Path, needed: float) -> None:
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise DataError(
+            f"preparing this data needs {format_bytes(needed)} ({needed:.0f} bytes) in {folder.parent}; free are "
+            f"{format_bytes(free)} ({free} bytes). Make room, or set ENGRAM_CACHE to a folder on a larger disk."
+        )
+
+
+def _read_all(column: Column, feature: Feature) -> Iterator[Read | str]:
+    """Read all values on all cores, in order. At most a few chunks are in memory at a time."""
+    workers = available_cores()
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="prepare")
+    waiting: deque[Future[list[Read | str]]] = deque()
+    try:
+        for start in range(0, len(column), CHUNK):
+            values = column.values[start : start + CHUNK]
+            waiting.append(pool.submit(_read_some, feature, values))
+            if len(waiting) > 2 * workers:
+                yield from waiting.popleft().result()
+        while waiting:
+            yield from waiting.popleft().result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _read_some(feature: Feature, values: Iterable[Any]) -> list[Read | str]:
+    return [_read(feature, value) for value in values]
+
+
+def available_cores() -> int:
+    """The cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _progress(results: Iterator[Read | str], number: int) -> Iterator[Read | str]:
+    """Pass results on and tell how far they are, ten times a second at most."""
+    told = 0.0
+    for done, result in enumerate(results, start=1):
+        yield result
+        if time.monotonic() - told > 0.1 or done == number:
+            told = time.monotonic()
+            events.emit("progress", name="preparing pictures", done=done, total=number)
+
+
+def _open(folder: Path, column: Column) -> Stored:
+    info = json.loads((folder / "info.json").read_text(encoding="utf-8"))
+    ok = np.load(folder / "ok.npy")
+    arrays = {name: _map(folder, name, np.dtype(dtype), ok) for name, dtype in info["arrays"].items()}
+    problems = [Problem(row, column.where(row), reason) for row, reason in info["problems"]]
+    return Stored(arrays, ok, np.load(folder / "digest.npy"), problems, {"folder": str(folder)})
+
+
+def _map(folder: Path, name: str, dtype: np.dtype, ok: np.ndarray) -> Any:
+    flat = np.asarray(np.memmap(folder / f"{name}.bin", dtype=dtype, mode="r"))
+    shapes = np.load(folder / f"{name}.shapes.npy")
+    if len(shapes) == 1 and ok.all():
+        return flat.reshape(len(ok), *shapes[0])
+    all_shapes = np.zeros((len(ok), shapes.shape[1]), dtype=np.int32)
+    all_shapes[ok] = shapes
+    sizes = all_shapes.prod(1, dtype=np.int64)
+    return Ragged(flat, np.cumsum(sizes) - sizes, all_shapes)
