@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Protocol
 
 from engram.core.registry import snake_case
 
@@ -11,6 +11,13 @@ if TYPE_CHECKING:
     from torch import nn
 
     from engram.core.task import Batch
+
+
+class Batches(Protocol):
+    """Go once over the training examples, in an order that has nothing to do with their labels."""
+
+    def __call__(self, *roles: str) -> Iterable[Batch]:
+        """Yield batches that hold these roles alone, so that what is not needed is not read; none named: all."""
 
 
 class Floor:
@@ -21,10 +28,17 @@ class Floor:
         """The floor's name, which is its file's name."""
         return snake_case(type(self).__name__)
 
-    def fit(self, batches: Callable[[], Iterable[Batch]], features: Any, *, seconds: float) -> nn.Module:
+    def build(self, features: Any) -> nn.Module:
+        """Return the module unfitted, with the shapes that `fit` gives it, to load a saved state into.
+
+        The module takes the inputs the network takes and gives the output the network gives. All that
+        fitting decides is in its `state_dict`. `features` holds the fitted features by role.
+        """
+        raise AssertionError("a floor must say this")
+
+    def fit(self, batches: Batches, features: Any, *, seconds: float) -> nn.Module:
         """Fit on the training batches (the view that answers are given for) within about `seconds`.
 
-        `batches` may be called once per pass. Returns a module that takes the inputs the network takes
-        and gives the output the network gives.
+        `batches` may be called once per pass. Returns the module of `build`, fitted, on the CPU.
         """
         raise AssertionError("a floor must say this")
