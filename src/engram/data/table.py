@@ -15,11 +15,16 @@ array: numpy array, tensor or PIL picture · names: list of str (several labels 
 
 @dataclass
 class Column:
-    """One column: its name, raw values (opened only when needed) and what kind of thing they are."""
+    """One column: its name, raw values (opened only when needed) and what kind of thing they are.
+
+    fingerprint: changes when the values do, and keys the prepared store. Of files it covers paths relative
+    to the source, sizes and modification times; of anything else the content. "" where nobody has said it.
+    """
 
     name: str
     values: Sequence[Any]
     kind: str
+    fingerprint: str = ""
 
     def __len__(self) -> int:
         return len(self.values)

@@ -1,1 +1,144 @@
-"""What a path or Python object holds, read into a Table: one file per form of data."""
+"""Source: whatever form the user's data has, it becomes a table of lazy rows. One file per form."""
+
+# Paths stay text here: 70,000 Path objects cost more than listing the files.
+from __future__ import annotations
+
+import glob
+import os
+from typing import Any
+
+from engram.core.errors import DataError, nearest
+from engram.data.source.rows import Names, arrange
+from engram.data.table import Table
+
+__all__ = ["read"]
+
+_TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".pq")
+_ARCHIVES = (".zip", ".tar", ".tgz", ".7z", ".rar", ".xz", ".bz2")
+
+
+def read(
+    data: Any, *, target: Names = None, inputs: Names = None, split: str | None = None, group: str | None = None
+) -> Table:
+    """Turn data of any form into a table.
+
+    data: a path (folder of pictures, CSV, TSV, JSONL, Parquet, IDX, npz, one picture, a glob pattern), a list
+    of paths, or Python objects: arrays, tensors, pictures, `(x, y)`, `{"train": (x, y), "test": (x, y)}`,
+    a dict of columns, a data frame, a `torch.utils.data.Dataset` of pairs.
+    target, inputs: columns that must exist; rows without a target are dropped. An empty target (`()`) says that
+    none is wanted, as for prediction: unlabelled pictures are then kept.
+    split: the column that names each row's split. group: a column, or a regular expression over file names.
+
+    DataError where there is nothing to read; ConfigError where a named column does not exist.
+    """
+    labelled = target is None or len(target) > 0
+    return arrange(_open(data, labelled=labelled), target=target, inputs=inputs, split=split, group=group)
+
+
+def _open(data: Any, *, labelled: bool) -> Table:
+    if isinstance(data, str | os.PathLike):
+        return _open_path(os.fspath(data), labelled=labelled)
+    if isinstance(data, list | tuple) and data and all(isinstance(item, str | os.PathLike) for item in data):
+        from engram.data.source.files import read_files
+
+        return read_files(data, origin=f"{len(data)} paths")
+    from engram.data.source.memory import read_memory
+
+    return read_memory(data)
+
+
+def _open_path(path: str, *, labelled: bool) -> Table:
+    if os.path.isdir(path):
+        return _open_folder(path, labelled=labelled)
+    if os.path.isfile(path):
+        return _open_file(path)
+    matches = sorted(glob.glob(path, recursive=True)) if glob.has_magic(path) else []
+    if matches:
+        from engram.data.source.files import read_files
+
+        return read_files(matches, origin=path)
+    raise DataError(_not_there(path))
+
+
+def _open_folder(path: str, *, labelled: bool) -> Table:
+    from engram.data.source.listing import listing
+
+    found = listing(path)
+    beside = [name for name in found.folders[0].others if name.lower().endswith(_TABLES)]
+    if beside:
+        from engram.data.source.beside import read_beside
+
+        table = read_beside(found, beside)
+        if table is not None:
+            return table
+    if any(folder.pictures for folder in found.folders):
+        from engram.data.source.folder import read_folder
+
+        return read_folder(found, labelled=labelled)
+    return _open_without_pictures(path, [folder.relative(name) for folder in found.folders for name in folder.others])
+
+
+def _open_without_pictures(path: str, others: list[str]) -> Table:
+    from engram.data.source.idx import is_idx, read_idx_files
+
+    idx = [os.path.join(path, name) for name in others if is_idx(os.path.join(path, name))]
+    if idx:
+        return read_idx_files(idx, origin=path)
+    whole = [name for name in others if name.lower().endswith((*_TABLES, ".npz"))]
+    if len(whole) == 1:
+        return _open_file(os.path.join(path, whole[0]))
+    seen = f"{len(others)} other files, such as {', '.join(others[:3])}" if others else "it is empty"
+    raise DataError(
+        f"expected a folder with pictures in it or below; {path} has none ({seen}). "
+        "Name the folder that holds your pictures, or one of the files."
+    )
+
+
+def _open_file(path: str) -> Table:
+    lower = path.lower()
+    if lower.endswith(_TABLES):
+        from engram.data.source.tabular import read_tabular
+
+        return read_tabular(path)
+    if lower.endswith(".npz"):
+        from engram.data.source.npz import read_npz
+
+        return read_npz(path)
+    from engram.data.source.files import read_files
+    from engram.data.source.idx import is_idx, read_idx_files
+    from engram.data.source.listing import is_picture
+
+    if is_picture(path):
+        return read_files([path], origin=path)
+    if is_idx(path):
+        return read_idx_files([path], origin=path)
+    if lower.endswith(_ARCHIVES) or lower.endswith(".gz"):
+        raise DataError(f"expected data; {path} is an archive. Unpack it and name the folder.")
+    if _begins_like_a_picture(path):
+        return read_files([path], origin=path)
+    raise DataError(
+        f"expected a folder of pictures, a picture, or a CSV, TSV, JSONL, Parquet, IDX or npz file; got {path}, "
+        "which is none of these by its name or its first bytes."
+    )
+
+
+def _begins_like_a_picture(path: str) -> bool:
+    with open(path, "rb") as file:
+        start = file.read(132)
+    signatures = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"P2\n", b"P3\n", b"P5\n", b"P6\n")
+    return start.startswith(signatures) or start[8:12] == b"WEBP" or start[128:] == b"DICM"
+
+
+def _not_there(path: str) -> str:
+    if not path:
+        return "expected data; got an empty path. Name a folder of pictures or a file."
+    if glob.has_magic(path):
+        return f"expected files; nothing matches {path}. Check the pattern."
+    if "://" in path:
+        return f"expected data on this machine; got the address {path}. Download it first."
+    parent, name = os.path.split(path.rstrip("/"))
+    if not os.path.isdir(parent or "."):
+        return f"expected data; there is no {path}, nor the folder around it. Check the path."
+    guess = nearest(name, os.listdir(parent or "."))
+    hint = f"Did you mean {os.path.join(parent, guess)}?" if guess else "Check the path."
+    return f"expected data; there is no {path}. {hint}"

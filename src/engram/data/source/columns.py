@@ -1,0 +1,137 @@
+"""From plain columns of values to columns of known kinds: pictures by path, numbers, text, several labels in one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from engram.core.errors import DataError
+from engram.core.evidence import Finding
+from engram.data.source.fingerprint import digest, of_files, of_values
+from engram.data.source.listing import Listing, listing
+from engram.data.source.located import Located, locate, looks_like_paths
+from engram.data.source.rows import drop, missing
+from engram.data.table import Column, Table
+
+SEPARATORS = ("|", ";", ",")
+_LISTS = frozenset({"tags", "labels", "attributes", "keywords", "genres"})
+"""Columns in which spaces too may separate labels."""
+
+
+def kind_of(values: Sequence[Any]) -> str:
+    """Return the kind of values (see `engram.data.table.KINDS`) from the first that is there."""
+    value = next((value for value in values if value is not None), None)
+    if isinstance(value, bytes | bytearray):
+        return "bytes"
+    if isinstance(value, os.PathLike):
+        return "path"
+    if isinstance(value, list | tuple | set | frozenset) and all(isinstance(item, str) for item in value):
+        return "names"
+    if getattr(value, "ndim", 0) or hasattr(value, "getexif") or isinstance(value, list | tuple):
+        return "array"
+    return "number" if _is_number(value) else "text"
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float | np.number | np.bool_) or getattr(value, "ndim", None) == 0
+
+
+def to_table(
+    columns: Mapping[str, Sequence[Any]],
+    *,
+    base: str,
+    origin: str,
+    content: str,
+    found: Listing | None = None,
+    required: bool = True,
+) -> Table:
+    """Turn columns of values into a table, finding the pictures that text columns name.
+
+    base: the folder relative paths start from. content: a fingerprint of the values; "" has it computed.
+    found: the listing of `base`, where it is at hand. required: DataError where named pictures do not exist at all.
+    """
+    lists: list[Listing] = [found] if found else []
+
+    def below() -> Listing:
+        if not lists:
+            lists.append(listing(base or "."))
+        return lists[0]
+
+    table = Table({}, origin, "")
+    absent: list[str] = []
+    for name, values in columns.items():
+        kind = kind_of(values)
+        located = locate(name, list(values), base, below) if kind == "text" else None
+        if located:
+            table.columns[name] = _path_column(name, located)
+            table.notes.append(located.reason)
+        else:
+            table.columns[name] = _column(name, values, kind, content)
+            absent += [name] if kind == "text" and looks_like_paths(list(values)) else []
+    if required and absent and not any(column.kind in ("path", "bytes", "array") for column in table.columns.values()):
+        first = next(value for value in columns[absent[0]] if value)
+        raise DataError(
+            f"expected the pictures that the column {absent[0]} of {origin} names; none was found in or below "
+            f"{base or '.'}, such as {first!r}. Put the table beside its pictures, or write absolute paths."
+        )
+    table.fingerprint = digest("table", *(f"{n}\0{c.fingerprint}" for n, c in table.columns.items()))
+    return _without_lost_pictures(table, columns)
+
+
+def _path_column(name: str, located: Located) -> Column:
+    order = digest("\0".join(path or "" for path in located.paths))
+    return Column(name, located.paths, "path", digest(of_files(located.stamps), order))
+
+
+def _column(name: str, values: Sequence[Any], kind: str, content: str) -> Column:
+    fingerprint = digest(content, name) if content else of_values(values)
+    if kind == "path":
+        return Column(name, [None if value is None else os.fspath(value) for value in values], kind, fingerprint)
+    names = separated(name, values) if kind == "text" else None
+    if names:
+        return Column(name, names, "names", fingerprint)
+    return Column(name, values, kind, fingerprint)
+
+
+def _without_lost_pictures(table: Table, columns: Mapping[str, Sequence[Any]]) -> Table:
+    """Drop rows whose picture does not exist, judged by the columns that have one in most rows."""
+    for name, column in list(table.columns.items()):
+        lost = missing(table.columns[name]) if column.kind == "path" else np.zeros(0, bool)
+        if not lost.any() or lost.mean() > 0.5:
+            continue
+        kept = drop(table, lost, kind="missing_picture", what=f"name no picture there is in {name}", fix="check")
+        where = tuple(str(columns[name][row]) for row in np.flatnonzero(lost)[:20])
+        last = kept.findings[-1]
+        kept.findings[-1] = Finding(last.severity, last.kind, last.message, where, last.fix)
+        # Rows have moved: other path columns are judged among those that are left.
+        columns = {key: [v for v, out in zip(values, lost, strict=True) if not out] for key, values in columns.items()}
+        table = kept
+    return table
+
+
+def separated(name: str, values: Sequence[Any]) -> list[list[str] | None] | None:
+    """Split text that joins several labels ("cat|dog"), or return None where it does not seem to.
+
+    It does where the parts recur: fewer different parts than different texts, some of them in several texts.
+    """
+    different = {value for value in values if value}
+    for separator in (*SEPARATORS, *([" "] if name.lower() in _LISTS else [])):
+        joined = [value for value in different if separator in value]
+        if len(joined) < 2:
+            continue
+        parts = [part.strip() for value in different for part in value.split(separator)]
+        if len(set(parts)) < len(different) or _recur(joined, separator):
+            return [None if v is None else [p for part in v.split(separator) if (p := part.strip())] for v in values]
+    return None
+
+
+def _recur(joined: list[str], separator: str) -> bool:
+    """Tell whether most parts stand in two different texts or more."""
+    counts: dict[str, int] = {}
+    for value in joined:
+        for part in {part.strip() for part in value.split(separator)}:
+            counts[part] = counts.get(part, 0) + 1
+    return sum(count > 1 for count in counts.values()) > len(counts) / 2

@@ -1,0 +1,191 @@
+"""A folder of pictures: which folders are splits, which are labels, and what else lies there."""
+
+# Paths stay text here: 70,000 Path objects cost more than listing the files.
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from engram.core.evidence import Finding
+from engram.data.source.fingerprint import digest, of_files
+from engram.data.source.listing import Folder, Listing
+from engram.data.source.splits import split_named
+from engram.data.table import Column, Table
+
+UNREAD_PICTURES = frozenset(
+    ("heic", "heif", "avif", "jxl", "jp2", "raw", "cr2", "nef", "arw", "dng", "svg", "psd", "webm", "mp4")
+)
+"""Extensions of pictures and films that are left out, which deserves a warning."""
+
+SHOWN = 20
+"""How many paths a finding carries at most."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Which level of the folders says what. None: no level does. `reason` is a sentence for the user."""
+
+    label_level: int | None
+    split_level: int | None
+    reason: str
+
+    def label(self, folder: Folder) -> str | None:
+        """Return the label that a folder gives its pictures, in composed Unicode (NFC), or None."""
+        if self.label_level is None or len(folder.parts) <= self.label_level:
+            return None
+        return text(folder.parts[self.label_level])
+
+    def split(self, folder: Folder) -> str:
+        """Return the split that a folder gives its pictures, or ""."""
+        if self.split_level is None or len(folder.parts) <= self.split_level:
+            return ""
+        return split_named(folder.parts[self.split_level]) or ""
+
+
+def text(name: str) -> str:
+    """Return a file name as text that any encoding can hold, composed (macOS and Linux write é differently)."""
+    return unicodedata.normalize("NFC", os.fsencode(name).decode("utf-8", "replace"))
+
+
+def read_folder(found: Listing, *, labelled: bool = True) -> Table:
+    """Turn a folder that holds pictures into a table with the columns "image" and, where folders say it, "label".
+
+    labelled: False leaves labels out of account, so that pictures outside class folders are kept.
+    """
+    folders = [folder for folder in found.folders if folder.pictures]
+    plan = layout(folders)
+    used = [folder for folder in folders if plan.split_level is None or plan.split(folder)]
+    findings = [*found.findings, *_unused(folders, used), *_empty(found, plan), *other_files(found)]
+    labels = [label for folder in used for label in [plan.label(folder)] * len(folder.pictures)]
+    columns = {"image": picture_column(found.root, used)}
+    if labelled and plan.label_level is not None:
+        columns["label"] = Column("label", labels, "text", digest("\0".join([label or "" for label in labels])))
+    split = None
+    if plan.split_level is not None:
+        split = np.repeat([plan.split(folder) for folder in used], [len(folder.pictures) for folder in used])
+    fingerprint = digest("folder", *(column.fingerprint for column in columns.values()))
+    return Table(columns, found.root, fingerprint, split, None, [plan.reason], findings)
+
+
+def picture_column(root: str, folders: Iterable[Folder]) -> Column:
+    """Return the column "image" over all pictures of some folders, in their order."""
+    folders = list(folders)
+    paths: list[str] = []
+    for folder in folders:
+        prefix = os.path.join(root, *folder.parts, "")
+        paths += [prefix + name for name in folder.pictures]
+    return Column("image", paths, "path", of_files(Listing(root, folders).pictures()))
+
+
+def layout(folders: list[Folder]) -> Layout:
+    """Decide which level of the folders that hold pictures means what."""
+    top = _top(folders)
+    names = _names_at(folders, top)
+    if not names:
+        return Layout(None, None, "The pictures lie in no class folders, so they have no labels.")
+    known = {name: split for name in names if (split := split_named(name))}
+    if known and (len(known) == len(names) or len(set(known.values())) > 1):
+        return _splits_first(folders, top, sorted(known))
+    if _splits_below(folders, top):
+        splits = sorted(_names_at(folders, top + 1))
+        reason = f"Each class folder holds {_listed(splits)}, which are given splits; {_labels(names)}."
+        return Layout(top, top + 1, reason)
+    reason = f"{_labels(names)}; no split is given.".capitalize()
+    if any(len(folder.parts) > top + 1 for folder in folders):
+        reason += " Folders below a class folder belong to its class."
+    return Layout(top, None, reason)
+
+
+def _splits_first(folders: list[Folder], top: int, names: list[str]) -> Layout:
+    inside = [folder for folder in folders if len(folder.parts) > top and folder.parts[top] in names]
+    classes = _names_at(inside, top + 1)
+    given = f"{_listed(names)} {'is a given split' if len(names) == 1 else 'are given splits'}"
+    if not classes:
+        return Layout(None, top, f"{given}; the pictures in it lie in no class folders, so they have no labels.")
+    return Layout(top + 1, top, f"{given}; {_labels(classes)}.")
+
+
+def _top(folders: list[Folder]) -> int:
+    """Return the level at which folders begin to differ: a single folder around everything says nothing."""
+    level = 0
+    while all(len(folder.parts) > level + 1 for folder in folders):
+        names = _names_at(folders, level)
+        if len(names) > 1 or split_named(next(iter(names))):
+            break
+        level += 1
+    return level
+
+
+def _splits_below(folders: list[Folder], top: int) -> bool:
+    """Tell whether every class folder holds split folders and nothing else."""
+    if not all(len(folder.parts) > top + 1 for folder in folders):
+        return False
+    splits = {split_named(name) for name in _names_at(folders, top + 1)}
+    return None not in splits and len(splits) > 1
+
+
+def _names_at(folders: list[Folder], level: int) -> set[str]:
+    return {folder.parts[level] for folder in folders if len(folder.parts) > level}
+
+
+def _labels(names: Iterable[str]) -> str:
+    names = [text(name) for name in sorted(names)]
+    if len(names) == 1:
+        return f"the one class folder {names[0]}/ is the label"
+    return f"the {len(names)} class folders are the labels ({', '.join(names[:5])}{', ...' if len(names) > 5 else ''})"
+
+
+def _listed(names: list[str]) -> str:
+    return " and ".join(filter(None, [", ".join(f"{name}/" for name in names[:-1]), f"{names[-1]}/"]))
+
+
+def _unused(folders: list[Folder], used: list[Folder]) -> Iterable[Finding]:
+    chosen = {folder.parts for folder in used}
+    rest = [folder for folder in folders if folder.parts not in chosen]
+    if rest:
+        number = sum(len(folder.pictures) for folder in rest)
+        message = f"{number} pictures lie outside the split folders and were not read"
+        where = tuple("/".join(folder.parts) or "." for folder in rest[:SHOWN])
+        yield Finding("warning", "outside_splits", message, where, "move them into train/ to use them")
+
+
+def _empty(found: Listing, plan: Layout) -> Iterable[Finding]:
+    """Name the class and split folders without a picture in them or below."""
+    filled = {folder.parts[:depth] for folder in found.folders if folder.pictures for depth in range(1, 99)}
+    for level, kind in ((plan.split_level, "split"), (plan.label_level, "class")):
+        if level is None:
+            continue
+        empty = [f for f in found.folders if len(f.parts) == level + 1 and f.parts not in filled]
+        if kind == "split":
+            empty = [folder for folder in empty if split_named(folder.parts[-1])]
+        elif plan.split_level is not None:
+            empty = [folder for folder in empty if folder.parts[:-1] in filled and plan.split(folder)]
+        if empty:
+            where = tuple("/".join(folder.parts) for folder in empty)
+            message = f"{len(empty)} {kind} folder{'s hold' if len(empty) > 1 else ' holds'} no picture"
+            yield Finding("warning", f"empty_{kind}", message, where, "put pictures in, or remove the folder")
+
+
+def other_files(found: Listing) -> Iterable[Finding]:
+    """Name the files that are not pictures, and apart from them those in formats that cannot be read."""
+    paths = [folder.relative(name) for folder in found.folders for name in folder.others]
+    unread = [path for path in paths if _extension(path) in UNREAD_PICTURES]
+    if unread:
+        kinds = ", ".join(sorted({f".{_extension(path)}" for path in unread}))
+        message = f"{len(unread)} files are in a format that is not read ({kinds})"
+        yield Finding("warning", "unread_format", message, tuple(unread[:SHOWN]), "convert them to JPEG or PNG")
+    rest = [path for path in paths if _extension(path) not in UNREAD_PICTURES]
+    if rest:
+        kinds_of = Counter(f".{_extension(path)}" if _extension(path) else "without extension" for path in rest)
+        named = ", ".join(f"{number} {kind}" for kind, number in kinds_of.most_common(5))
+        message = f"{len(rest)} files are not pictures and were not read as such ({named})"
+        yield Finding("info", "other_files", message, tuple(rest[:SHOWN]))
+
+
+def _extension(path: str) -> str:
+    return os.path.splitext(path)[1][1:].lower()

@@ -1,0 +1,17 @@
+"""The names that people give to splits, as folders, as values of a column, as names of arrays."""
+
+from __future__ import annotations
+
+_NAMES = {
+    "train": ("train", "training", "trn"),
+    "val": ("val", "valid", "validation", "validate", "dev", "development"),
+    "test": ("test", "testing", "tst", "eval", "evaluation", "holdout"),
+}
+
+SPLITS = {name: split for split, names in _NAMES.items() for name in names}
+"""Name in lower case -> "train", "val" or "test"."""
+
+
+def split_named(name: str) -> str | None:
+    """Return the split that a name means, in any case, or None."""
+    return SPLITS.get(name.strip().lower())
