@@ -1,6 +1,5 @@
 """A folder of pictures: which folders are splits, which are labels, and what else lies there."""
 
-# Paths stay text here: 70,000 Path objects cost more than listing the files.
 from __future__ import annotations
 
 import os

@@ -1,6 +1,5 @@
 """From what a table calls its pictures to files: paths beside the table, or names of pictures found below it."""
 
-# Paths stay text here: 70,000 Path objects cost more than listing the files.
 from __future__ import annotations
 
 import os
@@ -12,34 +11,9 @@ from engram.core.errors import DataError
 from engram.data.source.listing import Listing, is_picture
 
 _SAMPLE = 50
-NAMES = frozenset(
-    (
-        "id",
-        "image_id",
-        "img_id",
-        "photo_id",
-        "picture_id",
-        "file_id",
-        "image",
-        "images",
-        "img",
-        "photo",
-        "picture",
-        "file",
-        "files",
-        "filename",
-        "file_name",
-        "filenames",
-        "path",
-        "paths",
-        "filepath",
-        "file_path",
-        "image_path",
-        "image_name",
-        "imagename",
-        "name",
-    )
-)
+_PLAIN = "id image_id img_id photo_id picture_id file_id image images img photo picture file files name"
+_PATHS = "filename file_name filenames path paths filepath file_path image_path image_name imagename"
+NAMES = frozenset([*_PLAIN.split(), *_PATHS.split()])
 """Columns whose values may be names of pictures without an extension."""
 
 File = tuple[str, int, int]
