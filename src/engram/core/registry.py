@@ -23,7 +23,8 @@ def snake_case(class_name: str) -> str:
 
 def names(package: str, *, base: str) -> list[str]:
     """Return the names of a package's parts; `base` is the file that holds their common base class."""
-    own = {m.name for m in pkgutil.iter_modules(importlib.import_module(package).__path__)} - {base}
+    module = importlib.import_module(package)
+    own = {m.name for m in pkgutil.iter_modules(module.__path__)} - {base, *getattr(module, "NOT_PARTS", ())}
     plugins = {entry.name for entry in entry_points(group=package)}
     return sorted(name for name in own | plugins if not name.startswith("_"))
 

@@ -2,3 +2,5 @@
 
 Each file is one feature and each feature keeps the contract in `feature.py`.
 """
+
+NOT_PARTS = ("saved",)

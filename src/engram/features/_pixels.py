@@ -51,19 +51,19 @@ def open_picture(value: Any) -> Image.Image:
     if isinstance(value, Image.Image):
         return value
     if isinstance(value, str | os.PathLike):
-        return _open_file(Path(value))
+        return _open_file(os.fspath(value))
     if isinstance(value, bytes | bytearray | memoryview):
         return _open_bytes(bytes(value))
     return from_array(as_array(value), channels_first=not isinstance(value, np.ndarray))
 
 
-def _open_file(path: Path) -> Image.Image:
+def _open_file(path: str) -> Image.Image:
     try:
-        if path.suffix.lower() in (".dcm", ".dicom"):
-            return _read_dicom(path.read_bytes())
-        return _open(str(path))
+        if path.lower().endswith((".dcm", ".dicom")):
+            return _read_dicom(Path(path).read_bytes())
+        return _open(path)
     except Image.UnidentifiedImageError:
-        return _open_bytes(path.read_bytes())  # it says what is wrong, or that it is a DICOM without its suffix
+        return _open_bytes(Path(path).read_bytes())  # it says what is wrong, or finds a DICOM without its suffix
     except IsADirectoryError:
         raise DataError("expected a picture file; this is a folder") from None
     except FileNotFoundError:
