@@ -130,7 +130,7 @@ def test_every_part_is_listed() -> None:
 def test_no_circles_between_modules() -> None:
     graph: dict[str, set[str]] = {module: set() for module in MODULES}
     for found in IMPORTS:
-        if not found.typing_only and found.imported != found.importer:
+        if not found.typing_only and found.imported not in (found.importer, "engram"):  # which gives its version alone
             graph[found.importer].add(found.imported)
     done: set[str] = set()
 

@@ -5,7 +5,6 @@ Nothing here imports torch: `engram --help` answers at once.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
@@ -17,6 +16,7 @@ import click
 
 from engram import __version__
 from engram.core.errors import ConfigError, EngramError, Stopped, nearest
+from engram.core.machine import wait_passively
 
 EXAMPLES = """\b
 Examples:
@@ -90,18 +90,12 @@ def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return decorate
 
 
-def _settings(ctx: click.Context, parameter: click.Parameter, pairs: tuple[str, ...]) -> dict[str, Any]:
-    """`--set learning_rate=0.1` -> {"learning_rate": 0.1}; what is not JSON stays text."""
-    settings = {}
+def _settings(ctx: click.Context, parameter: click.Parameter, pairs: tuple[str, ...]) -> dict[str, str]:
+    """`--set batch_size=256` -> {"batch_size": "256"}; the plan knows what kind of value each name takes."""
     for pair in pairs:
-        name, equals, text = pair.partition("=")
-        if not equals or not name:
+        if not pair.partition("=")[0] or "=" not in pair:
             raise click.BadParameter(f"expected KEY=VALUE, such as batch_size=256; got {pair!r}")
-        try:
-            settings[name] = json.loads(text)
-        except json.JSONDecodeError:
-            settings[name] = text
-    return settings
+    return {name: text for name, _, text in (pair.partition("=") for pair in pairs)}
 
 
 DEBUG = click.option("--debug", is_flag=True, expose_value=False, callback=_remember_debug, help="Show tracebacks.")
@@ -122,7 +116,7 @@ READING = _options(
 )
 PLANNING = _options(
     click.option("--budget", metavar="TIME", help="Upper bound for everything, such as 90s, 10m or 2h."),
-    click.option("--epochs", type=int, metavar="N", help="Passes over the training rows, in place of a budget."),
+    click.option("--epochs", type=float, metavar="N", help="Passes over the training rows, in place of a budget."),
     click.option("--steps", type=int, metavar="N", help="Steps of the optimizer, in place of a budget."),
     click.option("--model", metavar="FILE:NAME", help="Your own network: a torch.nn.Module or what makes one."),
     click.option("--size", type=click.Choice(["small", "medium", "large"]), help="Of the network (default: planned)."),
@@ -239,7 +233,7 @@ def predict(run: str, items: tuple[str, ...], top: int | None, as_json: bool, as
     elif as_csv:
         console.print_csv(answers)
     else:
-        console.show_answers(answers)
+        console.show_answers(answers, ranked=top is not None)
 
 
 @cli.command(
@@ -350,7 +344,5 @@ def process_age() -> float:
 
 def main() -> None:
     """Run the command `engram`."""
-    os.environ.setdefault(
-        "OMP_WAIT_POLICY", "PASSIVE"
-    )  # idle threads sleep: spinning starves whoever shares the machine
+    wait_passively()  # before any verb imports torch
     cli(obj=time.monotonic() - process_age(), prog_name="engram")

@@ -76,7 +76,7 @@ class Terminal:
         self.print(f"Warning: {event['message']}", style="yellow")
 
     def _show_plan(self, event: Event) -> None:
-        show_plan(event["plan"], self.console)
+        show_plan(event["numbers"], self.console)
 
     def _show_progress(self, event: Event) -> None:
         done, total = event["done"], event["total"]
@@ -149,9 +149,9 @@ def closing_lines(event: Event) -> list[str]:
     return [*lines, f"  predict   engram predict {run} ITEMS", f"  evaluate  engram evaluate {run}"]
 
 
-def show_plan(plan: Mapping[str, Any], console: Console | None = None) -> None:
-    """The plan as a table: each number by its settable name, and why it is what it is."""
-    rows = [(name, text(entry["value"], name), entry.get("reason", "")) for name, entry in plan.items()]
+def show_plan(numbers: Iterable[tuple[str, Any, str]], console: Console | None = None) -> None:
+    """The plan as a table: (name by which a number can be set, value, reason) of each."""
+    rows = [(name, text(value, name), reason) for name, value, reason in numbers]
     show_table(("plan", "", "because"), rows, console)
 
 
@@ -180,9 +180,10 @@ def show_inspection(inspection: Mapping[str, Any], console: Console | None = Non
         show_plan(inspection["plan"], console)
 
 
-def show_answers(answers: Sequence[Mapping[str, Any]]) -> None:
-    """One line per answer."""
-    rows = [flat(answer) for answer in answers]
+def show_answers(answers: Sequence[Mapping[str, Any]], *, ranked: bool) -> None:
+    """One line per answer; `ranked` shows what else it may be, with probabilities, instead of the best alone."""
+    hidden = {"label", "labels", "probability"} if ranked else {"probabilities"}
+    rows = [{name: value for name, value in answer.items() if name not in hidden} for answer in answers]
     columns = list(dict.fromkeys(column for row in rows for column in row))
     show_table(columns, [[text(row.get(column), column) for column in columns] for row in rows])
 
