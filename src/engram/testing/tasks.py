@@ -1,0 +1,108 @@
+"""What every task promises: it learns its sample, and its loss, answers and scores mean what the engine assumes."""
+
+from __future__ import annotations
+
+import json
+import math
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from engram import api
+from engram.api.reading import Reading, read
+from engram.core.task import Batch, Sample, Step, Task
+from engram.data.examples import namespace
+
+NUM_ROWS = 12
+
+
+def check_task(task: type[Task]) -> None:
+    """Check a task class that the registry finds by its name, on the data of its `sample()`."""
+    sample = task.sample()
+    reading = read(sample.data, task=task().name)
+    network = task().model("small", namespace(reading.examples.features)).eval()
+    batch = reading.examples.batch(reading.examples.splits["train"][:NUM_ROWS])
+    step = check_step(task(), network, batch)
+    check_metrics(task(), step, batch)
+    if not task.couples_examples:
+        check_accumulation(task(), network, reading)
+    check_answers(task(), network, reading, batch)
+    with tempfile.TemporaryDirectory() as folder:
+        check_learning(task(), sample, reading, Path(folder) / "run")
+
+
+def check_step(task: Task, network: nn.Module, batch: Batch) -> Step:
+    """The loss is one finite number with gradients, its weight above zero, the output one row per example."""
+    step = task.step(network, batch)
+    assert step.loss_sum.ndim == 0, f"expected the sum of the losses; got shape {tuple(step.loss_sum.shape)}"
+    assert step.loss_sum.isfinite() and step.loss_sum.requires_grad, "expected a finite loss with gradients"
+    assert float(step.weight) > 0, f"expected a weight above zero; got {step.weight}"
+    assert len(step.output) == len(batch), "expected output with one row per example"
+    return step
+
+
+def check_metrics(task: Task, step: Step, batch: Batch) -> None:
+    """Every metric has statistics per example, and a number from them; weights of one change nothing."""
+    assert task.metrics, "expected at least one metric: the first selects the best weights"
+    for metric in task.metrics:
+        statistics = metric.update(step.output.detach(), batch)
+        for name, values in statistics.items():
+            assert len(values) == len(batch), f"{metric.name}: {name} has {len(values)} rows, not {len(batch)}"
+        value = metric.compute(statistics)
+        assert math.isfinite(value), f"{metric.name} is {value}"
+        weighted = metric.compute(statistics, weights=np.ones(len(batch)))
+        assert math.isclose(value, weighted, abs_tol=1e-6), (
+            f"{metric.name}: weights of one gave {weighted}, not {value}"
+        )
+
+
+def check_accumulation(task: Task, network: nn.Module, reading: Reading) -> None:
+    """Gradients of unequal micro-batches, divided by the total weight, add up to those of the full batch."""
+    rows = reading.examples.splits["train"][:NUM_ROWS]
+    batches = [reading.examples.batch(part) for part in (rows, rows[:5], rows[5:])]
+    total = float(task.step(network, batches[0]).weight)
+    full = gradients(task, network, batches[:1], total)
+    accumulated = gradients(task, network, batches[1:], total)
+    for name, gradient in full.items():
+        same = torch.allclose(accumulated[name], gradient, rtol=1e-3, atol=1e-5)
+        assert same, f"the gradient of {name} over two micro-batches differs from that of the full batch"
+
+
+def gradients(task: Task, network: nn.Module, batches: list[Batch], total: float) -> dict[str, torch.Tensor]:
+    """Gradients of the loss over some micro-batches, as the engine accumulates them."""
+    network.zero_grad()
+    for batch in batches:
+        (task.step(network, batch).loss_sum / total).backward()
+    return {name: p.grad.clone() for name, p in network.named_parameters() if p.grad is not None}
+
+
+@torch.no_grad()
+def check_answers(task: Task, network: nn.Module, reading: Reading, batch: Batch) -> None:
+    """Answers need no target, are one per example, and JSON can hold them."""
+    inputs = Batch(rows=batch.rows, **{role: getattr(batch, role) for role in task.inputs})
+    options = task.options()
+    output = task.predict(network, inputs, options)
+    answers = task.decode(output, namespace(reading.examples.features), options)
+    assert len(answers) == len(batch), f"expected {len(batch)} answers; got {len(answers)}"
+    assert json.loads(json.dumps(answers)) == answers, "expected answers that JSON can hold"
+
+
+def check_learning(task: Task, sample: Sample, reading: Reading, run: Path) -> None:
+    """Training on the sample reaches its score, and the saved run answers."""
+    api.train(sample.data, task=task.name, out=str(run), device="cpu", **(sample.options or {"steps": 100}))
+    metric = task.metrics[0]
+    value = number(api.evaluate(str(run))["metrics"][metric.name])
+    reached = value >= sample.score if metric.higher_is_better else value <= sample.score
+    assert reached, f"expected {metric.name} {sample.score} on the sample; got {value}"
+    items = [reading.roles[next(iter(task.inputs))].values[row] for row in range(3)]
+    answers = api.predict(str(run), items)
+    assert len(answers) == len(items), f"expected {len(items)} answers; got {len(answers)}"
+
+
+def number(score: Any) -> float:
+    """The value of a score, which may carry its interval."""
+    return float(score["value"] if isinstance(score, dict) else score)
