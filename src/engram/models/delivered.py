@@ -1,61 +1,117 @@
 """What is delivered: network, calibration and unfamiliarity score, as one module.
 
-Shapes: B examples, C classes, D width of the network's last hidden layer.
+Shapes: B examples, C classes, D width of the network's last hidden layer, R whitened directions of it.
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from engram.core.errors import unknown
+
+VIEWS = ("plain", "mirror", "up-left", "down-right", "mirror-up-left", "mirror-down-right")
+"""Ways an input can be looked at, in the order in which a few of them help most."""
+
+MAX_DIRECTIONS = 512
+"""At most so many directions of the last hidden layer are looked at for unfamiliarity: 1 MiB for each 512 of D."""
+
+_kept: ContextVar[list[Tensor] | None] = ContextVar("kept", default=None)
+
 
 class Delivered(nn.Module):
     """A trained network that answers with calibrated logits and says how unfamiliar its input was.
 
-    `views` names the ways each input is looked at ("plain", "mirror", "left", ...); the answer is the mean
-    of the logits over them. All buffers are filled by `engram.evaluate`; unfilled, they change nothing.
+    views: the ways each input is looked at, out of `VIEWS`, "plain" first; the answer is the weighted mean of
+    the logits over them. num_hidden: D, see `hidden_width`; 0 where the network has no linear layer.
+    Buffers are filled by `engram.evaluate` (calibration, unfamiliarity); unfilled, they change nothing.
+
+    Unfamiliarity is the distance of the last hidden layer's activations from the nearest class, in units of
+    the classes' own spread (Lee et al. 2018, arXiv:1807.03888), or minus the largest logit where there is no
+    such layer (Hendrycks et al. 2022, arXiv:1911.11132). It is said on a scale of its own: 0 is typical of
+    validation data, 1 is what 99 % of them stay below, and an input above 1 is called unfamiliar.
     """
 
-    def __init__(self, network: nn.Module, *, num_outputs: int, num_hidden: int, views: tuple[str, ...] = ("plain",)) -> None:
+    temperature: Tensor
+    bias: Tensor
+    hidden_mean: Tensor
+    hidden_whitening: Tensor
+    typical: Tensor
+    threshold: Tensor
+
+    def __init__(
+        self, network: nn.Module, *, num_outputs: int, num_hidden: int, views: tuple[str, ...] = ("plain",)
+    ) -> None:
         super().__init__()
         self.network = network
-        self.views = views
+        self.views = tuple(views)
+        self.view_weights = view_weights(self.views)
+        num_directions = min(num_hidden, MAX_DIRECTIONS)
         self.register_buffer("temperature", torch.ones(()))
         self.register_buffer("bias", torch.zeros(num_outputs))
-        self.register_buffer("hidden_mean", torch.zeros(num_outputs, num_hidden))
-        self.register_buffer("hidden_whitening", torch.zeros(num_hidden, num_hidden))
+        self.register_buffer("hidden_mean", torch.zeros(num_outputs, num_directions))  # in whitened coordinates
+        self.register_buffer("hidden_whitening", torch.zeros(num_hidden, num_directions))
+        self.register_buffer("typical", torch.zeros(()))
         self.register_buffer("threshold", torch.tensor(float("inf")))
-        self._capture = threading.local()
         last = last_linear(network)
-        if last is not None:
-            last.register_forward_pre_hook(self._keep_hidden)
+        if last is not None and num_hidden:
+            last.register_forward_pre_hook(_keep_hidden)
 
-    def _keep_hidden(self, layer: nn.Module, arguments: tuple[Tensor, ...]) -> None:
-        if (kept := getattr(self._capture, "hidden", None)) is not None:
-            kept.append(arguments[0].detach().float())
+    def record(self) -> dict[str, Any]:
+        """What run.json says of it: the arguments that build it again around its network."""
+        num_hidden = self.hidden_whitening.shape[0]
+        return {"views": list(self.views), "num_outputs": len(self.bias), "num_hidden": num_hidden}
 
     def forward(self, *inputs: Tensor) -> Tensor:
-        """Return calibrated logits of shape (B, C): the mean over views, divided by the temperature, plus the bias."""
-        logits = torch.stack([self.network(*look(view, inputs)).float() for view in self.views]).mean(0)
-        return logits / self.temperature + self.bias
+        """Return calibrated logits (B, C): the mean over views, divided by the temperature, plus the bias."""
+        logits_BC = torch.zeros(())
+        for view, weight in zip(self.views, self.view_weights, strict=True):
+            seen_BC = weight * self.network(*look(view, inputs)).float()
+            logits_BC = seen_BC if view == self.views[0] else logits_BC + seen_BC
+        return logits_BC / self.temperature + self.bias
 
     def hidden(self, call: Callable[[nn.Module], Any]) -> tuple[Any, Tensor | None]:
-        """Run `call(self)` and return (its result, the input of the last linear layer for the first view (B, D))."""
-        self._capture.hidden = kept = []
+        """Run `call(self)` and return (its result, the input of the last linear layer for the first view (B, D)).
+
+        None where the network has no linear layer or does not use it. Threads do not see one another's.
+        """
+        kept: list[Tensor] = []
+        token = _kept.set(kept)
         try:
             result = call(self)
         finally:
-            self._capture.hidden = None
+            _kept.reset(token)
         return result, kept[0] if kept else None
 
-    def unfamiliarity(self, hidden_BD: Tensor) -> Tensor:
-        """Distance (B,) of hidden activations from the nearest class, in units of the classes' own spread."""
-        centred_BCD = (hidden_BD[:, None, :] - self.hidden_mean[None]) @ self.hidden_whitening
-        return centred_BCD.square().sum(-1).min(-1).values.sqrt()
+    def watched(self, call: Callable[[nn.Module], Any]) -> tuple[Any, Tensor]:
+        """Run `call(self)`, which gives logits (B, C), and return (its result, the unfamiliarity (B,))."""
+        logits_BC, hidden_BD = self.hidden(call)
+        return logits_BC, self.unfamiliarity(hidden_BD, logits_BC)
+
+    def distance(self, hidden_BD: Tensor | None, logits_BC: Tensor) -> Tensor:
+        """Return (B,) how far off inputs are, before it is brought to a scale; see the class."""
+        if hidden_BD is None:
+            return -logits_BC.amax(1).float()
+        with torch.autocast(hidden_BD.device.type, enabled=False):
+            white_BR = hidden_BD.float() @ self.hidden_whitening
+            exact = "donot_use_mm_for_euclid_dist"  # the fast way loses the small differences of large numbers
+            return torch.cdist(white_BR[None], self.hidden_mean[None], compute_mode=exact)[0].amin(1)
+
+    def unfamiliarity(self, hidden_BD: Tensor | None, logits_BC: Tensor) -> Tensor:
+        """Return (B,) how unfamiliar inputs are: 0 is typical, above 1 is unfamiliar."""
+        return (self.distance(hidden_BD, logits_BC) - self.typical) / (self.threshold - self.typical)
+
+
+def _keep_hidden(layer: nn.Module, arguments: tuple[Tensor, ...]) -> None:
+    """Keep what the last linear layer is given, if this thread asked; positions or tokens are averaged."""
+    if torch.compiler.is_compiling() or (kept := _kept.get()) is None:
+        return
+    hidden = arguments[0].detach().float()
+    kept.append(hidden if hidden.ndim == 2 else hidden.reshape(len(hidden), -1, hidden.shape[-1]).mean(1))
 
 
 def last_linear(network: nn.Module) -> nn.Linear | None:
@@ -64,19 +120,40 @@ def last_linear(network: nn.Module) -> nn.Linear | None:
     return linear[-1] if linear else None
 
 
+def hidden_width(network: nn.Module) -> int:
+    """Return the width of the last hidden layer: what the last linear layer takes in; 0 without one."""
+    last = last_linear(network)
+    return last.in_features if last is not None else 0
+
+
+def view_weights(views: tuple[str, ...]) -> list[float]:
+    """Return how much each view counts; the sum is 1. Pictures that were not moved count double.
+
+    The weights of Keller Jordan's airbench (github.com/KellerJordan/cifar10-airbench). ConfigError for an
+    unknown view.
+    """
+    for view in views:
+        if view not in VIEWS:
+            raise unknown("view", view, VIEWS)
+    counts = [2.0 if view in ("plain", "mirror") else 1.0 for view in views]
+    return [count / sum(counts) for count in counts]
+
+
 def look(view: str, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """Look at pictures (B, C, H, W) another way: mirrored, or moved by one pixel. Other inputs stay as they are."""
+    """Look at pictures (B, C, H, W) another way: mirrored, or moved a little. Other inputs stay as they are."""
     if view == "plain":
         return inputs
     return tuple(_moved(view, x) if x.ndim == 4 else x for x in inputs)
 
 
 def _moved(view: str, x_BCHW: Tensor) -> Tensor:
+    """Mirror, then move by one pixel in 32; what comes in at the edge repeats it."""
     if view.startswith("mirror"):
         x_BCHW = x_BCHW.flip(-1)
-    for word, (dy, dx) in {"up-left": (1, 1), "down-right": (-1, -1)}.items():
+    height, width = x_BCHW.shape[-2:]
+    far = max(1, min(height, width) // 32)
+    for word, start in {"up-left": 2 * far, "down-right": 0}.items():
         if view.endswith(word):
-            padded = nn.functional.pad(x_BCHW, (1, 1, 1, 1), mode="replicate")
-            height, width = x_BCHW.shape[-2:]
-            return padded[..., 1 + dy : 1 + dy + height, 1 + dx : 1 + dx + width]
+            padded = nn.functional.pad(x_BCHW, (far, far, far, far), mode="replicate")
+            return padded[..., start : start + height, start : start + width]
     return x_BCHW
