@@ -12,9 +12,9 @@ from engram.core.errors import DataError
 from engram.core.evidence import Finding
 
 if TYPE_CHECKING:
-    from engram.data.split import Splits
+    from engram.data.examples import Examples
     from engram.data.store import Stored
-    from engram.data.table import Table
+    from engram.data.table import Column, Table
 
 SHOWN = 5
 """Paths and names a finding shows; how many more there are is said."""
@@ -26,59 +26,32 @@ UNBALANCED = 20
 """A class this many times larger than another is worth a warning."""
 
 
-def inspect(
-    stored: Mapping[str, Stored],
-    table: Table,
-    *,
-    splits: Splits | None = None,
-    label: str = "label",
-    columns: Mapping[str, str] | None = None,
-) -> list[Finding]:
-    """Examine prepared values by role, and return what was found, the worst first.
+def inspect(*, examples: Examples, table: Table, roles: Mapping[str, Column]) -> list[Finding]:
+    """Examine prepared examples and return what was found, the worst first.
 
-    label: the role of the target. columns: role -> column of the table, to name values by (default: the role itself).
+    roles: role -> column of the table, by which rows are named. What reading the table and splitting it found is
+    in `Table.findings` and `Splits.findings` and not repeated here.
     """
-    columns = columns or {}
-    content = [role for role, values in stored.items() if role != label and values.arrays]
-    findings = list(table.findings)
-    for role, values in stored.items():
+    findings: list[Finding] = []
+    labels = {role: values for role, values in examples.stored.items() if {"name", "names"} & set(values.arrays)}
+    for role, values in examples.stored.items():
         findings += unreadable(values, role)
-    for role in content:
-        names = Names(table, columns.get(role, role))
-        findings += sizes(stored[role])
-        findings += duplicates(stored[role], names, stored.get(label))
-    if label in stored:
-        findings += classes(stored[label], splits)
-    if splits is not None:
-        findings += splits.findings
-    order = {"error": 0, "warning": 1, "info": 2}
-    return sorted(findings, key=lambda finding: order.get(finding.severity, 3))
+        findings += examples.features[role].check(values, np.flatnonzero(values.ok))
+        if role not in labels and values.arrays:
+            findings += sizes(values)
+            findings += duplicates(values, roles[role], next(iter(labels.values()), None))
+    for values in labels.values():
+        findings += classes(values, examples.splits)
+    return sorted(findings, key=lambda finding: ("error", "warning", "info").index(finding.severity))
 
 
-def stop_if_unusable(findings: Sequence[Finding], stored: Mapping[str, Stored]) -> None:
-    """Raise DataError where training makes no sense: over 5 % unreadable values, or a finding that is an error."""
-    for role, values in stored.items():
-        number, total = len(values.problems), len(values)
-        if number > UNREADABLE_LIMIT * total:
-            shown = "\n".join(f"  {p.where}: {p.reason}" for p in values.problems[:SHOWN])
-            raise DataError(
-                f"expected at most {UNREADABLE_LIMIT:.0%} of the values of {role!r} to be unreadable; "
-                f"{number:,} of {total:,} are. The first of them:\n{shown}\nMend or remove them, and start again."
-            )
+def stop_if_unusable(findings: Sequence[Finding]) -> None:
+    """Raise DataError for the first finding that is an error: too much unreadable, one class only."""
     for finding in findings:
         if finding.severity == "error":
-            raise DataError(f"{finding.message}. {finding.fix}".strip())
-
-
-class Names:
-    """Names rows so that a user finds them."""
-
-    def __init__(self, table: Table, column: str) -> None:
-        self.column = table.columns.get(column) or next(iter(table.columns.values()))
-
-    def __call__(self, rows: Sequence[int] | np.ndarray) -> tuple[str, ...]:
-        """The names of the first few rows."""
-        return tuple(self.column.where(int(row)) for row in rows[:SHOWN])
+            shown = "".join(f"\n  {where}" for where in finding.where[:SHOWN])
+            more = f"\n  ... and {len(finding.where) - SHOWN:,} more" if len(finding.where) > SHOWN else ""
+            raise DataError(f"{finding.message}.{shown}{more}\n{finding.fix}".strip())
 
 
 def unreadable(stored: Stored, role: str) -> Iterator[Finding]:
@@ -90,9 +63,11 @@ def unreadable(stored: Stored, role: str) -> Iterator[Finding]:
     yield Finding(
         "error" if severe else "warning",
         "unreadable",
-        f"{number:,} of {total:,} values of {role!r} cannot be read" + ("" if severe else " and are set aside"),
+        f"expected at most {UNREADABLE_LIMIT:.0%} of the values of {role!r} to be unreadable; {number:,} of {total:,} are"
+        if severe
+        else f"{number:,} of {total:,} values of {role!r} cannot be read and are set aside",
         tuple(f"{problem.where}: {problem.reason}" for problem in stored.problems),
-        "mend or remove them",
+        "Mend or remove these, and start again" if severe else "mend or remove them",
     )
 
 
@@ -103,7 +78,7 @@ def sizes(stored: Stored) -> Iterator[Finding]:
         return
     rows = np.flatnonzero(stored.ok)
     sizes_N2 = np.asarray(stored.gather_one("size", rows))
-    different, counts = np.unique(sizes_N2, axis=0, return_counts=True)
+    different = np.unique(sizes_N2, axis=0)
     if len(different) == 1:
         message = f"all pictures are {different[0][1]} x {different[0][0]} pixels (width x height)"
     else:
@@ -116,7 +91,7 @@ def sizes(stored: Stored) -> Iterator[Finding]:
     yield Finding("info", "sizes", message)
 
 
-def duplicates(stored: Stored, names: Names, labels: Stored | None) -> Iterator[Finding]:
+def duplicates(stored: Stored, column: Column, labels: Stored | None) -> Iterator[Finding]:
     """Values with exactly equal content, and those of them that have different labels."""
     rows = np.flatnonzero(stored.ok)
     groups = list(_equal(stored.digest, rows))
@@ -127,7 +102,7 @@ def duplicates(stored: Stored, names: Names, labels: Stored | None) -> Iterator[
         "info",
         "duplicates",
         f"{copies:,} exact copies of other rows; copies stay on one side of every split",
-        tuple(" = ".join(names(group)) for group in groups[:SHOWN]),
+        tuple(" = ".join(_named(column, group)) for group in groups[:SHOWN]),
     )
     if labels is None or not labels.arrays:
         return
@@ -138,13 +113,17 @@ def duplicates(stored: Stored, names: Names, labels: Stored | None) -> Iterator[
             "warning",
             "label_conflict",
             f"{len(conflicts):,} times the same content has different labels",
-            tuple(" = ".join(_with_label(names, group, said)) for group in conflicts[:SHOWN]),
+            tuple(" = ".join(_with_label(column, group, said)) for group in conflicts[:SHOWN]),
             "decide for one label, or leave these rows out",
         )
 
 
-def _with_label(names: Names, group: np.ndarray, said: Any) -> list[str]:
-    return [f"{where} ({said[row]})" for where, row in zip(names(group), group[:SHOWN], strict=True)]
+def _named(column: Column, rows: np.ndarray) -> list[str]:
+    return [column.where(int(row)) for row in rows[:SHOWN]]
+
+
+def _with_label(column: Column, rows: np.ndarray, said: Any) -> list[str]:
+    return [f"{where} ({said[row]})" for where, row in zip(_named(column, rows), rows[:SHOWN], strict=True)]
 
 
 def _equal(digest: np.ndarray, rows: np.ndarray) -> Iterator[np.ndarray]:
@@ -157,7 +136,7 @@ def _equal(digest: np.ndarray, rows: np.ndarray) -> Iterator[np.ndarray]:
         yield np.sort(rows[order[bounds[at] : bounds[at + 1]]])
 
 
-def classes(labels: Stored, splits: Splits | None) -> Iterator[Finding]:
+def classes(labels: Stored, splits: Mapping[str, np.ndarray]) -> Iterator[Finding]:
     """How many examples each class has, and what is odd about that."""
     if "name" in labels.arrays:
         names = labels.arrays["name"]
@@ -172,7 +151,7 @@ def classes(labels: Stored, splits: Splits | None) -> Iterator[Finding]:
     yield Finding("info", "class_counts", f"{len(ranked):,} classes", listed)
     yield from _number_of_classes(ranked, several="names" in labels.arrays)
     yield from _look_alike(counts)
-    if splits is not None and "train" in splits.rows:
+    if "train" in splits:
         yield from _unseen(names, splits, several="names" in labels.arrays)
 
 
@@ -221,15 +200,15 @@ def _look_alike(counts: Mapping[str, int]) -> Iterator[Finding]:
         )
 
 
-def _unseen(names: Sequence[Any], splits: Splits, *, several: bool) -> Iterator[Finding]:
+def _unseen(names: Sequence[Any], splits: Mapping[str, np.ndarray], *, several: bool) -> Iterator[Finding]:
     """Classes that are asked for and never taught."""
 
     def held(rows: np.ndarray) -> set[str]:
         return {n for row in rows.tolist() for n in (names[row] if several else [names[row]])}
 
-    taught = held(splits.rows["train"])
+    taught = held(splits["train"])
     for split in ("val", "test"):
-        unseen = sorted(held(splits.rows.get(split, np.arange(0))) - taught)
+        unseen = sorted(held(splits.get(split, np.arange(0))) - taught)
         if unseen:
             yield Finding(
                 "warning",

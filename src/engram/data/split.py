@@ -123,12 +123,18 @@ def _label_numbers(labels: Sequence[Any] | None, number: int) -> tuple[list[str]
     """Number labels by their sorted names; several labels of one row count as one joined name."""
     if labels is None:
         return [""], np.zeros(number, dtype=np.int64)
-    joined = ["" if v is None else v if isinstance(v, str) else "|".join(sorted(map(str, v))) for v in labels]
+    joined = [v if isinstance(v, str) else _joined(v) for v in labels]
     names, found = _numbers(joined)
     order = sorted(range(len(names)), key=lambda n: names[n])
     rank = np.empty(len(names), dtype=np.int64)
     rank[order] = np.arange(len(names))
     return [names[n] for n in order], rank[found]
+
+
+def _joined(label: Any) -> str:
+    if isinstance(label, list | tuple | set | frozenset):
+        return "|".join(sorted(map(str, label)))
+    return "" if label is None else str(label)
 
 
 def _drop_leaks(side: np.ndarray, unit: np.ndarray, digests: np.ndarray, where: Callable[[int], str]) -> list[Finding]:

@@ -219,8 +219,15 @@ def store_key(column: Column, feature: Feature) -> str:
 
 
 def _fingerprint(column: Column) -> Iterator[bytes | memoryview]:
-    """Pieces of bytes that differ where the values do. Files count by path, size and time of change."""
-    if isinstance(column.values, np.ndarray) and column.values.dtype != object:
+    """Pieces of bytes that differ where the values do. Files count by path, size and time of change.
+
+    A fingerprint that the source has taken is used, together with where its first file stands: it covers relative
+    paths, and two folders unpacked from archives can agree in names, sizes and times.
+    """
+    if column.fingerprint and len(column):
+        yield column.fingerprint.encode()
+        yield os.path.abspath(column.values[0]).encode("utf-8", "surrogateescape") if column.kind == "path" else b""  # noqa: PTH100
+    elif isinstance(column.values, np.ndarray) and column.values.dtype != object:
         yield f"{column.values.dtype}{column.values.shape}".encode()
         yield np.ascontiguousarray(column.values).reshape(-1).view(np.uint8).data
     elif column.kind == "path":
