@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import IO, Any
 
 from rich.console import Console
@@ -133,8 +133,16 @@ def showing(as_json: bool, *, events: bool = True) -> Iterator[None]:
 
 
 def print_json(value: Any) -> None:
-    """Print one JSON value as one line, at once."""
-    print(json.dumps(value, ensure_ascii=False), flush=True)
+    """Print one JSON value as one line, at once. JSON knows no infinity and no NaN: such numbers become null."""
+    print(json.dumps(_finite(value), ensure_ascii=False, allow_nan=False), flush=True)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def closing_lines(event: Event) -> list[str]:
@@ -144,8 +152,8 @@ def closing_lines(event: Event) -> list[str]:
     if event.get("predicted_seconds"):
         took += f" (predicted {format_duration(event['predicted_seconds'])})"
     lines = [f"Trained in {took}.", f"  run       {run}"]
-    if (report := Path(run) / "report.html").is_file():
-        lines.append(f"  report    {report}")
+    if event.get("report"):
+        lines.append(f"  report    {event['report']}")
     return [*lines, f"  predict   engram predict {run} ITEMS", f"  evaluate  engram evaluate {run}"]
 
 
