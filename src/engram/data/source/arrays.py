@@ -36,8 +36,12 @@ def from_parts(parts: list[Part], *, origin: str, form: str) -> Table:
     parts = sorted(parts, key=lambda part: order[part.split])
     images = _joined([part.images for part in parts])
     kind = kind_of(images)
-    # Arrays are hashed; files and the like have no content at hand beyond their names.
-    columns = {"image": Column("image", images, kind, of_values(images))}
+    if kind == "path":
+        from engram.data.source.files import picture_files
+
+        columns = {"image": picture_files(images)}
+    else:
+        columns = {"image": Column("image", images, kind, of_values(images))}
     if any(part.labels is not None for part in parts):
         labels = [label for part in parts for label in _labels(part)]
         columns["label"] = _label_column(labels)
@@ -109,5 +113,8 @@ def _label_column(labels: list[Any]) -> Column:
 
 
 def _note(parts: list[Part], form: str) -> str:
-    counts = ", ".join(f"{len(part.images)} for {part.split or 'no split in particular'}" for part in parts)
-    return f"The {form} hold pictures{'' if parts[0].labels is None else ' and labels'}: {counts}."
+    what = f"pictures{'' if all(part.labels is None for part in parts) else ' and labels'}"
+    if not any(part.split for part in parts):
+        return f"The {form} hold {sum(len(part.images) for part in parts)} {what}; no split is given."
+    counts = [f"{len(part.images)} for {part.split or 'no split'}" for part in parts]
+    return f"The {form} hold {what}: {', '.join(counts)}."

@@ -1,0 +1,146 @@
+"""Data held by Python: arrays, tensors, pictures, data sets of pairs, splits, columns, data frames.
+
+No library is imported for it: tensors, frames and data sets are known by what they can do.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from engram.core.errors import DataError
+from engram.data.source.arrays import Part, from_parts
+from engram.data.source.columns import kind_of, to_table
+from engram.data.source.splits import split_named
+from engram.data.table import Table
+
+ORIGIN = "data in memory"
+
+
+def read_memory(data: Any) -> Table:
+    """Turn Python objects into a table; see `engram.data.source.read` for the forms. DataError names what came."""
+    if isinstance(data, Mapping):
+        return _from_mapping(data)
+    if hasattr(data, "columns") and hasattr(data, "__getitem__") and not hasattr(data, "detach"):
+        columns = {str(name): data[name].to_list() for name in data.columns}
+        return _from_columns(columns)
+    if isinstance(data, tuple) and len(data) == 2 and all(_is_pair(half) for half in data):
+        # Keras and others give ((x_train, y_train), (x_test, y_test)).
+        return from_parts([_part("train", data[0]), _part("test", data[1])], origin=ORIGIN, form="arrays")
+    return from_parts([_part("", data)], origin=ORIGIN, form="objects")
+
+
+def _from_mapping(data: Mapping[Any, Any]) -> Table:
+    splits = {name: split_named(str(name)) for name in data}
+    if data and all(splits.values()):
+        parts = [_part(splits[name] or "", value) for name, value in data.items()]
+        return from_parts(parts, origin=ORIGIN, form="objects")
+    return _from_columns({str(name): _plain(values) for name, values in data.items()})
+
+
+def _from_columns(columns: Mapping[str, Sequence[Any]]) -> Table:
+    lengths = {name: len(values) for name, values in columns.items()}
+    if len(set(lengths.values())) > 1:
+        raise DataError(f"expected columns of one length; got {lengths}. Give every row a value in each.")
+    values = {name: _missing_as_none(column) for name, column in columns.items()}
+    return to_table(values, base="", origin=ORIGIN, content="")
+
+
+def _missing_as_none(values: Sequence[Any]) -> Sequence[Any]:
+    if isinstance(values, np.ndarray):
+        return values if values.ndim > 1 else _missing_as_none(values.tolist())
+    # Not a number is how data frames write a missing text.
+    return [None if isinstance(value, float) and value != value else value for value in values]
+
+
+def _part(split: str, data: Any) -> Part:
+    """Return the pictures and labels of anything that is not already in splits or columns."""
+    if _is_pair(data):
+        images, labels = _plain(data[0]), _plain(data[1])
+        return Part(split, _pictures(images), labels)
+    if _is_picture(data):
+        return Part(split, _pictures(_one(data)))
+    if isinstance(data, np.ndarray) or hasattr(data, "detach"):
+        return Part(split, _pictures(_plain(data)))
+    if not (hasattr(data, "__len__") and hasattr(data, "__getitem__")) or isinstance(data, str | bytes):
+        raise DataError(
+            f"expected a path, arrays, pictures, (x, y), a dict, a data frame or a data set with a length; "
+            f"got {type(data).__name__}. Turn it into one of these."
+        )
+    if len(data) == 0:
+        raise DataError(f"expected data; got an empty {type(data).__name__}. Give at least one example.")
+    return _from_items(split, data)
+
+
+def _from_items(split: str, data: Any) -> Part:
+    """Read a list or a data set: pairs of picture and label, or pictures alone. Each item is taken once."""
+    tensors = getattr(data, "tensors", None)
+    if isinstance(tensors, tuple) and len(tensors) == 2:
+        return _part(split, tensors)
+    items = [data[row] for row in range(len(data))]
+    if all(isinstance(item, tuple | list) and len(item) == 2 for item in items):
+        names = getattr(data, "classes", None)
+        images, labels = [_plain(x) for x, _ in items], [_plain(y) for _, y in items]
+        return Part(split, _pictures(images), labels, class_names=names if isinstance(names, list | tuple) else None)
+    return Part(split, _pictures([_plain(item) for item in items]))
+
+
+def _pictures(images: Any) -> Any:
+    """Return pictures as they are, after a look that they are some."""
+    if isinstance(images, np.ndarray):
+        if images.ndim < 3 or images.dtype == object:
+            raise DataError(
+                f"expected pictures of shape (number, height, width) or with channels; got {images.shape} "
+                f"{images.dtype}. Reshape them."
+            )
+        return images
+    kind = kind_of(images)
+    if kind in ("text", "path"):
+        return [Path(image) for image in images]
+    if kind not in ("array", "bytes"):
+        raise DataError(f"expected pictures, arrays, bytes or paths; got {type(images[0]).__name__}.")
+    return list(images)
+
+
+def _is_pair(data: Any) -> bool:
+    """Tell whether data is (pictures, labels), many of both; a list of two is two examples."""
+    return isinstance(data, tuple) and len(data) == 2 and all(_is_many(half) for half in data)
+
+
+def _is_many(value: Any) -> bool:
+    if isinstance(value, str | bytes | os.PathLike | Mapping) or hasattr(value, "getexif"):
+        return False
+    return hasattr(value, "__len__") and getattr(value, "ndim", 1) > 0
+
+
+def _is_picture(value: Any) -> bool:
+    """Tell whether a value is one picture: from Pillow, encoded, (H, W), (H, W, 3 or 4), or a tensor (1 or 3, H, W)."""
+    if isinstance(value, bytes | bytearray) or hasattr(value, "getexif"):
+        return True
+    shape = tuple(getattr(value, "shape", ()))
+    if len(shape) == 2:
+        return not hasattr(value, "columns")
+    return len(shape) == 3 and (shape[0] in (1, 3) if hasattr(value, "detach") else shape[2] in (3, 4))
+
+
+def _one(value: Any) -> Any:
+    plain = _plain(value)
+    return plain[None] if isinstance(plain, np.ndarray) else [plain]
+
+
+def _plain(value: Any) -> Any:
+    """Return a tensor as a numpy array (scalars as Python numbers); anything else as it is."""
+    if hasattr(value, "detach"):
+        tensor = value.detach().cpu()
+        # numpy has no bfloat16.
+        array = (tensor.float() if "bfloat16" in str(tensor.dtype) else tensor).numpy()
+        return array if array.ndim else array.item()
+    if hasattr(value, "to_numpy") and not isinstance(value, np.ndarray):
+        return value.to_list() if hasattr(value, "to_list") else value.to_numpy()
+    if isinstance(value, Iterable) and isinstance(value, set | range | map):
+        return list(value)
+    return value
