@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -31,12 +31,20 @@ class Examples:
     splits: dict[str, np.ndarray] = field(default_factory=dict)
     importance: np.ndarray | None = None
 
-    def batch(self, rows: np.ndarray, *, augmentation: Any = None, seed: int = 0, epoch: np.ndarray | int = 0) -> Batch:
-        """Gather and encode some rows. With an augmentation, each is seen through a random view.
+    def batch(
+        self,
+        rows: np.ndarray,
+        *,
+        roles: Sequence[str] = (),
+        augmentation: Any = None,
+        seed: int = 0,
+        epoch: np.ndarray | int = 0,
+    ) -> Batch:
+        """Gather and encode some rows of some roles (none named: all). An augmentation gives each a random view.
 
         The views depend on (seed, epoch, rows) alone, never on what was drawn before.
         """
-        gathered = {role: stored.gather(rows) for role, stored in self.stored.items()}
+        gathered = {role: self.stored[role].gather(rows) for role in roles or self.stored}
         views = None
         if augmentation is not None:
             views = augmentation.views(gathered, rows=rows, seed=seed, epoch=epoch)
@@ -50,10 +58,10 @@ class Examples:
 
         return torch.ones(len(rows)) if self.importance is None else torch.from_numpy(self.importance[rows]).float()
 
-    def batches(self, rows: np.ndarray, *, size: int) -> Iterator[Batch]:
+    def batches(self, rows: np.ndarray, *, size: int, roles: Sequence[str] = ()) -> Iterator[Batch]:
         """Go once over some rows in their order, as they are (no augmentation)."""
         for start in range(0, len(rows), size):
-            yield self.batch(rows[start : start + size])
+            yield self.batch(rows[start : start + size], roles=roles)
 
 
 def namespace(features: Mapping[str, Feature]) -> Any:

@@ -7,16 +7,13 @@ seen first are edges, then textures and parts, then whole things.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from engram.models.layers.convolution import Convolution3x3
 from engram.models.layers.whitening import Whitening
-
-LOGIT_SCALE = 1 / 9
-"""The head starts and stays gentle: logits are kept small, which label smoothing and bf16 both like."""
-
 
 class Stage(nn.Module):
     """Convolution, pooling to half the size, then further convolutions; the third and later are residual.
@@ -68,6 +65,17 @@ class ConvNet(nn.Module):
         self.stages = nn.Sequential(*(Stage(a, b, depth=depth) for a, b in zip(ins, widths, strict=False)))
         self.head = nn.Linear(widths[-1], num_classes, bias=False)
 
+    recipe: ClassVar[dict[str, object]] = {
+        "optimizer.rotate": True,
+        "optimizer.muon_learning_rate": 0.06,
+        "optimizer.muon_momentum": 0.6,
+        "optimizer.head_learning_rate": 0.01,
+        "optimizer.vector_learning_rate": 0.02,
+        "optimizer.weight_decay": 0.0,
+        "optimizer.warmup": 0.0,
+    }
+    """Numbers of the plan that were found best for this network (LOG.md, 2026-11-22)."""
+
     def initialise(self, x_BCHW: Tensor) -> None:
         """Set the whitening layer from a batch of pictures as the network will see them."""
         self.whitening.initialise(x_BCHW)
@@ -76,7 +84,7 @@ class ConvNet(nn.Module):
         """(B, C, H, W) -> logits (B, num_classes)."""
         x = self.activation(self.whitening(x_BCHW))
         x = self.stages(x)
-        return self.head(x.amax((2, 3))) * LOGIT_SCALE
+        return self.head(x.amax((2, 3)))
 
 
 def stem_stride(side: int) -> int:

@@ -32,7 +32,7 @@ def train(trainer: Trainer) -> None:
             with trainer.autocast():
                 step = task.step(model, batch)
             (step.loss_sum / plan.batch_size).backward()  # type: ignore[no-untyped-call]
-            loss_sum, weight = loss_sum + float(step.loss_sum), weight + float(step.weight)
+            loss_sum, weight = loss_sum + step.loss_sum.item(), weight + float(step.weight)
 
         if weight != plan.batch_size:
             torch._foreach_mul_([p.grad for p in parameters if p.grad is not None], plan.batch_size / weight)

@@ -21,7 +21,8 @@ class Plan:
 
     size: of the network. batch_size: examples a step. micro_batch: examples at once (the rest accumulates).
     steps: optimizer steps in all; a time budget may change it while training runs. precision: of matrix
-    products. channels_last: memory layout of pictures. averages: whether a moving average is delivered.
+    products. channels_last: memory layout of pictures. augmentation: the name of the task's way of changing
+    examples. views: the ways each example is looked at for an answer.
     """
 
     size: str = "small"
@@ -33,6 +34,8 @@ class Plan:
     device: str = "cpu"
     threads: int = 1
     seed: int = 0
+    augmentation: str = ""
+    views: tuple[str, ...] = ("plain",)
     optimizer: Optimization = field(default_factory=Optimization)
     predicted_seconds: float = 0.0
     predicted_memory: int = 0
@@ -44,9 +47,9 @@ class Plan:
         _set(self, name, value)
         self.reasons[name] = reason
 
-    def rows(self) -> list[tuple[str, Any, str]]:
-        """(name, value, reason) of every number that has a reason."""
-        return [(name, _get(self, name), reason) for name, reason in self.reasons.items()]
+    def described(self) -> dict[str, dict[str, Any]]:
+        """Every number that has a reason: name -> {"value", "reason"}."""
+        return {name: {"value": _get(self, name), "reason": reason} for name, reason in self.reasons.items()}
 
     def as_dict(self) -> dict[str, Any]:
         """The plan as JSON."""
@@ -55,7 +58,7 @@ class Plan:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Plan:
         """Read back what `as_dict` gave."""
-        return cls(**{**values, "optimizer": Optimization(**values["optimizer"])})
+        return cls(**{**values, "optimizer": Optimization(**values["optimizer"]), "views": tuple(values["views"])})
 
     def override(self, settings: Mapping[str, Any]) -> None:
         """Set numbers by their printed names, from text or values. ConfigError offers the nearest name."""
@@ -67,7 +70,7 @@ class Plan:
 
 def settable(plan: Plan) -> list[str]:
     """The names of all numbers that can be set."""
-    own = [f.name for f in dataclasses.fields(plan) if f.name not in ("optimizer", "reasons") and "predicted" not in f.name]
+    own = [f.name for f in dataclasses.fields(plan) if f.name not in ("optimizer", "reasons", "views") and "predicted" not in f.name]
     return own + [f"optimizer.{f.name}" for f in dataclasses.fields(plan.optimizer)]
 
 

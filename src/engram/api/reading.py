@@ -1,0 +1,142 @@
+"""The first stages, shared by all verbs: from data to a task and its prepared, split and fitted examples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from engram.core import events
+from engram.core.deadline import Deadline
+from engram.core.errors import BudgetError, ConfigError, DataError
+from engram.core.evidence import Evidence, Finding
+from engram.core.registry import find, names
+from engram.core.task import Task
+from engram.core.units import format_duration
+from engram.data import doctor, infer, source, split, store
+from engram.data.examples import Examples
+from engram.data.table import Column, Table
+
+TASKS = "engram.tasks"
+CLOSE = 0.1
+"""Tasks whose evidence differs by less than this are too close to choose between."""
+
+
+@dataclass
+class Reading:
+    """Data, understood: what was read, what is to be learned from it, and the examples."""
+
+    table: Table
+    task: Task
+    roles: dict[str, Column]
+    examples: Examples
+    reasons: list[str] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+
+
+def read(
+    data: Any,
+    *,
+    task: str | None = None,
+    target: Any = None,
+    input: Any = None,
+    split: str | None = None,
+    group: str | None = None,
+    seed: int = 0,
+    deadline: Deadline | None = None,
+    features: Mapping[str, Any] | None = None,
+) -> Reading:
+    """Read, understand, prepare, split and fit.
+
+    features: fitted ones of an earlier run, to see new data exactly as that run sees its own.
+    BudgetError when preparing alone would exceed the deadline.
+    """
+    table = source.read(data, target=target, inputs=input, split=split, group=group)
+    for sentence in table.notes:
+        events.note(sentence)
+    chosen, why = choose_task(table, task=task, target=target, input=input)
+    roles, reasons = infer.columns_for(table, chosen, target=target, inputs=input)
+    for sentence in reasons:
+        events.note(sentence)
+    examples, findings = prepare(chosen, table, roles, seed=seed, deadline=deadline, features=features)
+    return Reading(table, chosen, roles, examples, [why.reason, *table.notes, *reasons], [*table.findings, *findings])
+
+
+def choose_task(table: Table, *, task: str | None, target: Any = None, input: Any = None) -> tuple[Task, Evidence]:
+    """Return the task that fits best, or the one named. Ties are refused with the override named."""
+    if task is not None:
+        return find(TASKS, task, base="")(), Evidence(1.0, "the task was named")
+    narrowed = infer.narrowed(table, target=target, inputs=input)
+    fits = [(candidate, candidate.matches(narrowed)) for candidate in (find(TASKS, n, base="")() for n in names(TASKS, base=""))]
+    fits = sorted((fit for fit in fits if fit[1]), key=lambda fit: -fit[1].score)
+    if not fits:
+        raise DataError(
+            f"expected data that one of the tasks can learn from ({', '.join(names(TASKS, base=''))}); "
+            f"{table.origin} has the columns {', '.join(table.columns)}. Name the task with --task and what to "
+            "predict with --target."
+        )
+    if len(fits) > 1 and fits[0][1].score - fits[1][1].score < CLOSE:
+        either = " or ".join(candidate.name for candidate, _ in fits[:2])
+        raise ConfigError(f"this could be {either}: {fits[0][1].reason}. Say which with --task.")
+    events.note(f"The task is {fits[0][0].name}: {fits[0][1].reason}.")
+    return fits[0]
+
+
+def prepare(
+    task: Task,
+    table: Table,
+    roles: Mapping[str, Column],
+    *,
+    seed: int,
+    deadline: Deadline | None,
+    features: Mapping[str, Any] | None,
+) -> tuple[Examples, list[Finding]]:
+    """Store every role's values, set unreadable ones aside, split, and fit the features on the training rows."""
+    kinds = {**task.inputs, **task.target}
+    made = dict(features) if features is not None else {role: kinds[role].survey(column) for role, column in roles.items()}
+    with events.stage("reading"), events.listening(_Patience(deadline)):
+        stored = {role: store.prepare(column, made[role]) for role, column in roles.items()}
+    usable = np.logical_and.reduce([values.ok for values in stored.values()])
+    labels = next((roles[role].values for role in task.target if role in roles), None)
+    first = next(iter(task.inputs))
+    if features is None:
+        splits = split.assign(
+            labels=labels, digests=stored[first].digest, given=table.split, groups=table.group, seed=seed,
+            usable=usable, where=roles[first].where,
+        )  # fmt: skip
+        for role, feature in made.items():
+            feature.fit(stored[role], splits.rows["train"])
+    else:
+        splits = split.Splits({"test": np.flatnonzero(usable)})
+    examples = Examples(made, stored, splits.rows)
+    findings = doctor.inspect(examples=examples, table=table, roles=roles) + splits.findings
+    return examples, findings
+
+
+class _Patience:
+    """Stops preparing when, at its present speed, it would use up most of the time there is."""
+
+    SHARE = 0.7
+    SURE_AFTER = 2.0
+
+    def __init__(self, deadline: Deadline | None) -> None:
+        self.deadline = deadline
+        self.began = 0.0
+
+    def __call__(self, event: events.Event) -> None:
+        if self.deadline is None or self.deadline.seconds is None or event["event"] != "progress":
+            return
+        now = self.deadline.elapsed()
+        self.began = self.began or now
+        if now - self.began < self.SURE_AFTER:
+            return
+        whole = (now - self.began) * event["total"] / max(1, event["done"])
+        if self.began + whole > self.SHARE * self.deadline.seconds:
+            suffices = 60 * int(1 + 2 * (self.began + whole) / 60)
+            raise BudgetError(
+                f"expected a budget that leaves time to learn; reading the data alone takes about "
+                f"{format_duration(whole)} of the {format_duration(self.deadline.seconds)} given. "
+                f"Use --budget {suffices // 60}m (what is read is kept, so a second run starts at once)."
+            )

@@ -1,0 +1,273 @@
+"""`train`: every stage from data to a delivered, scored and reported model, within one deadline."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import platform
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+import engram
+from engram.api import planning, reading
+from engram.api.delivery import deliver
+from engram.core import events, machine
+from engram.core.deadline import Deadline
+from engram.core.errors import ConfigError, RunError
+from engram.core.rundir import FORMAT, RunDirectory, fresh
+from engram.core.units import format_duration, parse_duration
+from engram.data import doctor
+from engram.data.examples import namespace
+from engram.features import saved
+from engram.models import build
+from engram.train import checkpoint
+from engram.train.callbacks.checkpointing import Checkpointing
+from engram.train.callbacks.evaluation import Evaluation
+from engram.train.callbacks.pacing import Pacing
+from engram.train.callbacks.reporting import Reporting
+from engram.train.callbacks.sanity import Sanity
+from engram.train.plan import Plan
+from engram.train.trainer import Trainer
+
+BUDGET = 600.0
+"""Seconds a training may take where nobody says otherwise."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training gave. run: its folder. metrics, floors: name -> {"value", "low", "high"} on `split`."""
+
+    run: str
+    split: str
+    metrics: dict[str, Any]
+    floors: dict[str, Any]
+    seconds: float
+    predicted_seconds: float
+
+
+def train(
+    data: Any = None,
+    *,
+    task: str | None = None,
+    target: Any = None,
+    input: Any = None,
+    split: str | None = None,
+    group: str | None = None,
+    budget: str | float | None = None,
+    epochs: float | None = None,
+    steps: int | None = None,
+    model: Any = None,
+    size: str | None = None,
+    out: str | Path | None = None,
+    device: str | None = None,
+    seed: int = 0,
+    start_from: str | Path | None = None,
+    resume: str | Path | None = None,
+    settings: dict[str, Any] | None = None,
+    started: float | None = None,
+) -> Trained:
+    """Learn from `data` and leave a run directory behind.
+
+    budget: seconds, or "90s", "10m", "2h": an upper bound for everything. epochs, steps: instead of a budget.
+    model: an `nn.Module`, a factory, or "FILE:NAME". size: "small", "medium", "large". start_from: a run or a
+    .safetensors file to take weights from. resume: the folder of a run that was stopped; only `budget` may be
+    changed. settings: numbers of the plan by name. started: `time.monotonic()` when the command began.
+
+    Raises the errors of `engram.core.errors`; `Stopped` after a signal, with everything saved.
+    """
+    began = time.monotonic() if started is None else started
+    if resume is not None:
+        return _resume(RunDirectory.open(resume), model=model, budget=budget, began=began)
+    if data is None:
+        raise ConfigError("expected data to learn from; got none. Name a folder, a file or Python objects.")
+    if sum(value is not None for value in (budget, epochs, steps)) > 1:
+        raise ConfigError("expected one of budget, epochs and steps; got several. Give one of them.")
+    limit = parse_duration(budget) if budget is not None else None if epochs or steps else BUDGET
+    deadline = Deadline(limit, began)
+    options = {"task": task, "target": target, "input": input, "split": split, "group": group, "seed": seed}
+    name = str(data) if isinstance(data, str | Path) else "run"
+    run = RunDirectory(out) if out is not None else RunDirectory(fresh(Path("runs"), name))
+    run.create()
+    with _recording(run), machine.keeping_memory():
+        if budget is None and limit is not None:
+            events.note(f"The budget is {format_duration(limit)}; another is set with --budget.")
+        read = reading.read(data, **options, deadline=deadline)
+        _stop_if_unusable(read)
+        planned = planning.make_plan(
+            read, deadline, epochs=epochs, steps=steps, size=size, model=model, device=device, seed=seed, settings=settings
+        )
+        planning.announce(planned, read)
+        planning.initialise(planned.network, read)
+        if start_from is not None:
+            _start_from(planned.network, start_from)
+        _record(run, read, planned, options={**options, "data": _plain(data), "budget": limit}, used=deadline.elapsed())
+        return _fit(run, read, planned, deadline)
+
+
+def _fit(run: RunDirectory, read: reading.Reading, planned: planning.Planned, deadline: Deadline) -> Trained:
+    """Train, deliver, score and report; on from the newest checkpoint if there is one."""
+    plan = planned.plan
+    saving, evaluation = Checkpointing(), Evaluation()
+    pacing = [] if deadline.seconds is None else [Pacing(lambda: deadline.remaining() - planned.after, most=planned.most_steps)]
+    trainer = Trainer(
+        task=read.task,
+        model=planned.network,
+        examples=read.examples,
+        plan=plan,
+        run=run,
+        augmentation=read.task.augmentations(namespace(read.examples.features)).get(plan.augmentation),
+        callbacks=[Sanity(), *pacing, evaluation, Reporting(), saving],
+    )
+    if (newest := checkpoint.load_newest(run)) is not None:
+        trainer.restore(newest)
+        events.note(f"Going on from step {trainer.pace.step} of {trainer.pace.steps}.")
+    with events.stage("training"), saving.catching_signals():
+        trainer.fit()
+    with events.stage("evaluation"):
+        results = deliver(run, read, trainer, deadline)
+    return _finish(run, results, deadline, plan)
+
+
+def _finish(run: RunDirectory, results: dict[str, Any], deadline: Deadline, plan: Plan) -> Trained:
+    """Write the report and the closing facts."""
+    from engram.report import build as build_report
+
+    split = "test" if "test" in results else "val"
+    run.update_run(status="done", results=results, seconds=round(deadline.elapsed(), 2))
+    with events.stage("report"):
+        build_report(run)
+    seconds = round(deadline.elapsed(), 2)
+    run.update_run(seconds=seconds)
+    chosen = results[split]
+    events.emit(
+        "done",
+        run=str(run),
+        split=split,
+        metrics=chosen["metrics"],
+        floors=chosen["floors"],
+        seconds=seconds,
+        predicted_seconds=plan.predicted_seconds,
+        report=str(run / "report.html"),
+    )
+    return Trained(str(run), split, chosen["metrics"], chosen["floors"], seconds, plan.predicted_seconds)
+
+
+def _resume(run: RunDirectory, *, model: Any, budget: str | float | None, began: float) -> Trained:
+    """Go on with a run: the same data, features, plan and network, from its newest checkpoint."""
+    facts = run.read_run()
+    if facts.get("status") == "done":
+        raise RunError(f"{run} is complete; there is nothing to resume. Start another from its weights with --from {run}")
+    options = dict(facts["options"])
+    data, recorded_budget, after, most = (options.pop(k) for k in ("data", "budget", "after", "most_steps"))
+    if data is None:
+        raise RunError(f"{run} was trained on Python objects, which a run does not keep; it cannot be resumed by its folder.")
+    newest = checkpoint.load_newest(run)
+    used = newest.facts["seconds"] + facts["before_seconds"] if newest else 0.0
+    limit = parse_duration(budget) if budget is not None else max(10.0, recorded_budget - used) if recorded_budget else None
+    deadline = Deadline(limit, began)
+    _cut_back(run, newest.step if newest else 0)
+    with _recording(run), machine.keeping_memory():
+        read = reading.read(data, **options, deadline=None)
+        if read.table.fingerprint != facts["data"]["fingerprint"]:
+            raise RunError(f"the data of {run} ({data}) has changed since the training began; it cannot go on with other data.")
+        plan = Plan.from_dict(facts["plan"])
+        network = build.from_record(
+            facts["network"], run=run, model=model, trust_source=False, features=namespace(read.examples.features)
+        )
+        torch.manual_seed(plan.seed)
+        planning.initialise(network, read)
+        return _fit(run, read, planning.Planned(plan, network, after, most), deadline)
+
+
+def _cut_back(run: RunDirectory, step: int) -> None:
+    """Drop the events of steps that will be done again."""
+    path = run / "metrics.jsonl"
+    if not path.exists():
+        return
+    kept = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        with contextlib.suppress(json.JSONDecodeError):
+            if json.loads(line).get("step", 0) <= step:
+                kept.append(line + "\n")
+    path.write_text("".join(kept), encoding="utf-8")
+
+
+def _record(run: RunDirectory, read: reading.Reading, planned: planning.Planned, *, options: dict[str, Any], used: float) -> None:
+    """Write everything a resume and all later stages need, before the first step."""
+    build.keep_source(planned.network, run)
+    saved.save(run, read.examples.features, {role: column.name for role, column in read.roles.items()})
+    run.update_run(
+        format=FORMAT,
+        engram=engram.__version__,
+        torch=torch.__version__,
+        python=platform.python_version(),
+        status="training",
+        task=read.task.name,
+        network=planned.network.record,
+        data={
+            "origin": read.table.origin,
+            "fingerprint": read.table.fingerprint,
+            "rows": {name: len(rows) for name, rows in read.examples.splits.items()},
+            "reasons": read.reasons,
+            "findings": [vars(finding) for finding in read.findings],
+        },
+        options={**options, "after": planned.after, "most_steps": planned.most_steps},
+        plan=planned.plan.as_dict(),
+        before_seconds=round(used, 2),
+    )
+
+
+def _stop_if_unusable(read: reading.Reading) -> None:
+    for finding in read.findings:
+        if finding.severity == "warning":
+            events.warn(finding.message)
+    doctor.stop_if_unusable(read.findings)
+
+
+def _start_from(network: nn.Module, source: str | Path) -> None:
+    """Take over the weights whose names and shapes match, and say which did."""
+    from safetensors.torch import load_file
+
+    path = Path(source)
+    path = path / "model.safetensors" if path.is_dir() else path
+    if not path.is_file():
+        raise ConfigError(f"expected a run or a .safetensors file to start from; there is no {path}")
+    given = {name.removeprefix("network."): value for name, value in load_file(path).items()}
+    own = network.state_dict()
+    matched = {name: value for name, value in given.items() if name in own and own[name].shape == value.shape}
+    if not matched:
+        raise ConfigError(f"no tensor in {path} has the name and shape of one in this network. Is it of another network?")
+    network.load_state_dict(matched, strict=False)
+    left = sorted(set(own) - set(matched))
+    events.note(
+        f"{len(matched)} of {len(own)} tensors were taken from {path}"
+        + (f"; these start anew: {', '.join(left[:6])}{', ...' if len(left) > 6 else ''}." if left else ".")
+    )
+
+
+@contextlib.contextmanager
+def _recording(run: RunDirectory) -> Iterator[None]:
+    """Write every event to metrics.jsonl."""
+    with open(run / "metrics.jsonl", "a", encoding="utf-8", buffering=1) as file:
+
+        def write(event: events.Event) -> None:
+            if event["event"] != "progress":
+                file.write(json.dumps(event, default=_plain, ensure_ascii=False) + "\n")
+
+        with events.listening(write):
+            yield
+
+
+def _plain(value: Any) -> Any:
+    """A path as text; None for data that has no name."""
+    if isinstance(value, str | Path):
+        return str(value)
+    return value.item() if isinstance(value, np.generic) else None
+
