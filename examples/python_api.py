@@ -22,7 +22,7 @@ def main() -> None:
     print("scores  ", trained.metrics)
 
     predictor = engram.load(trained.run)
-    for answer in predictor(test[0][:3]):
+    for answer in predictor.predict(test[0][:3]):
         print(answer)
 
 

@@ -174,6 +174,13 @@ def test_predict_as_table_json_and_csv(calls: Calls) -> None:
     assert run("predict", "r", "x", "--csv", "--json").exit_code == 2
 
 
+def test_an_unreadable_item_is_answered_and_counted(calls: Calls) -> None:
+    calls.result = [*ANSWERS, {"input": "c.png", "error": "the file is cut short"}]
+    result = run("predict", "r", "x")
+    assert result.exit_code == 1
+    assert "the file is cut short" in result.stdout and "1 of 3 items" in result.stderr
+
+
 def test_evaluate_as_table_and_json(calls: Calls) -> None:
     calls.result = {
         "task": "t",

@@ -220,7 +220,8 @@ Examples:
 def predict(run: str, items: tuple[str, ...], top: int | None, as_json: bool, as_csv: bool, device: str | None) -> None:
     """Answer for ITEMS: files, folders or patterns.
 
-    - stands for paths on stdin, one a line. With --json, one object per line.
+    - stands for paths on stdin, one a line. With --json, one object per line. An item that cannot be read
+    has an error in place of its answer, and the exit code is then 1.
     """
     from engram import api, console
 
@@ -234,6 +235,9 @@ def predict(run: str, items: tuple[str, ...], top: int | None, as_json: bool, as
         console.print_csv(answers)
     else:
         console.show_answers(answers, ranked=top is not None)
+    if unread := sum("error" in answer for answer in answers):
+        click.echo(f"{unread} of {len(answers)} items could not be read; their answers say why.", err=True)
+        raise SystemExit(1)
 
 
 @cli.command(

@@ -117,6 +117,7 @@ class Terminal:
     def _clear(self) -> None:
         if self._line is not None:
             self._progress.remove_task(self._line)
+            self._progress.refresh()
             self._line = None
 
 
@@ -251,6 +252,8 @@ def flat(answer: Mapping[str, Any]) -> dict[str, Any]:
 _UNITS: dict[str, Callable[[Any], str]] = {
     "seconds": format_duration,
     "bytes": format_bytes,
+    "memory": format_bytes,
+    "disk": format_bytes,
     "parameters": format_count,
 }
 

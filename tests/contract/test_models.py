@@ -5,10 +5,7 @@ import pytest
 from engram.core.registry import find, names
 from engram.testing import check_model
 
-NO_ARCHITECTURE = {"delivered", "layers"}
-MODELS = [name for name in names("engram.models", base="build") if name not in NO_ARCHITECTURE]
 
-
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", names("engram.models", base="build"))
 def test_model(name: str) -> None:
     check_model(find("engram.models", name, base="build"))
