@@ -102,7 +102,7 @@ def unpack_optimizer(optimizer: torch.optim.Optimizer, prefix: str, tensors: dic
     for key, value in tensors.items():
         if key.startswith(prefix + "/"):
             _, index, name = key.rsplit("/", 2)
-            state.setdefault(int(index), {})[name] = value
+            state.setdefault(int(index), {})[name] = value.clone()
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 

@@ -1,0 +1,27 @@
+import json
+
+import pytest
+
+from engram.core.errors import ConfigError
+from engram.train.plan import Plan, settable
+
+
+def test_numbers_are_set_by_their_printed_names():
+    plan = Plan()
+    plan.override({"optimizer.learning_rate": "3e-4", "batch_size": 64, "optimizer.rotate": "yes"})
+    assert (plan.optimizer.learning_rate, plan.batch_size, plan.optimizer.rotate) == (3e-4, 64, True)
+    assert plan.described()["batch_size"] == {"value": 64, "reason": "set by you"}
+
+
+def test_unknown_names_are_refused_with_the_nearest():
+    with pytest.raises(ConfigError, match=r"did you mean 'optimizer\.learning_rate'"):
+        Plan().override({"optimizer.learnin_rate": 1})
+    with pytest.raises(ConfigError, match="expected int for batch_size"):
+        Plan().override({"batch_size": "many"})
+
+
+def test_a_plan_survives_json():
+    plan = Plan(steps=7, views=("plain", "mirror"))
+    plan.explain("optimizer.warmup", 0.25, "because")
+    assert Plan.from_dict(json.loads(json.dumps(plan.as_dict()))) == plan
+    assert "optimizer.warmup" in settable(plan)
