@@ -60,15 +60,12 @@ def unreadable(stored: Stored, role: str) -> Iterator[Finding]:
         return
     number, total = len(stored.problems), len(stored)
     severe = number > UNREADABLE_LIMIT * total
-    yield Finding(
-        "error" if severe else "warning",
-        "unreadable",
-        f"expected at most {UNREADABLE_LIMIT:.0%} of the values of {role!r} to be unreadable; {number:,} of {total:,} are"
-        if severe
-        else f"{number:,} of {total:,} values of {role!r} cannot be read and are set aside",
-        tuple(f"{problem.where}: {problem.reason}" for problem in stored.problems),
-        "Mend or remove these, and start again" if severe else "mend or remove them",
-    )
+    if severe:
+        said = f"{number:,} of {total:,} values of {role!r} cannot be read; expected at most {UNREADABLE_LIMIT:.0%}"
+    else:
+        said = f"{number:,} of {total:,} values of {role!r} cannot be read and are set aside"
+    where = tuple(f"{problem.where}: {problem.reason}" for problem in stored.problems)
+    yield Finding("error" if severe else "warning", "unreadable", said, where, "Mend or remove them")
 
 
 def sizes(stored: Stored) -> Iterator[Finding]:

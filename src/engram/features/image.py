@@ -39,7 +39,7 @@ class Image(Feature):
     ) -> None:
         if channels not in (1, 3):
             raise ConfigError(f"expected channels 1 (grey) or 3 (colour); got {channels!r}")
-        for side in [store_size or 32, *(size or ())]:
+        for side in [*([] if store_size is None else [store_size]), *(size or ())]:
             if not isinstance(side, int) or not 1 <= side <= 4096:
                 raise ConfigError(f"expected sizes from 1 to 4096 pixels; got {side!r}")
         self.channels = channels
