@@ -11,6 +11,7 @@ import numpy as np
 from engram.core.errors import DataError
 from engram.data.source.columns import kind_of, separated
 from engram.data.source.fingerprint import digest, of_values
+from engram.data.source.splits import ORDER
 from engram.data.table import Column, Table
 
 
@@ -32,8 +33,7 @@ def from_parts(parts: list[Part], *, origin: str, form: str) -> Table:
     """
     for part in parts:
         _check(part)
-    order = {"train": 0, "val": 1, "test": 2, "": 3}
-    parts = sorted(parts, key=lambda part: order[part.split])
+    parts = sorted(parts, key=lambda part: ORDER.index(part.split))
     images = _joined([part.images for part in parts])
     kind = kind_of(images)
     if kind == "path":
@@ -44,6 +44,9 @@ def from_parts(parts: list[Part], *, origin: str, form: str) -> Table:
         columns = {"image": Column("image", images, kind, of_values(images))}
     if any(part.labels is not None for part in parts):
         labels = [label for part in parts for label in _labels(part)]
+        if any(isinstance(label, list) for label in labels):
+            # Zeros and ones of one split may happen to be one label a row: they are several all the same.
+            labels = [label if label is None or isinstance(label, list) else [str(label)] for label in labels]
         columns["label"] = _label_column(labels)
     splits = [part.split for part in parts]
     notes = [_note(parts, form)]
@@ -105,10 +108,14 @@ def _class_name(value: Any, names: Sequence[str] | None) -> Any:
 
 def _label_column(labels: list[Any]) -> Column:
     kind = kind_of(labels)
+    if kind == "text" and not all(label is None or isinstance(label, str | int | float) for label in labels):
+        kind = type(next(label for label in labels if not isinstance(label, str | int | float))).__name__
+    if kind == "text":
+        labels = [label if label is None else str(label) for label in labels]
     if kind == "text" and (names := separated("label", labels)):
         return Column("label", names, "names", of_values(labels))
     if kind not in ("text", "number", "names"):
-        raise DataError(f"expected labels that are text, numbers or lists of text; got {type(labels[0]).__name__}.")
+        raise DataError(f"expected labels that are text, numbers or lists of text; got {kind}. Convert them.")
     return Column("label", labels, kind, of_values(labels))
 
 

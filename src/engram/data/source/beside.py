@@ -14,7 +14,7 @@ from engram.data.source.columns import to_table
 from engram.data.source.fingerprint import digest
 from engram.data.source.listing import Listing
 from engram.data.source.rows import PICTURE_KINDS
-from engram.data.source.splits import split_named
+from engram.data.source.splits import ORDER, split_named
 from engram.data.source.tabular import file_fingerprint, read_columns
 from engram.data.table import Column, Table
 
@@ -36,6 +36,7 @@ def read_beside(found: Listing, names: list[str]) -> Table | None:
         return replace(table, notes=notes)
     splits = {name: _split(name) for name in named}
     if None not in splits.values():
+        named = dict(sorted(named.items(), key=lambda item: ORDER.index(splits[item[0]] or "")))
         return _joined(found.root, named, {name: split or "" for name, split in splits.items()})
     raise DataError(
         f"expected one table of labels in {found.root}, or one per split (train.csv, test.csv); got "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,8 @@ from engram.core.errors import DataError
 from engram.core.evidence import Finding
 from engram.data.source.fingerprint import digest, of_files, of_values
 from engram.data.source.listing import Listing, listing
-from engram.data.source.located import Located, locate, looks_like_paths
-from engram.data.source.rows import drop, missing
+from engram.data.source.located import NAMES, Located, locate, looks_like_paths
+from engram.data.source.rows import PICTURE_KINDS, drop, missing
 from engram.data.table import Column, Table
 
 SEPARATORS = ("|", ";", ",")
@@ -22,8 +22,13 @@ _LISTS = frozenset({"tags", "labels", "attributes", "keywords", "genres"})
 
 
 def kind_of(values: Sequence[Any]) -> str:
-    """Return the kind of values (see `engram.data.table.KINDS`) from the first that is there."""
+    """Return the kind of values (see `engram.data.table.KINDS`) from the first that is there.
+
+    Numbers among which there is text are text.
+    """
     value = next((value for value in values if value is not None), None)
+    if _is_number(value) and any(isinstance(other, str) for other in values):
+        return "text"
     if isinstance(value, bytes | bytearray):
         return "bytes"
     if isinstance(value, os.PathLike):
@@ -62,16 +67,19 @@ def to_table(
 
     table = Table({}, origin, "")
     absent: list[str] = []
-    for name, values in columns.items():
-        kind = kind_of(values)
-        located = locate(name, list(values), base, below) if kind == "text" else None
+    for name, given in columns.items():
+        kind = kind_of(given)
+        values = [value if value is None else str(value) for value in given] if kind == "text" else list(given)
+        located = locate(name, values, base, below) if kind == "text" else None
         if located:
             table.columns[name] = _path_column(name, located)
             table.notes.append(located.reason)
         else:
-            table.columns[name] = _column(name, values, kind, content)
-            absent += [name] if kind == "text" and looks_like_paths(list(values)) else []
-    if required and absent and not any(column.kind in ("path", "bytes", "array") for column in table.columns.values()):
+            table.columns[name] = _column(name, values if kind == "text" else given, kind, content)
+            absent += [name] if kind == "text" and looks_like_paths(values) else []
+    if not any(column.kind in PICTURE_KINDS for column in table.columns.values()):
+        _locate_numbers(table, base, below)
+    if required and absent and not any(column.kind in PICTURE_KINDS for column in table.columns.values()):
         first = next(value for value in columns[absent[0]] if value)
         raise DataError(
             f"expected the pictures that the column {absent[0]} of {origin} names; none was found in or below "
@@ -79,6 +87,17 @@ def to_table(
         )
     table.fingerprint = digest("table", *(f"{n}\0{c.fingerprint}" for n, c in table.columns.items()))
     return _without_lost_pictures(table, columns)
+
+
+def _locate_numbers(table: Table, base: str, below: Callable[[], Listing]) -> None:
+    """Look for pictures that are called by number (1.png), where no text names any."""
+    for name, column in table.columns.items():
+        if column.kind == "number" and name.lower() in NAMES:
+            located = locate(name, [None if value is None else str(value) for value in column.values], base, below)
+            if located:
+                table.columns[name] = _path_column(name, located)
+                table.notes.append(located.reason)
+                return
 
 
 def _path_column(name: str, located: Located) -> Column:

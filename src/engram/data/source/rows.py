@@ -62,7 +62,7 @@ def take(table: Table, rows: np.ndarray) -> Table:
 
 def missing(column: Column) -> np.ndarray:
     """Return bool[N], True where a column has no value: None or not a number."""
-    return np.array([value is None or value != value for value in column.values], bool)
+    return np.array([value is None or (isinstance(value, float) and value != value) for value in column.values], bool)
 
 
 def _with_split(table: Table, name: str | None, wanted: list[str]) -> Table:

@@ -12,6 +12,10 @@ SPLITS = {name: split for split, names in _NAMES.items() for name in names}
 """Name in lower case -> "train", "val" or "test"."""
 
 
+ORDER = ("train", "val", "test", "")
+"""In which order rows of several splits are put; "" is no split."""
+
+
 def split_named(name: str) -> str | None:
     """Return the split that a name means, in any case, or None."""
     return SPLITS.get(name.strip().lower())

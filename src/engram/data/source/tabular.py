@@ -73,6 +73,7 @@ def _from_csv(path: str) -> dict[str, list[Any]]:
     frame = read(header=True)
     if any(is_picture(name) for name in frame.columns):
         frame = read(header=False)
+        frame.columns = [f"column_{number + 1}" for number in range(frame.width)]
     return {name.strip(): _typed(frame[name]) for name in frame.columns}
 
 
