@@ -67,9 +67,9 @@ def read(
 def choose_task(table: Table, *, task: str | None, target: Any = None, input: Any = None) -> tuple[Task, Evidence]:
     """Return the task that fits best, or the one named. Ties are refused with the override named."""
     if task is not None:
-        return find(TASKS, task, base="")(), Evidence(1.0, "the task was named")
+        return find(TASKS, task, base="task")(), Evidence(1.0, "the task was named")
     narrowed = infer.narrowed(table, target=target, inputs=input)
-    fits = [(candidate, candidate.matches(narrowed)) for candidate in (find(TASKS, n, base="")() for n in names(TASKS, base=""))]
+    fits = [(candidate, candidate.matches(narrowed)) for candidate in (find(TASKS, n, base="task")() for n in names(TASKS, base=""))]
     fits = sorted((fit for fit in fits if fit[1]), key=lambda fit: -fit[1].score)
     if not fits:
         raise DataError(

@@ -72,7 +72,8 @@ def grouped(model: nn.Module) -> dict[str, list[nn.Parameter]]:
     """Sort trainable parameters into "matrices", "vectors", "head" and "other" (first layer and embeddings)."""
     embeddings = {id(p) for m in model.modules() if isinstance(m, nn.Embedding | nn.EmbeddingBag) for p in m.parameters()}
     weights = [p for p in model.parameters() if p.ndim >= 2 and id(p) not in embeddings]
-    first, last = (id(weights[0]), id(weights[-1])) if weights else (0, 0)
+    first = id(weights[0]) if weights and not embeddings else 0
+    last = id(weights[-1]) if weights else 0
     groups: dict[str, list[nn.Parameter]] = {"matrices": [], "vectors": [], "head": [], "other": []}
     for parameter in model.parameters():
         if not parameter.requires_grad:
