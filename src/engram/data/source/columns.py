@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from engram.core.errors import DataError
-from engram.core.evidence import Finding
 from engram.data.source.fingerprint import digest, of_files, of_values
 from engram.data.source.listing import Listing, listing
 from engram.data.source.located import NAMES, Located, locate, looks_like_paths
@@ -68,7 +67,7 @@ def to_table(
     table = Table({}, origin, "")
     absent: list[str] = []
     for name, given in columns.items():
-        kind = kind_of(given)
+        kind = "text" if kind_of(given) == "path" else kind_of(given)
         values = [value if value is None else str(value) for value in given] if kind == "text" else list(given)
         located = locate(name, values, base, below) if kind == "text" else None
         if located:
@@ -101,34 +100,29 @@ def _locate_numbers(table: Table, base: str, below: Callable[[], Listing]) -> No
 
 
 def _path_column(name: str, located: Located) -> Column:
-    order = digest("\0".join(path or "" for path in located.paths))
-    return Column(name, located.paths, "path", digest(of_files(located.stamps), order))
+    found = "".join("1" if path else "0" for path in located.paths)
+    return Column(name, located.paths, "path", digest(of_files(located.stamps), found))
 
 
 def _column(name: str, values: Sequence[Any], kind: str, content: str) -> Column:
     fingerprint = digest(content, name) if content else of_values(values)
-    if kind == "path":
-        return Column(name, [None if value is None else os.fspath(value) for value in values], kind, fingerprint)
     names = separated(name, values) if kind == "text" else None
-    if names:
-        return Column(name, names, "names", fingerprint)
-    return Column(name, values, kind, fingerprint)
+    return Column(name, names or values, "names" if names else kind, fingerprint)
 
 
 def _without_lost_pictures(table: Table, columns: Mapping[str, Sequence[Any]]) -> Table:
-    """Drop rows whose picture does not exist, judged by the columns that have one in most rows."""
-    for name, column in list(table.columns.items()):
-        lost = missing(table.columns[name]) if column.kind == "path" else np.zeros(0, bool)
-        if not lost.any() or lost.mean() > 0.5:
-            continue
-        kept = drop(table, lost, kind="missing_picture", what=f"name no picture there is in {name}", fix="check")
-        where = tuple(str(columns[name][row]) for row in np.flatnonzero(lost)[:20])
-        last = kept.findings[-1]
-        kept.findings[-1] = Finding(last.severity, last.kind, last.message, where, last.fix)
-        # Rows have moved: other path columns are judged among those that are left.
-        columns = {key: [v for v, out in zip(values, lost, strict=True) if not out] for key, values in columns.items()}
-        table = kept
-    return table
+    """Drop rows whose picture does not exist; of several columns of paths, those that are mostly filled count."""
+    lost = {name: missing(column) for name, column in table.columns.items() if column.kind == "path"}
+    if not lost:
+        return table
+    fullest = min(lost, key=lambda name: lost[name].sum())
+    counting = {name: rows for name, rows in lost.items() if rows.any() and (name == fullest or rows.mean() <= 0.5)}
+    if not counting:
+        return table
+    out = np.logical_or.reduce(list(counting.values()))
+    named = tuple(str(columns[name][row]) for name, rows in counting.items() for row in np.flatnonzero(rows)[:20])
+    what = f"name no picture that exists in {' or '.join(counting)}"
+    return drop(table, out, kind="missing_picture", what=what, fix="put the pictures there", where=named)
 
 
 def separated(name: str, values: Sequence[Any]) -> list[list[str] | None] | None:

@@ -153,10 +153,12 @@ def _labelled(table: Table, target: list[str]) -> Table:
     return drop(table, lacking, kind="missing_label", what=f"have no {names}", fix="fill them in to use these rows")
 
 
-def drop(table: Table, out: np.ndarray, *, kind: str, what: str, fix: str) -> Table:
-    """Leave out the rows where `out` (bool[N]) is True, with a warning among the findings."""
+def drop(
+    table: Table, out: np.ndarray, *, kind: str, what: str, fix: str, where: tuple[str, ...] | None = None
+) -> Table:
+    """Leave out the rows where `out` (bool[N]) is True, with a warning among the findings that says `where`."""
     first = next((c for c in table.columns.values() if c.kind == "path"), next(iter(table.columns.values())))
-    where = tuple(first.where(int(row)) for row in np.flatnonzero(out)[:20])
+    where = where or tuple(first.where(int(row)) for row in np.flatnonzero(out)[:20])
     finding = Finding("warning", kind, f"{out.sum()} of {len(out)} rows {what} and were left out", where, fix)
     return replace(take(table, np.flatnonzero(~out)), findings=[*table.findings, finding])
 
