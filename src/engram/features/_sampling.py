@@ -72,22 +72,20 @@ def _canvas(pictures: list[np.ndarray]) -> Tensor:
         stacked = np.zeros((len(pictures), height, width, first[2]), np.uint8)
         for number, picture in enumerate(pictures):
             stacked[number, : picture.shape[0], : picture.shape[1]] = picture
-    return torch.from_numpy(stacked).permute(0, 3, 1, 2).float().contiguous()
+    return torch.from_numpy(stacked).permute(0, 3, 1, 2).contiguous().float()  # moved as bytes: a third of the time
 
 
 def _sample(canvas_BCYX: Tensor, maps_B23: Tensor, shapes_B2: Tensor, size: tuple[int, int], times: int) -> Tensor:
     """Sample each picture at the pixels its map names; beyond its edge the edge goes on."""
-    rows, columns = size[0] * times, size[1] * times
-    x_W = (torch.arange(columns) + 0.5) * (2 / columns) - 1
-    y_H = (torch.arange(rows) + 0.5) * (2 / rows) - 1
-    canvas_size = (canvas_BCYX.shape[3], canvas_BCYX.shape[2])
-    grid_BHW2 = torch.empty(len(maps_B23), rows, columns, 2)
-    for axis in (0, 1):
-        a_B, b_B, c_B = maps_B23[:, axis].unbind(1)
-        at_BHW = (a_B[:, None] * x_W)[:, None, :] + (b_B[:, None] * y_H + c_B[:, None])[:, :, None]
-        last_B = shapes_B2[:, 1 - axis] - 0.5
-        at_BHW = torch.minimum(at_BHW.clamp_(min=0.5), last_B[:, None, None])
-        grid_BHW2[..., axis] = at_BHW * (2 / canvas_size[axis]) - 1
+    canvas_2 = torch.tensor([canvas_BCYX.shape[3], canvas_BCYX.shape[2]], dtype=torch.float32)
+    theta_B23 = maps_B23 * (2 / canvas_2)[:, None]
+    theta_B23[:, :, 2] -= 1
+    fine = [len(maps_B23), 1, size[0] * times, size[1] * times]
+    grid_BHW2 = nn.functional.affine_grid(theta_B23, fine, align_corners=False)
+    sides_B2 = shapes_B2.flip(1)  # (width, height), the order of x and y
+    if (sides_B2 != canvas_2).any():  # what fills the canvas beyond a smaller picture must not be seen
+        last_B2 = (sides_B2 - 0.5) * (2 / canvas_2) - 1
+        grid_BHW2 = torch.minimum(grid_BHW2, last_B2[:, None, None])
     seen = nn.functional.grid_sample(
         canvas_BCYX, grid_BHW2, mode="bilinear", padding_mode="border", align_corners=False
     )
