@@ -15,7 +15,7 @@ from PIL import Image as Pillow
 
 from engram.core.errors import DataError
 from engram.core.events import listening
-from engram.data import store
+from engram.data import read_values, store
 from engram.data.store import collate, prepare
 from engram.data.table import Column
 from engram.features.category import Category
@@ -57,7 +57,7 @@ def test_equal_shapes_are_one_array(folder: Path, tmp_path: Path) -> None:
 
 def test_threads_and_one_thread_write_the_same(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one = prepare(paths(folder), Image(), cache=tmp_path / "one")
-    monkeypatch.setattr(store, "QUICK_SECONDS", 0.0)
+    monkeypatch.setattr(read_values, "QUICK_SECONDS", 0.0)
     many = prepare(paths(folder), Image(), cache=tmp_path / "many")
     assert np.array_equal(one.digest, many.digest)
     assert np.array_equal(one.arrays["pixels"].flat, many.arrays["pixels"].flat)
@@ -188,3 +188,26 @@ def test_small_values_stay_in_memory(tmp_path: Path) -> None:
     assert [p.where for p in stored.problems] == ["label[1]", "label[4]"]
     assert stored.gather([0, 3, 2]) == {"name": ["a", "3", "3"]}
     assert np.array_equal(stored.digest[2], stored.digest[3]) and not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_cannot_be_written_is_named(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataError, match=r"cannot be written to .*ENGRAM_CACHE"):
+        prepare(paths(folder), Image(), cache=tmp_path / "file")
+
+
+class Lazy:
+    """A sequence without slices, as of a data set that reads when asked."""
+
+    def __len__(self) -> int:
+        return 150
+
+    def __getitem__(self, row: int) -> np.ndarray:
+        if not 0 <= row < 150:
+            raise IndexError(row)
+        return np.full((4, 4), row, np.uint8)
+
+
+def test_lazy_values(tmp_path: Path) -> None:
+    stored = prepare(Column("image", Lazy(), "array"), Image(channels=1), cache=tmp_path)
+    assert stored.arrays["pixels"][:, 0, 0, 0].tolist() == list(range(150))

@@ -13,109 +13,28 @@ import os
 import shutil
 import tempfile
 import time
-from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from engram.core import events
 from engram.core.errors import DataError
 from engram.core.units import format_bytes
+from engram.data.read_values import CHUNK, Read, read_all, read_value
+from engram.data.stored import Problem, Ragged, Stored, collate
 from engram.features.feature import Misconfigured
 
 if TYPE_CHECKING:
     from engram.data.table import Column
     from engram.features.feature import Feature
 
+__all__ = ["Problem", "Ragged", "Stored", "cache_root", "collate", "prepare", "store_key"]
+
 FORMAT = 1
-CHUNK = 64
-"""Values one thread reads at a time: small enough for a smooth progress bar and flat memory."""
-
-QUICK_SECONDS = 0.0004
-"""Values read faster than this are read on one thread; see `_read_first`."""
-
 STALE_SECONDS = 24 * 3600
 """Unfinished stores older than this were left by a crash."""
-
-
-@dataclass(frozen=True)
-class Problem:
-    """A value that cannot be read: its row, its path or name, and why."""
-
-    row: int
-    where: str
-    reason: str
-
-
-@dataclass
-class Ragged:
-    """Arrays of different shapes, one after the other in a flat one."""
-
-    flat: np.ndarray
-    offsets: np.ndarray
-    shapes: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.shapes)
-
-    def __getitem__(self, row: int) -> np.ndarray:
-        start, shape = int(self.offsets[row]), self.shapes[row]
-        return self.flat[start : start + int(shape.prod())].reshape(shape)
-
-
-@dataclass
-class Stored:
-    """All values of a column, prepared.
-
-    arrays: name -> array whose first axis is the row, Ragged, or list. ok: which rows could be read.
-    digest: uint8 (N, 16), equal for equal content. problems: the rows that could not be read.
-    """
-
-    arrays: dict[str, Any]
-    ok: np.ndarray
-    digest: np.ndarray
-    problems: list[Problem] = field(default_factory=list)
-    info: dict[str, Any] = field(default_factory=dict)
-
-    def __len__(self) -> int:
-        return len(self.ok)
-
-    def gather(self, rows: np.ndarray | Sequence[int]) -> dict[str, Any]:
-        """Return the values of some rows: arrays with the row as first axis, lists where shapes differ.
-
-        Rows that are not ok must not be asked for.
-        """
-        rows = np.asarray(rows, dtype=np.int64)
-        assert self.ok[rows].all(), "rows that could not be read were to be set aside"
-        return {name: _take(values, rows) for name, values in self.arrays.items()}
-
-    def gather_one(self, name: str, rows: np.ndarray | Sequence[int]) -> Any:
-        """Return one array of some rows, without touching the others."""
-        return _take(self.arrays[name], np.asarray(rows, dtype=np.int64))
-
-
-def _take(values: Any, rows: np.ndarray) -> Any:
-    if isinstance(values, np.ndarray):
-        return values[rows]
-    taken = [values[row] for row in rows.tolist()]
-    return _stacked(taken) if isinstance(values, Ragged) else taken
-
-
-def _stacked(values: list[Any]) -> Any:
-    """One array where all values are arrays of one shape, else the list."""
-    if values and all(isinstance(v, np.ndarray) and v.shape == values[0].shape for v in values):
-        return np.stack(values)
-    return values
-
-
-def collate(stored_values: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Put single results of `Feature.store` together as `Stored.gather` gives them."""
-    names = stored_values[0] if stored_values else {}
-    return {name: _stacked([value[name] for value in stored_values]) for name in names}
 
 
 def cache_root() -> Path:
@@ -139,9 +58,6 @@ def prepare(column: Column, feature: Feature, *, cache: str | Path | None = None
         return prepare(column, feature, cache=cache)
 
 
-# --- in memory -------------------------------------------------------------------------------------------------
-
-
 def _in_memory(column: Column, feature: Feature) -> Stored:
     arrays: dict[str, list[Any]] = {}
     ok = np.zeros(len(column), dtype=bool)
@@ -152,7 +68,7 @@ def _in_memory(column: Column, feature: Feature) -> Stored:
         key = (type(value), value) if isinstance(value, str | int | float) else None
         result = read_before.get(key) if key is not None else None
         if result is None:
-            result = _read(feature, value)
+            result = read_value(feature, value)
             if key is not None:
                 read_before[key] = result
         if isinstance(result, str):
@@ -169,43 +85,16 @@ def _in_memory(column: Column, feature: Feature) -> Stored:
     return Stored(dict(arrays), ok, digest, problems)
 
 
-class Read(NamedTuple):
-    """One value as its feature stores it, and the digest of its content."""
-
-    values: dict[str, Any]
-    digest: bytes
-
-
-def _read(feature: Feature, value: Any) -> Read | str:
-    """Return the stored value, or the reason why it cannot be read."""
-    try:
-        stored = feature.store(value)
-    except DataError as error:
-        return str(error)
-    except OSError as error:
-        return f"it cannot be read ({error.strerror or error})"
-    return Read(stored, content_digest(next(iter(stored.values()))))
-
-
-def content_digest(value: Any) -> bytes:
-    """16 bytes that are equal for equal content: an array's shape and bytes, or a text or list of texts.
-
-    A feature's first array is its content; what follows (an original's size) says where it came from.
-    """
-    if isinstance(value, np.ndarray):
-        hashed = hashlib.blake2b(f"{value.dtype.str}{value.shape}".encode(), digest_size=16)
-        hashed.update(np.ascontiguousarray(value).data)
-        return hashed.digest()
-    return hashlib.blake2b(json.dumps(value).encode(), digest_size=16).digest()
-
-
-# --- on disk ---------------------------------------------------------------------------------------------------
-
-
 def _on_disk(column: Column, feature: Feature, cache: Path) -> Stored:
     folder = cache / "prepared" / store_key(column, feature)
     if not (folder / "info.json").is_file():
-        _write_store(column, feature, folder)
+        try:
+            _write_store(column, feature, folder)
+        except OSError as error:
+            raise DataError(
+                f"prepared data cannot be written to {folder.parent} ({error.strerror or error}). "
+                "Make room there, or set ENGRAM_CACHE to a folder that can be written."
+            ) from None
     return _open(folder, column)
 
 
@@ -284,7 +173,7 @@ def _fill(folder: Path, column: Column, feature: Feature) -> None:
     digest = np.zeros((len(column), 16), dtype=np.uint8)
     ok = np.zeros(len(column), dtype=bool)
     problems = []
-    for row, result in enumerate(_progress(_read_all(column, feature), len(column))):
+    for row, result in enumerate(_progress(read_all(column, feature), len(column))):
         if row == CHUNK:
             _check_room(folder, sum(w.bytes for w in writers.values()) / row * len(column))
         if isinstance(result, str):
@@ -345,55 +234,6 @@ def _check_room(folder: Path, needed: float) -> None:
             f"preparing this data needs {format_bytes(needed)} ({needed:.0f} bytes) in {folder.parent}; free are "
             f"{format_bytes(free)} ({free} bytes). Make room, or set ENGRAM_CACHE to a folder on a larger disk."
         )
-
-
-def _read_all(column: Column, feature: Feature) -> Iterator[Read | str]:
-    """Read all values in order, on as many threads as pay. At most a few chunks are in memory at a time."""
-    first, quick = _read_first(feature, column.values[:CHUNK])
-    yield from first
-    chunks = (column.values[start : start + CHUNK] for start in range(CHUNK, len(column), CHUNK))
-    if quick:
-        for values in chunks:
-            yield from _read_some(feature, values)
-    else:
-        yield from _read_in_threads(feature, chunks, workers=available_cores())
-
-
-def _read_first(feature: Feature, values: Iterable[Any]) -> tuple[list[Read | str], bool]:
-    """Read a first chunk and say whether values are so small that more threads would only wait for one another.
-
-    Decoding a large picture runs outside Python's lock and gains from every core; opening a small one is nearly
-    all Python, and two threads were measured to take twice as long as one (28 x 28 PNG, 70 us each).
-    """
-    results, seconds = [], []
-    for value in values:
-        began = time.perf_counter()
-        results.append(_read(feature, value))
-        seconds.append(time.perf_counter() - began)
-    return results, bool(seconds) and float(np.median(seconds)) < QUICK_SECONDS
-
-
-def _read_in_threads(feature: Feature, chunks: Iterable[Any], *, workers: int) -> Iterator[Read | str]:
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="prepare")
-    waiting: deque[Future[list[Read | str]]] = deque()
-    try:
-        for values in chunks:
-            waiting.append(pool.submit(_read_some, feature, values))
-            if len(waiting) > 2 * workers:
-                yield from waiting.popleft().result()
-        while waiting:
-            yield from waiting.popleft().result()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _read_some(feature: Feature, values: Iterable[Any]) -> list[Read | str]:
-    return [_read(feature, value) for value in values]
-
-
-def available_cores() -> int:
-    """The cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _progress(results: Iterator[Read | str], number: int) -> Iterator[Read | str]:

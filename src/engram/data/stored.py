@@ -1,0 +1,85 @@
+"""Prepared values of one column, and how rows of them are put together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A value that cannot be read: its row, its path or name, and why."""
+
+    row: int
+    where: str
+    reason: str
+
+
+@dataclass
+class Ragged:
+    """Arrays of different shapes, one after the other in a flat one."""
+
+    flat: np.ndarray
+    offsets: np.ndarray
+    shapes: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.shapes)
+
+    def __getitem__(self, row: int) -> np.ndarray:
+        start, shape = int(self.offsets[row]), self.shapes[row]
+        return self.flat[start : start + int(shape.prod())].reshape(shape)
+
+
+@dataclass
+class Stored:
+    """All values of a column, prepared.
+
+    arrays: name -> array whose first axis is the row, Ragged, or list. ok: which rows could be read.
+    digest: uint8 (N, 16), equal for equal content. problems: the rows that could not be read.
+    """
+
+    arrays: dict[str, Any]
+    ok: np.ndarray
+    digest: np.ndarray
+    problems: list[Problem] = field(default_factory=list)
+    info: dict[str, Any] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.ok)
+
+    def gather(self, rows: np.ndarray | Sequence[int]) -> dict[str, Any]:
+        """Return the values of some rows: arrays with the row as first axis, lists where shapes differ.
+
+        Rows that are not ok must not be asked for.
+        """
+        rows = np.asarray(rows, dtype=np.int64)
+        assert self.ok[rows].all(), "rows that could not be read were to be set aside"
+        return {name: _take(values, rows) for name, values in self.arrays.items()}
+
+    def gather_one(self, name: str, rows: np.ndarray | Sequence[int]) -> Any:
+        """Return one array of some rows, without touching the others."""
+        return _take(self.arrays[name], np.asarray(rows, dtype=np.int64))
+
+
+def _take(values: Any, rows: np.ndarray) -> Any:
+    if isinstance(values, np.ndarray):
+        return values[rows]
+    taken = [values[row] for row in rows.tolist()]
+    return _stacked(taken) if isinstance(values, Ragged) else taken
+
+
+def _stacked(values: list[Any]) -> Any:
+    """One array where all values are arrays of one shape, else the list."""
+    if values and all(isinstance(v, np.ndarray) and v.shape == values[0].shape for v in values):
+        return np.stack(values)
+    return values
+
+
+def collate(stored_values: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Put single results of `Feature.store` together as `Stored.gather` gives them."""
+    names = stored_values[0] if stored_values else {}
+    return {name: _stacked([value[name] for value in stored_values]) for name in names}
