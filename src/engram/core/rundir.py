@@ -67,7 +67,9 @@ class RunDirectory:
         run = cls(path)
         if not (run / "run.json").is_file():
             what = "no such folder" if not run.path.exists() else "it has no run.json"
-            raise RunError(f"expected the folder of a trained run; got {path} ({what}). Make one with: engram train DATA")
+            raise RunError(
+                f"expected the folder of a trained run; got {path} ({what}). Make one with: engram train DATA"
+            )
         return run
 
     def write_json(self, name: str, value: Any) -> None:
@@ -100,7 +102,7 @@ class RunDirectory:
         import numpy as np
         from safetensors.numpy import save
 
-        write_atomically(self / name, save({k: np.ascontiguousarray(v) for k, v in arrays.items()}))
+        write_atomically(self / name, save({k: np.asarray(v, order="C") for k, v in arrays.items()}))
 
     def read_arrays(self, name: str) -> dict[str, np.ndarray]:
         """Read arrays written by `write_arrays`; RunError if missing or damaged."""

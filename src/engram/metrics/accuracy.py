@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -25,3 +26,17 @@ class Accuracy(Metric):
     def weighted(self, statistics: dict[str, np.ndarray], weights_SN: np.ndarray) -> np.ndarray:
         """Return the weighted means of "correct"."""
         return mean(statistics["correct"], weights_SN)
+
+    def interval(self, statistics: dict[str, np.ndarray]) -> tuple[float, float]:
+        """Return Wilson's interval: unlike the bootstrap's it has a width where every answer is right."""
+        correct = statistics["correct"]
+        return wilson(int(correct.sum()), len(correct))
+
+
+def wilson(hits: int, number: int) -> tuple[float, float]:
+    """Return Wilson's 95 % interval of a share, `hits` out of `number` (at least 1)."""
+    share, z_squared = hits / number, 1.959964**2
+    centre = (share + z_squared / (2 * number)) / (1 + z_squared / number)
+    spread = math.sqrt(share * (1 - share) * z_squared / number + z_squared**2 / (4 * number**2))
+    half = spread / (1 + z_squared / number)
+    return max(0.0, centre - half), min(1.0, centre + half)

@@ -49,3 +49,7 @@ class Metric:
         if weights is None:
             weights = np.ones(len(next(iter(statistics.values()))), np.float32)
         return float(self.weighted(statistics, np.asarray(weights, np.float32)[None])[0])
+
+    def interval(self, statistics: dict[str, np.ndarray]) -> tuple[float, float] | None:
+        """Return the ends of the 95 % interval where a formula knows better than the bootstrap, else None."""
+        return None

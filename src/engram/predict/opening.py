@@ -1,0 +1,116 @@
+"""Open a run: read its facts, features, network and weights, and check that they fit one another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from engram.core.errors import EngramError, RunError
+from engram.core.registry import find
+from engram.core.rundir import RunDirectory
+from engram.core.task import Task
+from engram.data.examples import namespace
+from engram.features import saved
+from engram.features.feature import Feature
+from engram.models import build
+from engram.models.delivered import Delivered
+
+SHOWN = 4
+
+
+@dataclass
+class Opened:
+    """facts: run.json. features: fitted, by role. module: with its weights, in evaluation mode, on the CPU."""
+
+    facts: dict[str, Any]
+    task: Task
+    features: Mapping[str, Feature]
+    module: Delivered
+
+
+def open_run(
+    run: RunDirectory,
+    *,
+    model: nn.Module | Callable[..., nn.Module] | str | None = None,
+    trust_source: bool = False,
+) -> Opened:
+    """Read everything that answering needs; RunError where something is missing, damaged or does not fit."""
+    facts = run.read_run()
+    missing = [name for name in ("task", "network", "delivered") if name not in facts]
+    if missing:
+        state = "its training has not ended" if facts.get("status") != "done" else "run.json is incomplete"
+        raise RunError(
+            f"expected a run that has been trained; {run} says nothing of its {' and '.join(missing)} ({state}). "
+            f"Go on with it: engram train --resume {run}"
+        )
+    task = task_of(facts, run)
+    features = saved.load(run)
+    try:
+        network = build.from_record(
+            facts["network"], run=run, model=model, trust_source=trust_source, features=namespace(features)
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise RunError(f"the network of {run} cannot be built from its record in run.json ({error}).") from None
+    module = delivered(facts["delivered"], network, run)
+    load_weights(module, run)
+    module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's types
+    return Opened(facts, task, features, module.eval())
+
+
+def task_of(facts: dict[str, Any], run: RunDirectory) -> Task:
+    """Return the task a run was trained for; RunError where this installation has none of that name."""
+    try:
+        task: Task = find("engram.tasks", str(facts["task"]), base="task")()
+    except EngramError as error:
+        raise RunError(f"{run} was trained for a task that is not installed here: {error}") from None
+    return task
+
+
+def delivered(record: Any, network: nn.Module, run: RunDirectory) -> Delivered:
+    """Build the delivered module around a network from its record in run.json."""
+    try:
+        views, outputs, hidden = tuple(record["views"]), int(record["num_outputs"]), int(record["num_hidden"])
+        return Delivered(network, views=views, num_outputs=outputs, num_hidden=hidden)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise RunError(f"what {run / 'run.json'} says of the delivered model is damaged ({error}).") from None
+
+
+def load_weights(module: nn.Module, run: RunDirectory, name: str = "model.safetensors") -> None:
+    """Load a module's state; RunError names the tensors that are missing, unknown or of another shape."""
+    saved_tensors = read_tensors(run, name)
+    own = module.state_dict()
+    problems = [f"{key} is missing" for key in own if key not in saved_tensors]
+    problems += [f"{key} is unknown" for key in saved_tensors if key not in own]
+    problems += [
+        f"{key} has shape {_shape(value)}, expected {_shape(own[key])}"
+        for key, value in saved_tensors.items()
+        if key in own and own[key].shape != value.shape
+    ]
+    if problems:
+        shown = "; ".join(problems[:SHOWN]) + (f"; and {len(problems) - SHOWN} more" if len(problems) > SHOWN else "")
+        raise RunError(
+            f"the weights in {run / name} do not fit the network: {shown}. "
+            "Open the run with the network it was trained with."
+        )
+    module.load_state_dict(saved_tensors)
+
+
+def read_tensors(run: RunDirectory, name: str) -> dict[str, Tensor]:
+    """Read a safetensors file of the run, which holds numbers alone; RunError if it is missing or damaged."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return dict(load_file(run / name))
+    except FileNotFoundError:
+        raise RunError(f"{run} is incomplete: {name} is missing. Resume or repeat the training.") from None
+    except SafetensorError as error:
+        raise RunError(f"{run / name} is damaged ({error}). Resume or repeat the training.") from None
+
+
+def _shape(tensor: Tensor) -> str:
+    return "x".join(map(str, tensor.shape)) or "scalar"

@@ -1,0 +1,179 @@
+"""The predictor: from a run to answers. Raw item in, decoded answer out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from engram.core.errors import ConfigError, DataError, unknown
+from engram.core.rundir import RunDirectory
+from engram.core.task import Batch, Task
+from engram.data.examples import namespace
+from engram.data.store import collate
+from engram.features.feature import Feature
+from engram.models.delivered import Delivered
+from engram.predict.answering import BATCH_SIZE, answer, device_of
+from engram.predict.opening import open_run
+
+Answer = dict[str, Any]
+"""What a task decodes ({"label", "probability", "probabilities"} or {"labels", "probabilities"}), and "input",
+"unfamiliar", "unfamiliarity"; or {"input", "error"} for an item that cannot be read. Ready for JSON."""
+
+
+@dataclass
+class Predictor:
+    """A trained run, ready to answer.
+
+    features: the fitted ones by role; `by_role` holds the same as attributes. module: network, calibration and
+    unfamiliarity in evaluation mode. precision: "float32", or "bfloat16" where the run was planned so.
+    Several threads may use one predictor.
+    """
+
+    run: RunDirectory
+    task: Task
+    features: Mapping[str, Feature]
+    module: Delivered
+    precision: str = "float32"
+
+    @property
+    def by_role(self) -> Any:
+        """Features as attributes (`by_role.label.names`), as tasks read them."""
+        return namespace(self.features)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network computes."""
+        return device_of(self.module)
+
+    def predict(self, items: Any, **options: Any) -> Any:
+        """Answer for one item (one `Answer`) or several (a list of them, in order).
+
+        An item is what the task's input can be (for pictures: a path, bytes, a PIL picture, an array, a tensor), or a
+        mapping from role to value where a task has several inputs. Several items are a list, a tuple, any other
+        iterable, or an array or tensor with one axis more than an item has.
+        options: those of the task, such as top=3; ConfigError for one it does not have.
+        """
+        if self._is_one(items):
+            return next(self.stream([items], **options))
+        return list(self.stream(items, **options))
+
+    def stream(self, items: Iterable[Any], *, batch_size: int = BATCH_SIZE, **options: Any) -> Iterator[Answer]:
+        """Answer for any number of items, one after the other, with memory for one batch alone."""
+        chosen = task_options(self.task, options)
+        batch: list[Any] = []
+        for item in items:
+            batch.append(item)
+            if len(batch) == batch_size:
+                yield from self._answers(batch, chosen)
+                batch = []
+        if batch:
+            yield from self._answers(batch, chosen)
+
+    def encode(self, items: Iterable[Any]) -> Batch:
+        """Return items as the network sees them; DataError for one that cannot be read."""
+        return self._encoded([self._stored(item) for item in items])
+
+    def output(self, batch: Batch, *, options: Any = None) -> tuple[Any, Tensor | None]:
+        """Return (raw output, unfamiliarity (B,)) of encoded examples, on the CPU."""
+        return answer(self.task, self.module, batch, options=options, precision=self.precision)
+
+    def _answers(self, items: list[Any], options: Any) -> list[Answer]:
+        """Answer for a batch of items; what cannot be read gets its error in its place."""
+        answers: list[Answer] = [{"input": name_of(item, number)} for number, item in enumerate(items)]
+        readable: list[int] = []
+        stored: list[dict[str, dict[str, Any]]] = []
+        for number, item in enumerate(items):
+            try:
+                stored.append(self._stored(item))
+                readable.append(number)
+            except (DataError, OSError) as error:
+                answers[number]["error"] = str(error)
+        if readable:
+            for number, decoded in zip(readable, self._decoded(self._encoded(stored), options), strict=True):
+                answers[number].update(decoded)
+        return answers
+
+    def _stored(self, item: Any) -> dict[str, dict[str, Any]]:
+        """Store an item's value of each input role, as the store does with a column's."""
+        roles = list(self.task.inputs)
+        values = item if isinstance(item, Mapping) else {roles[0]: item}
+        if missing := [role for role in roles if role not in values]:
+            raise DataError(f"expected a value for {', '.join(missing)}; give a mapping with {', '.join(roles)}")
+        return {role: self.features[role].store(values[role]) for role in roles}
+
+    def _encoded(self, stored: list[dict[str, dict[str, Any]]]) -> Batch:
+        gathered = {role: collate([values[role] for values in stored]) for role in self.task.inputs}
+        encoded = {role: self.features[role].encode(values) for role, values in gathered.items()}
+        return Batch(rows=np.arange(len(stored)), **encoded)
+
+    def _decoded(self, batch: Batch, options: Any) -> list[Answer]:
+        output, unfamiliarity_B = self.output(batch, options=options)
+        answers = self.task.decode(output, self.by_role, options)
+        if unfamiliarity_B is not None:
+            for decoded, value in zip(answers, unfamiliarity_B.tolist(), strict=True):
+                decoded |= {"unfamiliar": value > 1, "unfamiliarity": round(value, 4)}
+        return answers
+
+    def _is_one(self, items: Any) -> bool:
+        if isinstance(items, str | os.PathLike | bytes | bytearray | memoryview | Mapping):
+            return True
+        if not hasattr(items, "shape"):
+            return not isinstance(items, Iterable) or hasattr(items, "getexif")
+        shape = getattr(self.features[next(iter(self.task.inputs))], "shape", ())
+        return len(items.shape) < len(shape) or (len(items.shape) == len(shape) and not _is_stack(items, shape))
+
+
+def _is_stack(items: Any, shape: tuple[int, ...]) -> bool:
+    """Whether three axes are several grey pictures, not one with channels: neither end is 1, 3 or 4."""
+    return len(shape) == 3 and not {items.shape[0], items.shape[-1]} & {1, 3, 4}
+
+
+def load(
+    run: str | os.PathLike[str] | RunDirectory,
+    *,
+    device: str | torch.device | None = None,
+    model: nn.Module | Callable[..., nn.Module] | str | None = None,
+    trust_source: bool = False,
+) -> Predictor:
+    """Open a run to answer with it.
+
+    device: "cpu", "cuda" or "mps"; None takes the CPU, which for single answers is as fast. model: the user's own
+    network, handed over again (or FILE:FACTORY); trust_source: run the copy of it in the run instead.
+    RunError where the run is missing, damaged or of another network. Nothing in a run is executed unless
+    `trust_source` says so.
+    """
+    directory = run if isinstance(run, RunDirectory) else RunDirectory.open(os.fspath(run))
+    opened = open_run(directory, model=model, trust_source=trust_source)
+    try:
+        module = opened.module.to(device or "cpu")
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(f"expected a device that is here, such as cpu; got {device!r} ({error})") from None
+    precision = (opened.facts.get("plan") or {}).get("precision", "float32")
+    return Predictor(directory, opened.task, opened.features, module, precision)
+
+
+def task_options(task: Task, options: Mapping[str, Any]) -> Any:
+    """Build a task's options; ConfigError for a name it does not have, with the nearest it has."""
+    fields = getattr(task.options, "__dataclass_fields__", {})
+    for name in options:
+        if name not in fields:
+            raise (
+                unknown(f"option of {task.name}", name, fields)
+                if fields
+                else ConfigError(f"{task.name} has no options; got {name!r}. Leave it out.")
+            )
+    return task.options(**options)
+
+
+def name_of(item: Any, number: int) -> str:
+    """Name an item so that the user finds it: its path, or its kind and place."""
+    if isinstance(item, str | os.PathLike):
+        return os.fspath(item) if isinstance(os.fspath(item), str) else os.fsdecode(os.fspath(item))
+    filename = getattr(item, "filename", "")
+    return str(filename) if filename else f"{type(item).__name__}[{number}]"
