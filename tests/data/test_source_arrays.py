@@ -144,6 +144,11 @@ def test_data_sets_with_class_names_and_splits():
         assert table.split.tolist()[:6] == ["train"] * 6 and set(table.split) < {"train", "val", "test"}
 
 
+def test_examples_that_are_dicts():
+    records = [{"image": image, "label": label} for image, label in zip(PICTURES, "abcabc", strict=True)]
+    assert read({"train": records, "test": records[:2]}).columns["label"].values == list("abcabcab")
+
+
 def test_several_labels_as_zeros_and_ones():
     column = read((X_NHW, np.array([[0, 1], [1, 1], [0, 0], [1, 0], [1, 0], [1, 0]]))).columns["label"]
     assert column.kind == "names" and column.values[:4] == [["1"], ["0", "1"], [], ["0"]]

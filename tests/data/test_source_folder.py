@@ -85,6 +85,9 @@ def test_pictures_without_classes(tmp_path):
     picture(tmp_path / "1.png"), picture(tmp_path / "2.png")
     table = read(tmp_path)
     assert list(table.columns) == ["image"] and len(table) == 2
+    picture(tmp_path / "more/train/images/1.png"), picture(tmp_path / "more/test/images/2.png")
+    table = read(tmp_path / "more")
+    assert list(table.columns) == ["image"] and sorted(table.split) == ["test", "train"]
 
 
 def test_pictures_outside_class_folders_are_left_out_with_a_warning_or_kept_for_prediction(tmp_path):

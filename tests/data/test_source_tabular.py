@@ -81,6 +81,16 @@ def test_one_table_per_split_and_a_form_for_answers(photos):
         read(photos)
 
 
+def test_tables_in_split_folders_name_the_pictures_there(tmp_path):
+    for split in ("train", "test"):
+        picture(tmp_path / split / "1.png"), picture(tmp_path / split / "2.png")
+        write(tmp_path / split / "_classes.csv", "filename, cat, dog\n1.png,1,0\n2.png,1,1\n")
+    table = read(tmp_path)
+    assert list(table.columns) == ["filename", "cat", "dog"] and table.columns["dog"].values == [0, 1, 0, 1]
+    assert table.split.tolist() == ["train", "train", "test", "test"]
+    assert "train" in table.columns["filename"].values[0]
+
+
 def test_rows_without_label_or_picture_are_left_out_with_a_warning(photos):
     path = write(photos / "t.csv", "path,kind\ns1/1.png,a\ns1/2.png,\ns2/3.png,b\ngone.png,a\n")
     table = read(path)
@@ -163,3 +173,22 @@ def test_csv_returns_what_was_written(tmp_path, rows, line):
         writer = csv.writer(file, lineterminator="\n" if line else "\r\n")
         writer.writerows([("text", "number"), *rows])
     assert read_columns(str(tmp_path / "t.csv")) == {"text": [t for t, _ in rows], "number": [n for _, n in rows]}
+
+
+WHOLE = {
+    "t.csv": b'path,label,split\n"a.png",x,train\nb.png,"y|z",test\na.png,,val\n',
+    "t.jsonl": b'{"image": "a.png", "label": ["x"]}\n{"image": "b.png", "label": []}\n',
+}
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(name=st.sampled_from([*WHOLE]), at=st.integers(0, 60), out=st.integers(0, 9), put=st.binary(max_size=5))
+def test_any_damage_is_a_clear_error_or_a_table(tmp_path, name, at, out, put):
+    picture(tmp_path / "a.png"), picture(tmp_path / "b.png")
+    (tmp_path / name).write_bytes(WHOLE[name][:at] + put + WHOLE[name][at + out :])
+    try:
+        table = read(tmp_path / name)
+    except DataError as error:
+        assert str(tmp_path) in str(error) or "split column" in str(error)
+    else:
+        assert len({len(column) for column in table.columns.values()}) == 1

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import glob
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engram.core.errors import DataError, nearest
 from engram.data.source.rows import Names, arrange
+from engram.data.source.splits import split_named
 from engram.data.table import Table
+
+if TYPE_CHECKING:
+    from engram.data.source.listing import Listing
 
 __all__ = ["read"]
 
@@ -47,6 +51,7 @@ def _open(data: Any, *, labelled: bool) -> Table:
 
 
 def _open_path(path: str, *, labelled: bool) -> Table:
+    path = path if os.path.lexists(path) else os.path.expanduser(path)
     if os.path.isdir(path):
         return _open_folder(path, labelled=labelled)
     if os.path.isfile(path):
@@ -63,7 +68,7 @@ def _open_folder(path: str, *, labelled: bool) -> Table:
     from engram.data.source.listing import listing
 
     found = listing(path)
-    beside = [name for name in found.folders[0].others if name.lower().endswith(_TABLES)]
+    beside = _tables_beside(found)
     if beside:
         from engram.data.source.beside import read_beside
 
@@ -75,6 +80,18 @@ def _open_folder(path: str, *, labelled: bool) -> Table:
 
         return read_folder(found, labelled=labelled)
     return _open_without_pictures(path, [folder.relative(name) for folder in found.folders for name in folder.others])
+
+
+def _tables_beside(found: Listing) -> list[str]:
+    """Return the tables at the top of a folder, else those at the top of its split folders."""
+    tables = [[f.relative(name) for name in f.others if name.lower().endswith(_TABLES)] for f in found.folders]
+    inner = [
+        name
+        for folder, names in zip(found.folders, tables, strict=True)
+        if len(folder.parts) == 1 and split_named(folder.parts[0])
+        for name in names
+    ]
+    return tables[0] or inner
 
 
 def _open_without_pictures(path: str, others: list[str]) -> Table:

@@ -22,8 +22,8 @@ from engram.data.table import Column, Table
 def read_beside(found: Listing, names: list[str]) -> Table | None:
     """Read the table in a folder of pictures that names them, or several with one split each (train.csv, test.csv).
 
-    names: the tables that lie at the top of the folder. Returns None where none of them names pictures there;
-    DataError where several do and their names tell no splits.
+    names: the tables that lie at the top of the folder or of its split folders, relative to it. Returns None
+    where none of them names pictures there; DataError where several do and their names tell no splits.
     """
     tables = {name: table for name in names if (table := _read(found, name)) is not None}
     # A form for handing in answers names pictures too, but its labels are placeholders.
@@ -46,10 +46,12 @@ def read_beside(found: Listing, names: list[str]) -> Table | None:
 
 def _read(found: Listing, name: str) -> Table | None:
     path = str(Path(found.root) / name)
+    base = str(Path(path).parent)
+    here = found if "/" not in name else None
     try:
         columns = read_columns(path)
         table = to_table(
-            columns, base=found.root, origin=found.root, content=file_fingerprint(path), found=found, required=False
+            columns, base=base, origin=found.root, content=file_fingerprint(path), found=here, required=False
         )
     except DataError as error:
         if not any(folder.pictures for folder in found.folders):
@@ -61,7 +63,7 @@ def _read(found: Listing, name: str) -> Table | None:
 
 
 def _split(name: str) -> str | None:
-    words = re.split(r"[\W_]+", Path(name).stem)
+    words = re.split(r"[\W_]+", name)
     return next((split for word in words if (split := split_named(word))), None)
 
 

@@ -21,6 +21,9 @@ UNREAD_PICTURES = frozenset(
 )
 """Extensions of pictures and films that are left out, which deserves a warning."""
 
+PLAIN = frozenset(("image", "images", "img", "imgs", "picture", "pictures", "photo", "photos"))
+"""Names of a folder that say of what is in it only that it is pictures."""
+
 SHOWN = 20
 """How many paths a finding carries at most."""
 
@@ -85,7 +88,7 @@ def layout(folders: list[Folder]) -> Layout:
     """Decide which level of the folders that hold pictures means what."""
     top = _top(folders)
     names = _names_at(folders, top)
-    if not names:
+    if not _say_classes(names):
         return Layout(None, None, "The pictures lie in no class folders, so they have no labels.")
     known = {name: split for name in names if (split := split_named(name))}
     if known and (len(known) == len(names) or len(set(known.values())) > 1):
@@ -104,9 +107,13 @@ def _splits_first(folders: list[Folder], top: int, names: list[str]) -> Layout:
     inside = [folder for folder in folders if len(folder.parts) > top and folder.parts[top] in names]
     classes = _names_at(inside, top + 1)
     given = f"{_listed(names)} {'is a given split' if len(names) == 1 else 'are given splits'}"
-    if not classes:
+    if not _say_classes(classes):
         return Layout(None, top, f"{given}; the pictures in it lie in no class folders, so they have no labels.")
     return Layout(top + 1, top, f"{given}; {_labels(classes)}.")
+
+
+def _say_classes(names: set[str]) -> bool:
+    return len(names) > 1 or bool({name.lower() for name in names} - PLAIN)
 
 
 def _top(folders: list[Folder]) -> int:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 from engram.core.errors import DataError
 from engram.data.source.arrays import Part, from_parts
 from engram.data.source.columns import kind_of, to_table
+from engram.data.source.npz import parts_by_name
 from engram.data.source.splits import split_named
 from engram.data.table import Table
 
@@ -86,7 +88,21 @@ def _from_items(split: str, data: Any) -> Part:
         names = getattr(data, "classes", None)
         images, labels = [_plain(x) for x, _ in items], [_plain(y) for _, y in items]
         return Part(split, _pictures(images), labels, class_names=names if isinstance(names, list | tuple) else None)
+    if all(isinstance(item, Mapping) for item in items):
+        return _from_records(split, items)
     return Part(split, _pictures([_plain(item) for item in items]))
+
+
+def _from_records(split: str, items: list[Mapping[str, Any]]) -> Part:
+    """Read examples that are dicts, such as {"image": ..., "label": ...}."""
+    columns = {name: [_plain(item.get(name)) for item in items] for name in items[0]}
+    parts = parts_by_name(columns)
+    if len(parts) != 1:
+        raise DataError(
+            f"expected examples with an entry called image and perhaps one called label; got {', '.join(columns)}. "
+            "Give a dict of columns instead, and name the target."
+        )
+    return replace(parts[0], split=split, images=_pictures(parts[0].images))
 
 
 def _pictures(images: Any) -> Any:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import zipfile
 import zlib
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +18,9 @@ from engram.data.table import Table
 IMAGES = frozenset({"x", "image", "images", "img", "imgs", "picture", "pictures", "data", "features", "inputs"})
 LABELS = frozenset({"y", "label", "labels", "target", "targets", "class", "classes"})
 
+_DAMAGE = (OSError, EOFError, ValueError, KeyError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error)
+"""What numpy and zipfile raise on damaged files; RuntimeError for encryption, MemoryError for headers that lie."""
+
 
 def read_npz(path: str) -> Table:
     """Read an npz file as a table, given splits by the arrays' names. Nothing in it is executed.
@@ -26,7 +31,7 @@ def read_npz(path: str) -> Table:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files if _role(name)}
             names = list(file.files)
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+    except _DAMAGE as error:
         raise DataError(
             f"expected an npz file of plain arrays; {path} cannot be read as one ({error}). "
             "Write it again with numpy.savez, without Python objects."
@@ -40,10 +45,10 @@ def read_npz(path: str) -> Table:
     return from_parts(parts, origin=path, form="arrays")
 
 
-def parts_by_name(arrays: dict[str, np.ndarray]) -> list[Part]:
+def parts_by_name(arrays: Mapping[str, Any]) -> list[Part]:
     """Pair arrays by their names; arrays whose name says neither pictures nor labels are left out."""
-    images: dict[str, np.ndarray] = {}
-    labels: dict[str, np.ndarray] = {}
+    images: dict[str, Any] = {}
+    labels: dict[str, Any] = {}
     for name, array in arrays.items():
         role = _role(name)
         if role:

@@ -35,7 +35,7 @@ def read_columns(path: str) -> dict[str, list[Any]]:
         if extension in (".csv", ".tsv"):
             return _from_csv(path)
         frame = polars.read_parquet(path) if extension in (".parquet", ".pq") else _read_jsonl(path)
-    except (polars.exceptions.PolarsError, OSError, UnicodeError) as error:
+    except (polars.exceptions.PolarsError, polars.exceptions.PanicException, OSError, UnicodeError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise DataError(
             f"expected a {extension[1:]} table; {path} cannot be read as one ({reason}). Mend it."
