@@ -153,3 +153,18 @@ def test_nothing_to_learn_from() -> None:
         assign(labels=None, digests=digests([1, 2]), given=np.array(["test", "test"]))
     with pytest.raises(DataError):
         assign(labels=None, digests=np.zeros((0, 16), np.uint8))
+
+
+def test_many_small_classes_keep_the_share() -> None:
+    labels = [f"person {n // 5}" for n in range(200)] * 2
+    chosen = np.array(["train"] * 200 + ["test"] * 200)
+    found = assign(labels=labels, digests=digests(np.arange(400)), given=chosen)
+    assert {name: len(rows) for name, rows in found.rows.items()} == {"train": 180, "val": 20, "test": 200}
+    triples = assign(labels=[f"{n // 3}" for n in range(300)], digests=digests(np.arange(300)))
+    assert {name: len(rows) for name, rows in triples.rows.items()} == {"train": 240, "val": 30, "test": 30}
+
+
+def test_large_groups() -> None:
+    groups = [f"patient {n // 40}" for n in range(400)]
+    side = sides(assign(labels=None, digests=digests(np.arange(400)), groups=groups), 400)
+    assert [(side == name).sum() for name in ("train", "val", "test")] == [320, 40, 40]

@@ -189,15 +189,13 @@ def _divide(
     order = np.lexsort((unit_key, unit_label))
     bounds = np.flatnonzero(np.diff(unit_label[order])) + 1
     unit_side = np.full(len(units), TRAIN, dtype=np.int8)
-    findings, lonely = [], []
-    for stratum in np.split(order, bounds):
-        if len(stratum) == 1:
-            lonely.append(names[unit_label[stratum[0]]])
-        unit_side[stratum] = _stratum_sides(sizes[stratum], wanted)
+    strata = np.split(order, bounds)
+    targets = _targets(np.array([sizes[s].sum() for s in strata]), np.array([len(s) for s in strata]), wanted)
+    for number, stratum in enumerate(strata):
+        unit_side[stratum] = _stratum_sides(sizes[stratum], {code: rows_S[number] for code, rows_S in targets.items()})
     side[rows] = unit_side[row_unit]
-    if lonely and len(names) > 1:
-        findings.append(_lonely(lonely))
-    return findings
+    lonely = [names[unit_label[stratum[0]]] for stratum in strata if len(stratum) == 1]
+    return [_lonely(lonely)] if lonely and len(names) > 1 else []
 
 
 def _most_common(row_unit: np.ndarray, row_label: np.ndarray, number: int) -> np.ndarray:
@@ -210,18 +208,33 @@ def _most_common(row_unit: np.ndarray, row_label: np.ndarray, number: int) -> np
     return most
 
 
-def _stratum_sides(sizes: np.ndarray, wanted: dict[int, float]) -> np.ndarray:
-    """Sides of one label's units. With two or three units one goes to validation; training always keeps one."""
+def _targets(rows_S: np.ndarray, units_S: np.ndarray, wanted: dict[int, float]) -> dict[int, np.ndarray]:
+    """How many rows each label (S of them) gives to each wanted split.
+
+    Shares are rounded so that they add up over all labels. Where few labels would be left without a row they get
+    one (with two or three units for validation, which chooses the best weights, before test); where most are so
+    small, that would take a multiple of the share from training, and the rounding stands.
+    """
+    targets = {}
+    for code, share in wanted.items():
+        target_S = np.diff(np.floor(np.cumsum(rows_S) * share + 0.5).astype(np.int64), prepend=0)
+        tiny_S = units_S < (4 if code == TEST and VAL in wanted else 2)
+        lacking_S = (target_S < 1) & ~tiny_S
+        if lacking_S.sum() + (target_S[tiny_S] > 0).sum() <= max(5, target_S.sum() // 4):
+            target_S[lacking_S], target_S[tiny_S] = 1, 0
+        targets[code] = target_S
+    return targets
+
+
+def _stratum_sides(sizes: np.ndarray, targets: dict[int, int]) -> np.ndarray:
+    """Sides of one label's units in their order. Training always keeps one; a unit goes where its middle falls."""
     sides = np.full(len(sizes), TRAIN, dtype=np.int8)
     middle = np.cumsum(sizes) - sizes / 2
-    total, start, reached = float(sizes.sum()), 0, 0.0
-    for code, share in wanted.items():
-        reached += share * total
-        stop = int(np.searchsorted(middle, reached, side="right"))
-        least = start + 1 if len(sizes) >= 4 or code == list(wanted)[-1] else start
-        stop = min(max(stop, least), len(sizes) - 1)
-        if len(sizes) < 4 and code != list(wanted)[-1]:
-            stop = start
+    start, reached = 0, 0
+    for code, target in targets.items():
+        reached += target
+        stop = max(int(np.searchsorted(middle, reached)), start + min(target, 1))
+        stop = min(stop, len(sizes) - 1)
         sides[start:stop] = code
         start = max(start, stop)
     return sides
