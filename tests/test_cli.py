@@ -119,13 +119,8 @@ def test_train_without_a_terminal_prints_few_plain_lines(calls: Calls) -> None:
     def then() -> None:
         emit("stage", name="reading")
         emit("stage_done", name="reading", seconds=2.0)
-        emit(
-            "plan",
-            task="t",
-            rows={},
-            plan={},
-            numbers=[("steps", 200, "as many as fit"), ("predicted_seconds", 60.0, "")],
-        )
+        steps = {"value": 200, "reason": "as many as fit"}
+        emit("plan", task="t", rows={}, plan={"steps": steps, "predicted_seconds": {"value": 60.0, "reason": ""}})
         for step in range(200):
             emit(
                 "step",
@@ -161,6 +156,21 @@ ANSWERS = [
 ]
 
 
+INSPECTION = {
+    "summary": {"rows": {"train": 1200, "val": 12}, "classes": {"train": {"cat": 1200}, "val": {"cat": 12}}},
+    "findings": [
+        {
+            "severity": "warning",
+            "kind": "unreadable",
+            "message": "2 values cannot be read",
+            "where": ["a.jpg: cut short"],
+            "fix": "mend them",
+        }
+    ],
+    "plan": {"steps": {"value": 7, "reason": "as many as fit"}},
+}
+
+
 def test_predict_as_table_json_and_csv(calls: Calls) -> None:
     calls.result = ANSWERS
     table = run("predict", "r", "x").stdout.splitlines()
@@ -179,6 +189,23 @@ def test_an_unreadable_item_is_answered_and_counted(calls: Calls) -> None:
     result = run("predict", "r", "x")
     assert result.exit_code == 1
     assert "the file is cut short" in result.stdout and "1 of 3 items" in result.stderr
+
+
+def test_inspect_as_tables(calls: Calls) -> None:
+    calls.result = type("Found", (), {"as_dict": lambda self: INSPECTION})()
+    shown = run("inspect", "x").stdout
+    for text in ("cat", "1,200", "Warning: 2 values cannot be read", "a.jpg: cut short", "mend them", "as many as fit"):
+        assert text in shown
+    assert json.loads(run("inspect", "x", "--json").stdout) == INSPECTION
+
+
+def test_compare_as_table_and_json(calls: Calls) -> None:
+    one = {"metric": "accuracy", "a": 0.8, "b": 0.9, "difference": 0.1, "low": 0.05, "high": 0.15}
+    calls.result = {"comparisons": [{**one, "num_examples": 9, "verdict": "better", "sentence": "B is better than A."}]}
+    shown = run("compare", "a", "b").stdout
+    for text in ("accuracy", "0.0500 to 0.1500", "better", "B is better than A."):
+        assert text in shown
+    assert json.loads(run("compare", "a", "b", "--json").stdout) == calls.result
 
 
 def test_evaluate_as_table_and_json(calls: Calls) -> None:

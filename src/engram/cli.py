@@ -102,6 +102,11 @@ DEBUG = click.option("--debug", is_flag=True, expose_value=False, callback=_reme
 JSON = click.option("--json", "as_json", is_flag=True, help="Print only JSON on stdout.")
 DEVICE = click.option("--device", metavar="NAME", help="cpu, cuda or mps (default: the best there is).")
 
+OWN_NETWORK = _options(
+    click.option("--model", metavar="FILE:NAME", help="Your own network, where the run was trained with one."),
+    click.option("--trust-source", is_flag=True, help="Execute the copy of your own network that the run holds."),
+)
+
 READING = _options(
     click.option("--task", metavar="NAME", help="What to learn (default: inferred, with reasons)."),
     click.option("--target", metavar="COLUMN", multiple=True, help="Column to predict; repeat for several labels."),
@@ -214,10 +219,11 @@ Examples:
 @click.argument("items", nargs=-1, required=True)
 @click.option("--top", type=click.IntRange(min=1), metavar="K", help="Show the K most probable labels.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV, one line per item.")
+@OWN_NETWORK
 @DEVICE
 @JSON
 @DEBUG
-def predict(run: str, items: tuple[str, ...], top: int | None, as_json: bool, as_csv: bool, device: str | None) -> None:
+def predict(run: str, items: tuple[str, ...], as_json: bool, as_csv: bool, **options: Any) -> None:
     """Answer for ITEMS: files, folders or patterns.
 
     - stands for paths on stdin, one a line. With --json, one object per line. An item that cannot be read
@@ -227,14 +233,17 @@ def predict(run: str, items: tuple[str, ...], top: int | None, as_json: bool, as
 
     if as_json and as_csv:
         raise ConfigError("expected one form of output; got --json and --csv. Give one of them.")
-    answers = api.predict(run, list(_items(items)), device=device, **({} if top is None else {"top": top}))
+    ranked = options["top"] is not None
+    if not ranked:
+        del options["top"]  # the task has a default of its own
+    answers = api.predict(run, list(_items(items)), **options)
     if as_json:
         for answer in answers:
             console.print_json(answer)
     elif as_csv:
         console.print_csv(answers)
     else:
-        console.show_answers(answers, ranked=top is not None)
+        console.show_answers(answers, ranked=ranked)
     if unread := sum("error" in answer for answer in answers):
         click.echo(f"{unread} of {len(answers)} items could not be read; their answers say why.", err=True)
         raise SystemExit(1)
@@ -249,17 +258,22 @@ Examples:
 )
 @click.argument("run")
 @click.argument("data", required=False)
+@click.option("--split", metavar="NAME", help="Rows to score: train, val or test (default: test).")
+@click.option("--target", metavar="COLUMN", multiple=True, help="Column of the true labels.")
+@click.option("--input", metavar="COLUMN", multiple=True, help="Column to answer from.")
+@OWN_NETWORK
 @DEVICE
 @JSON
 @DEBUG
-def evaluate(run: str, data: str | None, as_json: bool, device: str | None) -> None:
+def evaluate(run: str, data: str | None, as_json: bool, **options: Any) -> None:
     """Score RUN on DATA, with intervals, beside floors.
 
     Without DATA: on the test rows that training set aside (on the validation rows where there are none).
     """
     from engram import api, console
 
-    scores = api.evaluate(run, data, device=device)
+    with console.showing(as_json, events=False):
+        scores = api.evaluate(run, data, **_typed(options))
     if as_json:
         console.print_json(scores)
     else:

@@ -26,6 +26,12 @@ REFRESH_SECONDS = 0.2
 """The live line is drawn at most this often: drawing takes time from training on small machines."""
 
 
+MOST_CLASSES = 20
+"""Of more classes than these, the largest and the smallest are shown."""
+
+STYLES = {"error": "red", "warning": "yellow"}
+
+
 class Terminal:
     """Listens to events and shows them. A context manager: leaving it removes the live line."""
 
@@ -76,7 +82,7 @@ class Terminal:
         self.print(f"Warning: {event['message']}", style="yellow")
 
     def _show_plan(self, event: Event) -> None:
-        show_plan(event["numbers"], self.console)
+        show_plan(event["plan"], self.console)
 
     def _show_progress(self, event: Event) -> None:
         done, total = event["done"], event["total"]
@@ -158,10 +164,15 @@ def closing_lines(event: Event) -> list[str]:
     return [*lines, f"  predict   engram predict {run} ITEMS", f"  evaluate  engram evaluate {run}"]
 
 
-def show_plan(numbers: Iterable[tuple[str, Any, str]], console: Console | None = None) -> None:
-    """The plan as a table: (name by which a number can be set, value, reason) of each."""
-    rows = [(name, text(value, name), reason) for name, value, reason in numbers]
+def show_plan(plan: Mapping[str, Mapping[str, Any]], console: Console | None = None) -> None:
+    """The plan as a table: each number by the name it can be set by, its value and the reason for it."""
+    rows = [(name, _setting(number["value"], name), number["reason"]) for name, number in plan.items()]
     show_table(("plan", "", "because"), rows, console)
+
+
+def _setting(value: Any, name: str) -> str:
+    """A number of the plan as it could be typed, unless its name says a unit."""
+    return f"{value:g}" if isinstance(value, float) and _unit(name) is None else text(value, name)
 
 
 def show_scores(scores: Mapping[str, Any], console: Console | None = None) -> None:
@@ -176,17 +187,26 @@ def show_scores(scores: Mapping[str, Any], console: Console | None = None) -> No
     show_table(("metric", "", "95 % interval", *floors), rows, console)
 
 
-def show_inspection(inspection: Mapping[str, Any], console: Console | None = None) -> None:
+def show_inspection(inspection: Mapping[str, Any]) -> None:
     """What the data is, what is wrong with it, and what would be trained."""
-    console = console or _console()
-    rows = [(name, text(value, name)) for name, value in inspection["summary"].items()]
-    show_table(("data", ""), rows, console)
+    console = _console()
+    show_summary(inspection["summary"])
     for finding in inspection["findings"]:
-        console.print(
-            _finding(finding), style={"error": "red", "warning": "yellow"}.get(finding["severity"]), soft_wrap=True
-        )
-    if inspection.get("plan"):
-        show_plan(inspection["plan"], console)
+        if finding["kind"] == "class_counts":
+            continue  # the table above says it by split
+        console.print(_finding(finding), style=STYLES.get(finding["severity"]), soft_wrap=True)
+    show_plan(inspection["plan"], console)
+
+
+def show_summary(summary: Mapping[str, Any]) -> None:
+    """Rows per split, and how many of each class; of many classes the largest and smallest."""
+    splits = list(summary["rows"])
+    classes: Mapping[str, Mapping[str, int]] = summary["classes"]
+    names = sorted(classes.get("train", {}), key=lambda name: -classes["train"][name])
+    shown = names if len(names) <= MOST_CLASSES else [*names[: MOST_CLASSES // 2], *names[-MOST_CLASSES // 2 :]]
+    rows = [(name, *(text(classes[split].get(name)) for split in splits)) for name in shown]
+    rows.append(("all rows", *(text(number) for number in summary["rows"].values())))
+    show_table(("class", *splits), rows)
 
 
 def show_answers(answers: Sequence[Mapping[str, Any]], *, ranked: bool) -> None:
@@ -207,14 +227,15 @@ def print_csv(answers: Sequence[Mapping[str, Any]]) -> None:
 
 
 def show_comparison(comparison: Mapping[str, Any]) -> None:
-    """How two runs differ on the rows that both answered."""
+    """How run B differs from run A on the rows that both answered, and whether that is more than noise."""
+    found = comparison["comparisons"]
     rows = [
-        (name, *(text(value, name) for value in flat(entry).values())) for name, entry in comparison["metrics"].items()
+        (one["metric"], *(text(one[name]) for name in ("a", "b", "difference")), _interval(one), one["verdict"])
+        for one in found
     ]
-    first: Mapping[str, Any] = next(iter(comparison["metrics"].values()), {})
-    show_table(("metric", *flat(first)), rows)
-    if verdict := comparison.get("verdict"):
-        _console().print(verdict, soft_wrap=True)
+    show_table(("metric", "A", "B", "B - A", "95 % interval", "B is"), rows)
+    for one in found[:1]:
+        _console().print(one["sentence"], soft_wrap=True)
 
 
 def show_table(columns: Iterable[str], rows: Iterable[Iterable[str]], console: Console | None = None) -> None:
@@ -223,6 +244,7 @@ def show_table(columns: Iterable[str], rows: Iterable[Iterable[str]], console: C
     if not lines:
         return
     if console.is_terminal:
+        console.print()
         table = Table(*header, box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
         for line in lines:
             table.add_row(*line)
@@ -258,13 +280,17 @@ _UNITS: dict[str, Callable[[Any], str]] = {
 }
 
 
+def _unit(name: str) -> Callable[[Any], str] | None:
+    return _UNITS.get(name.rpartition("_")[2])
+
+
 def text(value: Any, name: str = "") -> str:
     """A value as a person reads it; the last word of its name says the unit."""
     if value is None:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, int | float) and (unit := _UNITS.get(name.rpartition("_")[2])):
+    if isinstance(value, int | float) and (unit := _unit(name)):
         return unit(value)
     if isinstance(value, int):
         return f"{value:,}"
