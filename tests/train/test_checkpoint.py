@@ -21,7 +21,11 @@ def test_the_newest_whole_checkpoint_is_loaded_and_older_ones_are_gone(run):
     save(run, checkpoint(1))
     save(run, checkpoint(2))
     loaded = load_newest(run)
-    assert loaded.step == 2 and loaded.facts == {"steps": 9} and torch.equal(loaded.tensors["model/w"], torch.full((3,), 2.0))
+    assert (
+        loaded.step == 2
+        and loaded.facts == {"steps": 9}
+        and torch.equal(loaded.tensors["model/w"], torch.full((3,), 2.0))
+    )
     assert [p.name for p in (run / "checkpoints").iterdir()] == ["step-2"]
 
 

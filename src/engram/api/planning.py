@@ -170,7 +170,9 @@ def _augmentation(
     preferred = next(iter(candidates))
     seconds = min(seconds, 3600.0)
     network = reading.task.model(SIZES[0], namespace(reading.examples.features))
-    steps = min(200, int(TRIAL_SHARE * seconds / len(candidates) / measure(reading.task, network, reading.examples, plan).step))
+    steps = min(
+        200, int(TRIAL_SHARE * seconds / len(candidates) / measure(reading.task, network, reading.examples, plan).step)
+    )
     if len(candidates) == 1 or steps < 20 or len(reading.examples.splits.get("val", ())) < 100:
         plan.explain("augmentation", preferred, "suits most data of this kind; there is too little time or data to try")
         return
@@ -208,7 +210,14 @@ def _views(reading: Reading, augmentation: str, cost: Cost, *, seconds: float) -
 
 
 def _plan_steps(
-    reading: Reading, plan: Plan, deadline: Deadline, cost: Cost, *, after: float, epochs: float | None, steps: int | None
+    reading: Reading,
+    plan: Plan,
+    deadline: Deadline,
+    cost: Cost,
+    *,
+    after: float,
+    epochs: float | None,
+    steps: int | None,
 ) -> int:
     """Set the number of steps; return the most that a time budget may make of it."""
     per_epoch = len(reading.examples.splits["train"]) / plan.batch_size

@@ -47,10 +47,12 @@ def read(
     seed: int = 0,
     deadline: Deadline | None = None,
     features: Mapping[str, Any] | None = None,
+    only: str | None = None,
 ) -> Reading:
     """Read, understand, prepare, split and fit.
 
-    features: fitted ones of an earlier run, to see new data exactly as that run sees its own.
+    features: fitted ones of an earlier run, to see new data exactly as that run sees its own; all rows (those of
+    the split `only`, or of "test" where the data has it) are then to be answered for.
     BudgetError when preparing alone would exceed the deadline.
     """
     table = source.read(data, target=target, inputs=input, split=split, group=group)
@@ -60,7 +62,7 @@ def read(
     roles, reasons = infer.columns_for(table, chosen, target=target, inputs=input)
     for sentence in reasons:
         events.note(sentence)
-    examples, findings = prepare(chosen, table, roles, seed=seed, deadline=deadline, features=features)
+    examples, findings = prepare(chosen, table, roles, seed=seed, deadline=deadline, features=features, only=only)
     return Reading(table, chosen, roles, examples, [why.reason, *table.notes, *reasons], [*table.findings, *findings])
 
 
@@ -69,7 +71,10 @@ def choose_task(table: Table, *, task: str | None, target: Any = None, input: An
     if task is not None:
         return find(TASKS, task, base="task")(), Evidence(1.0, "the task was named")
     narrowed = infer.narrowed(table, target=target, inputs=input)
-    fits = [(candidate, candidate.matches(narrowed)) for candidate in (find(TASKS, n, base="task")() for n in names(TASKS, base=""))]
+    fits = [
+        (candidate, candidate.matches(narrowed))
+        for candidate in (find(TASKS, n, base="task")() for n in names(TASKS, base=""))
+    ]
     fits = sorted((fit for fit in fits if fit[1]), key=lambda fit: -fit[1].score)
     if not fits:
         raise DataError(
@@ -92,10 +97,13 @@ def prepare(
     seed: int,
     deadline: Deadline | None,
     features: Mapping[str, Any] | None,
+    only: str | None,
 ) -> tuple[Examples, list[Finding]]:
     """Store every role's values, set unreadable ones aside, split, and fit the features on the training rows."""
     kinds = {**task.inputs, **task.target}
-    made = dict(features) if features is not None else {role: kinds[role].survey(column) for role, column in roles.items()}
+    made = (
+        dict(features) if features is not None else {role: kinds[role].survey(column) for role, column in roles.items()}
+    )
     with events.stage("reading"), events.listening(_Patience(deadline)):
         stored = {role: store.prepare(column, made[role]) for role, column in roles.items()}
     usable = np.logical_and.reduce([values.ok for values in stored.values()])
@@ -109,10 +117,22 @@ def prepare(
         for role, feature in made.items():
             feature.fit(stored[role], splits.rows["train"])
     else:
-        splits = split.Splits({"test": np.flatnonzero(usable)})
+        splits = split.Splits({"test": np.flatnonzero(usable & _asked_for(table, only))})
     examples = Examples(made, stored, splits.rows)
     findings = doctor.inspect(examples=examples, table=table, roles=roles) + splits.findings
     return examples, findings
+
+
+def _asked_for(table: Table, only: str | None) -> np.ndarray:
+    """Which rows an evaluation is about: a split's, or all."""
+    if table.split is None:
+        return np.ones(len(table), dtype=bool)
+    given = np.asarray(table.split)
+    if only is None:
+        return given == "test" if (given == "test").any() else np.ones(len(table), dtype=bool)
+    if not (given == only).any():
+        raise ConfigError(f"expected rows of the split {only!r}; {table.origin} has {', '.join(sorted(set(given)))}")
+    return given == only
 
 
 class _Patience:

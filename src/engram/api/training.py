@@ -17,7 +17,7 @@ from torch import nn
 
 import engram
 from engram.api import planning, reading
-from engram.api.delivery import deliver
+from engram.api.delivery import deliver, fit_floors
 from engram.core import events, machine
 from engram.core.deadline import Deadline
 from engram.core.errors import ConfigError, RunError
@@ -100,22 +100,46 @@ def train(
             events.note(f"The budget is {format_duration(limit)}; another is set with --budget.")
         read = reading.read(data, **options, deadline=deadline)
         _stop_if_unusable(read)
+        floors = _floors(read, deadline)
         planned = planning.make_plan(
-            read, deadline, epochs=epochs, steps=steps, size=size, model=model, device=device, seed=seed, settings=settings
+            read,
+            deadline,
+            epochs=epochs,
+            steps=steps,
+            size=size,
+            model=model,
+            device=device,
+            seed=seed,
+            settings=settings,
         )
         planning.announce(planned, read)
         planning.initialise(planned.network, read)
         if start_from is not None:
             _start_from(planned.network, start_from)
         _record(run, read, planned, options={**options, "data": _plain(data), "budget": limit}, used=deadline.elapsed())
-        return _fit(run, read, planned, deadline)
+        return _fit(run, read, planned, floors, deadline)
 
 
-def _fit(run: RunDirectory, read: reading.Reading, planned: planning.Planned, deadline: Deadline) -> Trained:
+def _floors(read: reading.Reading, deadline: Deadline) -> dict[str, nn.Module]:
+    with events.stage("floors"):
+        return fit_floors(read, seconds=min(6.0, max(0.5, 0.05 * deadline.remaining())))
+
+
+def _fit(
+    run: RunDirectory,
+    read: reading.Reading,
+    planned: planning.Planned,
+    floors: dict[str, nn.Module],
+    deadline: Deadline,
+) -> Trained:
     """Train, deliver, score and report; on from the newest checkpoint if there is one."""
     plan = planned.plan
     saving, evaluation = Checkpointing(), Evaluation()
-    pacing = [] if deadline.seconds is None else [Pacing(lambda: deadline.remaining() - planned.after, most=planned.most_steps)]
+    pacing = (
+        []
+        if deadline.seconds is None
+        else [Pacing(lambda: deadline.remaining() - planned.after, most=planned.most_steps)]
+    )
     trainer = Trainer(
         task=read.task,
         model=planned.network,
@@ -131,7 +155,7 @@ def _fit(run: RunDirectory, read: reading.Reading, planned: planning.Planned, de
     with events.stage("training"), saving.catching_signals():
         trainer.fit()
     with events.stage("evaluation"):
-        results = deliver(run, read, trainer, deadline)
+        results = deliver(run, read, trainer, floors)
     return _finish(run, results, deadline, plan)
 
 
@@ -142,7 +166,7 @@ def _finish(run: RunDirectory, results: dict[str, Any], deadline: Deadline, plan
     split = "test" if "test" in results else "val"
     run.update_run(status="done", results=results, seconds=round(deadline.elapsed(), 2))
     with events.stage("report"):
-        build_report(run)
+        build_report(run, seconds=max(1.0, deadline.remaining()))
     seconds = round(deadline.elapsed(), 2)
     run.update_run(seconds=seconds)
     chosen = results[split]
@@ -163,27 +187,35 @@ def _resume(run: RunDirectory, *, model: Any, budget: str | float | None, began:
     """Go on with a run: the same data, features, plan and network, from its newest checkpoint."""
     facts = run.read_run()
     if facts.get("status") == "done":
-        raise RunError(f"{run} is complete; there is nothing to resume. Start another from its weights with --from {run}")
+        raise RunError(
+            f"{run} is complete; there is nothing to resume. Start another from its weights with --from {run}"
+        )
     options = dict(facts["options"])
     data, recorded_budget, after, most = (options.pop(k) for k in ("data", "budget", "after", "most_steps"))
     if data is None:
-        raise RunError(f"{run} was trained on Python objects, which a run does not keep; it cannot be resumed by its folder.")
+        raise RunError(
+            f"{run} was trained on Python objects, which a run does not keep; it cannot be resumed by its folder."
+        )
     newest = checkpoint.load_newest(run)
     used = newest.facts["seconds"] + facts["before_seconds"] if newest else 0.0
-    limit = parse_duration(budget) if budget is not None else max(10.0, recorded_budget - used) if recorded_budget else None
+    limit = (
+        parse_duration(budget) if budget is not None else max(10.0, recorded_budget - used) if recorded_budget else None
+    )
     deadline = Deadline(limit, began)
     _cut_back(run, newest.step if newest else 0)
     with _recording(run), machine.keeping_memory():
         read = reading.read(data, **options, deadline=None)
         if read.table.fingerprint != facts["data"]["fingerprint"]:
-            raise RunError(f"the data of {run} ({data}) has changed since the training began; it cannot go on with other data.")
+            raise RunError(
+                f"the data of {run} ({data}) has changed since the training began; it cannot go on with other data."
+            )
         plan = Plan.from_dict(facts["plan"])
         network = build.from_record(
             facts["network"], run=run, model=model, trust_source=False, features=namespace(read.examples.features)
         )
         torch.manual_seed(plan.seed)
         planning.initialise(network, read)
-        return _fit(run, read, planning.Planned(plan, network, after, most), deadline)
+        return _fit(run, read, planning.Planned(plan, network, after, most), _floors(read, deadline), deadline)
 
 
 def _cut_back(run: RunDirectory, step: int) -> None:
@@ -199,7 +231,9 @@ def _cut_back(run: RunDirectory, step: int) -> None:
     path.write_text("".join(kept), encoding="utf-8")
 
 
-def _record(run: RunDirectory, read: reading.Reading, planned: planning.Planned, *, options: dict[str, Any], used: float) -> None:
+def _record(
+    run: RunDirectory, read: reading.Reading, planned: planning.Planned, *, options: dict[str, Any], used: float
+) -> None:
     """Write everything a resume and all later stages need, before the first step."""
     build.keep_source(planned.network, run)
     saved.save(run, read.examples.features, {role: column.name for role, column in read.roles.items()})
@@ -243,7 +277,9 @@ def _start_from(network: nn.Module, source: str | Path) -> None:
     own = network.state_dict()
     matched = {name: value for name, value in given.items() if name in own and own[name].shape == value.shape}
     if not matched:
-        raise ConfigError(f"no tensor in {path} has the name and shape of one in this network. Is it of another network?")
+        raise ConfigError(
+            f"no tensor in {path} has the name and shape of one in this network. Is it of another network?"
+        )
     network.load_state_dict(matched, strict=False)
     left = sorted(set(own) - set(matched))
     events.note(
@@ -270,4 +306,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, str | Path):
         return str(value)
     return value.item() if isinstance(value, np.generic) else None
-

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-import torch
 from torch import Tensor, nn
 
 from engram.models.layers.convolution import Convolution3x3
 from engram.models.layers.whitening import Whitening
+
 
 class Stage(nn.Module):
     """Convolution, pooling to half the size, then further convolutions; the third and later are residual.
@@ -62,7 +62,7 @@ class ConvNet(nn.Module):
         self.whitening = Whitening(channels, kernel=kernel, stride=stride, components=32)
         self.activation = nn.SiLU()
         ins = [self.whitening.out_channels, *widths]
-        self.stages = nn.Sequential(*(Stage(a, b, depth=depth) for a, b in zip(ins, widths, strict=False)))
+        self.stages = nn.Sequential(*(Stage(a, b, depth=depth) for a, b in pairwise(ins)))
         self.head = nn.Linear(widths[-1], num_classes, bias=False)
 
     recipe: ClassVar[dict[str, object]] = {
@@ -95,7 +95,7 @@ def stem_stride(side: int) -> int:
 def stages_for(side: int, stride: int) -> int:
     """How many stages bring a picture's short side down to a map of 2 to 7."""
     count, side = 0, side // stride
-    while side >= 6 and count < 5 or count < 2:
+    while (side >= 6 and count < 5) or count < 2:
         side, count = side // 2, count + 1
     return count
 

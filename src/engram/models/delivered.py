@@ -61,6 +61,10 @@ class Delivered(nn.Module):
         if last is not None and num_hidden:
             last.register_forward_pre_hook(_keep_hidden)
 
+    def look_at(self, views: tuple[str, ...]) -> None:
+        """Change the views that answers are averaged over."""
+        self.views, self.view_weights = tuple(views), view_weights(tuple(views))
+
     def record(self) -> dict[str, Any]:
         """What run.json says of it: the arguments that build it again around its network."""
         num_hidden = self.hidden_whitening.shape[0]

@@ -43,7 +43,11 @@ def optimizers(model: nn.Module, numbers: Optimization) -> list[torch.optim.Opti
     groups = grouped(model)
     if not numbers.muon_learning_rate:
         groups["other"] += groups.pop("matrices")
-    rates = {"head": numbers.head_learning_rate, "vectors": numbers.vector_learning_rate, "other": numbers.learning_rate}
+    rates = {
+        "head": numbers.head_learning_rate,
+        "vectors": numbers.vector_learning_rate,
+        "other": numbers.learning_rate,
+    }
     adam = [
         {"params": groups[name], "lr": rate, "weight_decay": 0.0 if name == "vectors" else numbers.weight_decay}
         for name, rate in rates.items()
@@ -70,7 +74,9 @@ def optimizers(model: nn.Module, numbers: Optimization) -> list[torch.optim.Opti
 
 def grouped(model: nn.Module) -> dict[str, list[nn.Parameter]]:
     """Sort trainable parameters into "matrices", "vectors", "head" and "other" (first layer and embeddings)."""
-    embeddings = {id(p) for m in model.modules() if isinstance(m, nn.Embedding | nn.EmbeddingBag) for p in m.parameters()}
+    embeddings = {
+        id(p) for m in model.modules() if isinstance(m, nn.Embedding | nn.EmbeddingBag) for p in m.parameters()
+    }
     weights = [p for p in model.parameters() if p.ndim >= 2 and id(p) not in embeddings]
     first = id(weights[0]) if weights and not embeddings else 0
     last = id(weights[-1]) if weights else 0

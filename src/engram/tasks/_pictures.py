@@ -37,7 +37,9 @@ def picture_sample(*, multilabel: bool) -> Sample:
     pictures = random.integers(0, 90, (300, 16, 16), dtype=np.uint8)
     labels: list[Any] = []
     for picture in pictures:
-        chosen = [name for name in shapes if random.random() < 0.5] if multilabel else [str(random.choice(list(shapes)))]
+        chosen = (
+            [name for name in shapes if random.random() < 0.5] if multilabel else [str(random.choice(list(shapes)))]
+        )
         for name in chosen:
             picture[shapes[name]] = 200
         labels.append(chosen if multilabel else chosen[0])

@@ -84,7 +84,9 @@ def _verified(path: Path) -> Checkpoint | None:
     if not whole:
         return None
     return Checkpoint(
-        step=manifest["step"], tensors=load_tensors(contents["state.safetensors"]), facts=json.loads(contents["state.json"])
+        step=manifest["step"],
+        tensors=load_tensors(contents["state.safetensors"]),
+        facts=json.loads(contents["state.json"]),
     )
 
 
@@ -92,7 +94,9 @@ def pack_optimizer(optimizer: torch.optim.Optimizer, prefix: str) -> dict[str, T
     """An optimizer's state as named tensors."""
     state = optimizer.state_dict()["state"]
     return {
-        f"{prefix}/{index}/{name}": torch.as_tensor(value) for index, kept in state.items() for name, value in kept.items()
+        f"{prefix}/{index}/{name}": torch.as_tensor(value)
+        for index, kept in state.items()
+        for name, value in kept.items()
     }
 
 

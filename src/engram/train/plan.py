@@ -70,7 +70,11 @@ class Plan:
 
 def settable(plan: Plan) -> list[str]:
     """The names of all numbers that can be set."""
-    own = [f.name for f in dataclasses.fields(plan) if f.name not in ("optimizer", "reasons", "views") and "predicted" not in f.name]
+    own = [
+        f.name
+        for f in dataclasses.fields(plan)
+        if f.name not in ("optimizer", "reasons", "views") and "predicted" not in f.name
+    ]
     return own + [f"optimizer.{f.name}" for f in dataclasses.fields(plan.optimizer)]
 
 

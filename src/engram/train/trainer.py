@@ -63,7 +63,9 @@ class Trainer:
     def tell(self, moment: str, **facts: float) -> None:
         """Call one moment of every callback, in their order."""
         if moment == "after_step" and self.average is not None:
-            self.average.update(self.model, decay=min(self.plan.optimizer.average_decay, 1 - 1 / (1 + self.pace.step / 4)))
+            self.average.update(
+                self.model, decay=min(self.plan.optimizer.average_decay, 1 - 1 / (1 + self.pace.step / 4))
+            )
         for callback in self.callbacks:
             getattr(callback, moment)(self, **facts)
 
@@ -98,7 +100,11 @@ class Trainer:
     def restore(self, checkpoint: Checkpoint) -> None:
         """Go back to where a checkpoint was taken."""
         part = {
-            kind: {name.removeprefix(kind + "/"): value for name, value in checkpoint.tensors.items() if name.startswith(kind)}
+            kind: {
+                name.removeprefix(kind + "/"): value
+                for name, value in checkpoint.tensors.items()
+                if name.startswith(kind)
+            }
             for kind in ("model", "average")
         }
         self.model.load_state_dict(part["model"])

@@ -74,7 +74,9 @@ def _judge(
 
 
 @torch.no_grad()
-def _statistics(task: Task, model: nn.Module, examples: Examples, plan: Plan, rows: np.ndarray) -> dict[str, np.ndarray]:
+def _statistics(
+    task: Task, model: nn.Module, examples: Examples, plan: Plan, rows: np.ndarray
+) -> dict[str, np.ndarray]:
     device, parts = torch.device(plan.device), []
     for batch in examples.batches(rows, size=500):
         with precision.autocast(plan.precision, device):

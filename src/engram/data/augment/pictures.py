@@ -53,7 +53,9 @@ class Pictures:
         view[:, 0, 2], view[:, 1, 2] = move_x, move_y
         return torch.from_numpy(view)
 
-    def change(self, encoded: dict[str, Any], *, rows: np.ndarray, seed: int, epoch: np.ndarray | int) -> dict[str, Any]:
+    def change(
+        self, encoded: dict[str, Any], *, rows: np.ndarray, seed: int, epoch: np.ndarray | int
+    ) -> dict[str, Any]:
         """Hide a square of each picture (any role of four axes), filled with the mean, which encodes to 0."""
         if not self.erase:
             return encoded

@@ -1,0 +1,183 @@
+"""After training: from trained weights to the delivered module, its scores beside floors, and what the run keeps.
+
+Shapes: N examples, C classes, D width of the last hidden layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import save as save_tensors
+from torch import nn
+
+from engram.api.reading import Reading
+from engram.core import events
+from engram.core.rundir import RunDirectory, write_atomically
+from engram.core.task import Batch
+from engram.data.examples import namespace
+from engram.evaluate import calibration, unfamiliarity
+from engram.evaluate.evaluation import Outputs, collect, evaluate
+from engram.evaluate.predictions import write as write_predictions
+from engram.features import saved
+from engram.models.delivered import Delivered, hidden_width
+from engram.optim.average import reestimate_batchnorm
+from engram.predict.answering import answer
+from engram.train.trainer import Trainer
+
+KEPT_BYTES = 8_000_000
+"""Pictures that a run keeps to be shown in its report."""
+
+MOST_KEPT = 1200
+
+
+def fit_floors(reading: Reading, *, seconds: float) -> dict[str, nn.Module]:
+    """Fit the task's floors on the training rows, within about `seconds` in all."""
+    examples = reading.examples
+    rows = np.random.default_rng(0).permutation(examples.splits["train"])
+
+    def batches(*roles: str) -> Iterable[Batch]:
+        return examples.batches(rows, size=1000, roles=roles)
+
+    floors = reading.task.floors
+    each = seconds / max(1, len(floors))
+    return {floor.name: floor.fit(batches, namespace(examples.features), seconds=each).eval() for floor in floors}
+
+
+def deliver(run: RunDirectory, reading: Reading, trainer: Trainer, floors: dict[str, nn.Module]) -> dict[str, Any]:
+    """Calibrate, score and save. Returns split -> results, as `engram.evaluate.evaluation.evaluate` gives them."""
+    network, rows = trainer.model, reading.examples.splits
+    if trainer.average is not None:
+        some = rows["train"][: 20 * trainer.plan.micro_batch]
+        reestimate_batchnorm(network, lambda batch: _plain(trainer, batch), _batches(trainer, some))
+    network.eval()
+    module, outputs = _calibrated(reading, trainer)
+    if "test" in rows:
+        outputs["test"] = collect(
+            reading.task, module, reading.examples, rows["test"], precision=trainer.plan.precision
+        )
+    names = namespace(reading.examples.features).label.names
+    results = {}
+    for split, found in outputs.items():
+        beside = {name: collect(reading.task, floor, reading.examples, rows[split]) for name, floor in floors.items()}
+        results[split] = evaluate(reading.task, found, names, floors=beside)
+    _save(run, reading, module, floors)
+    first = next(iter(reading.task.inputs))
+    write_predictions(
+        run, outputs, names, where=reading.roles[first].where, digest=reading.examples.stored[first].digest
+    )
+    _keep_examples(run, reading, outputs)
+    _say(results)
+    return results
+
+
+def _calibrated(reading: Reading, trainer: Trainer) -> tuple[Delivered, dict[str, Outputs]]:
+    """Wrap the network, fit calibration and unfamiliarity; return it with its answers on validation rows."""
+    task, examples = reading.task, reading.examples
+    network, rows = trainer.model, examples.splits
+    train_rows = rows["train"][np.linspace(0, len(rows["train"]) - 1, min(len(rows["train"]), 10_000)).astype(np.int64)]
+    probe = Delivered(network, num_outputs=_num_outputs(trainer, train_rows), num_hidden=hidden_width(network))
+    _, hidden_ND, label = _looked_at(probe, trainer, train_rows)
+    unfamiliarity.fit_spread(probe, hidden_ND, label)
+    plain_NC, hidden_ND, label = _looked_at(probe, trainer, rows["val"])
+    hidden = torch.from_numpy(hidden_ND) if hidden_ND.size else None
+    distance_N = probe.to("cpu").distance(hidden, torch.from_numpy(plain_NC))
+    unfamiliarity.fit_threshold(probe, distance_N)
+    place = trainer.device
+    probe.to(place)
+
+    assert task.calibration is not None, "tasks without calibration are not built yet"
+    views, logits_NC = ("plain",), plain_NC
+    fitted = calibration.fit(plain_NC, label, kind=task.calibration)
+    if len(trainer.plan.views) > 1:
+        probe.look_at(trainer.plan.views)
+        several = collect(task, probe, examples, rows["val"], metrics=(), precision=trainer.plan.precision)
+        with_views = calibration.fit(several.logits, label, kind=task.calibration)
+        if with_views.loss_after <= fitted.loss_after:
+            views, logits_NC, fitted = trainer.plan.views, several.logits, with_views
+        probe.look_at(views)
+    fitted.apply(probe)
+    outputs = Outputs(rows["val"], (logits_NC / fitted.temperature + fitted.bias).astype(np.float32), label)
+    outputs = replace(
+        outputs, unfamiliarity=((distance_N - probe.typical.cpu()) / (probe.threshold - probe.typical).cpu()).numpy()
+    )
+    batch = SimpleNamespace(label=torch.from_numpy(label))
+    outputs.statistics.update({m.name: m.update(torch.from_numpy(outputs.logits), batch) for m in task.metrics})
+    return probe.eval(), {"val": outputs}
+
+
+def _looked_at(module: Delivered, trainer: Trainer, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The bare network on some rows: (logits (N, C), last hidden layer (N, D), labels)."""
+    logits, hidden, labels = [], [], []
+    for batch in _batches(trainer, rows):
+        found, seen = module.hidden(lambda _: _plain(trainer, batch))  # noqa: B023  (called at once)
+        logits.append(found.float().cpu().numpy())
+        hidden.append(np.zeros((len(found), 0), np.float32) if seen is None else seen.cpu().numpy())
+        labels.append(batch.label.cpu().numpy())
+    return np.concatenate(logits), np.concatenate(hidden), np.concatenate(labels)
+
+
+def _plain(trainer: Trainer, batch: Batch) -> Any:
+    return answer(trainer.task, trainer.model, batch, precision=trainer.plan.precision)[0]
+
+
+def _batches(trainer: Trainer, rows: np.ndarray) -> Iterable[Batch]:
+    for start in range(0, len(rows), trainer.plan.micro_batch):
+        yield trainer.load(rows[start : start + trainer.plan.micro_batch])
+
+
+def _num_outputs(trainer: Trainer, rows: np.ndarray) -> int:
+    return int(_plain(trainer, trainer.load(rows[:1])).shape[1])
+
+
+def _save(run: RunDirectory, reading: Reading, module: Delivered, floors: dict[str, nn.Module]) -> None:
+    """Write the delivered module, the floors and the features as they are delivered."""
+    state = {name: value.detach().cpu().contiguous() for name, value in module.state_dict().items()}
+    write_atomically(run / "model.safetensors", save_tensors(state))
+    tensors = {
+        f"{name}/{key}": value.contiguous()
+        for name, floor in floors.items()
+        for key, value in floor.state_dict().items()
+    }
+    write_atomically(run / "floors.safetensors", save_tensors(tensors))
+    saved.save(run, reading.examples.features, {role: column.name for role, column in reading.roles.items()})
+    run.update_run(delivered=module.record())
+
+
+def _keep_examples(run: RunDirectory, reading: Reading, outputs: dict[str, Outputs]) -> None:
+    """Keep some scored examples as the network sees them: the worst answers, then an even sample."""
+    role = next(iter(reading.task.inputs))
+    feature = reading.examples.features[role]
+    outputs = {name: found for name, found in outputs.items() if len(found)}
+    each = max(64, int(KEPT_BYTES / np.prod(feature.shape))) if hasattr(feature, "shape") else MOST_KEPT  # type: ignore[attr-defined]
+    each = min(each, MOST_KEPT) // len(outputs)
+    chosen = np.unique(np.concatenate([_worth_showing(found, each) for found in outputs.values()]))
+    batch = reading.examples.batch(chosen, roles=[role])
+    run.write_arrays("examples.safetensors", {"rows": chosen, role: np.stack(feature.decode(getattr(batch, role)))})
+
+
+def _worth_showing(found: Outputs, number: int) -> np.ndarray:
+    """Rows of the least likely labels (a quarter), the most unfamiliar (an eighth), and an even sample."""
+    probability = found.probabilities
+    if found.label is not None and found.label.ndim == 1:
+        of_label = probability[np.arange(len(found)), np.maximum(found.label, 0)]
+    else:
+        of_label = 1 - np.abs(probability - (found.label if found.label is not None else 0)).max(1)
+    worst = np.argsort(of_label, kind="stable")[: number // 4]
+    strange = (
+        np.argsort(-found.unfamiliarity, kind="stable")[: number // 8] if found.unfamiliarity is not None else worst
+    )
+    even = np.linspace(0, len(found) - 1, min(len(found), number - len(worst) - len(strange))).astype(np.int64)
+    return found.rows[np.unique(np.concatenate([worst, strange, even]))]
+
+
+def _say(results: dict[str, Any]) -> None:
+    """Warn where a floor is as good as the network."""
+    last = results.get("test") or results["val"]
+    for name, against in last["against_floors"].items():
+        if against["verdict"] != "better":
+            events.warn(f"The network is not shown to be better than the floor {name}: {against['sentence']}")
