@@ -33,6 +33,10 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "pictures"
 
 
+def key(column: Column, feature: Image) -> str:
+    return store.store_names(column, feature)[0]
+
+
 def paths(folder: Path) -> Column:
     return Column("image", sorted(folder.iterdir()), "path")
 
@@ -72,19 +76,19 @@ def test_second_time_reads_nothing(folder: Path, tmp_path: Path, monkeypatch: py
 
 def test_changed_files_and_settings_are_prepared_again(folder: Path, tmp_path: Path) -> None:
     column = paths(folder)
-    keys = {store.store_key(column, Image()), store.store_key(column, Image(channels=1))}
-    keys.add(store.store_key(column, Image(store_size=4)))
+    keys = {key(column, Image()), key(column, Image(channels=1))}
+    keys.add(key(column, Image(store_size=4)))
     Pillow.new("RGB", (3, 3)).save(column.values[0])
     os.utime(column.values[0], ns=(1, 1))
-    keys.add(store.store_key(column, Image()))
-    keys.add(store.store_key(Column("image", column.values[1:], "path"), Image()))
+    keys.add(key(column, Image()))
+    keys.add(key(Column("image", column.values[1:], "path"), Image()))
     assert len(keys) == 5
 
 
 def test_a_source_fingerprint_does_not_mix_two_folders(folder: Path, tmp_path: Path) -> None:
     other = Path(shutil.copytree(folder, tmp_path / "other"))
     columns = [Column("image", sorted(place.iterdir()), "path", fingerprint="same") for place in (folder, other)]
-    assert len({store.store_key(column, Image()) for column in columns}) == 2
+    assert len({key(column, Image()) for column in columns}) == 2
 
 
 def test_digests_are_equal_where_pixels_are(tmp_path: Path) -> None:
@@ -125,7 +129,7 @@ def test_arrays_in_memory(tmp_path: Path) -> None:
     assert np.array_equal(stored.arrays["pixels"][..., 0], pixels)
     changed = pixels.copy()
     changed[200, 3, 3] ^= 1
-    assert store.store_key(column, Image()) != store.store_key(Column("image", changed, "array"), Image())
+    assert key(column, Image()) != key(Column("image", changed, "array"), Image())
 
 
 def test_a_crash_leaves_nothing_that_is_used(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,3 +215,32 @@ class Lazy:
 def test_lazy_values(tmp_path: Path) -> None:
     stored = prepare(Column("image", Lazy(), "array"), Image(channels=1), cache=tmp_path)
     assert stored.arrays["pixels"][:, 0, 0, 0].tolist() == list(range(150))
+
+
+def test_a_store_of_grey_pictures_serves_the_fitted_feature(tmp_path: Path) -> None:
+    column = Column("image", [np.full((4, 4), n, np.uint8) for n in range(9)], "array")
+    surveyed = Image.survey(column)
+    stored = prepare(column, surveyed, cache=tmp_path)
+    surveyed.fit(stored, np.arange(9))
+    prepare(column, surveyed, cache=tmp_path)
+    prepare(column, Image(channels=1), cache=tmp_path)
+    assert len(list((tmp_path / "prepared").iterdir())) == 1
+
+
+def test_colours_made_grey_do_not_serve_a_survey(tmp_path: Path) -> None:
+    values = [np.full((4, 4), n % 256, np.uint8) for n in range(1000)]
+    values[1] = GENERATOR.integers(0, 256, (4, 4, 3), dtype=np.uint8)
+    column = Column("image", values, "array")
+    assert prepare(column, Image(channels=1), cache=tmp_path).arrays["pixels"].shape[3] == 1
+    surveyed = Image.survey(column)
+    assert surveyed.channels == 1
+    assert prepare(column, surveyed, cache=tmp_path).arrays["pixels"].shape[3] == 3
+
+
+def test_a_fitted_grey_feature_meets_colour_and_stays_fitted(tmp_path: Path) -> None:
+    column = Column("image", [np.full((4, 4), n, np.uint8) for n in range(9)], "array")
+    feature = Image.survey(column)
+    feature.fit(prepare(column, feature, cache=tmp_path), np.arange(9))
+    colour = Column("image", [GENERATOR.integers(0, 256, (4, 4, 3), dtype=np.uint8)], "array")
+    stored = prepare(colour, feature, cache=tmp_path)
+    assert feature.encode(stored.gather([0])).shape == (1, 1, 4, 4)

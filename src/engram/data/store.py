@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from engram.data.table import Column
     from engram.features.feature import Feature
 
-__all__ = ["Problem", "Ragged", "Stored", "cache_root", "collate", "prepare", "store_key"]
+__all__ = ["Problem", "Ragged", "Stored", "cache_root", "collate", "prepare", "store_names"]
 
 FORMAT = 1
 STALE_SECONDS = 24 * 3600
@@ -86,7 +86,8 @@ def _in_memory(column: Column, feature: Feature) -> Stored:
 
 
 def _on_disk(column: Column, feature: Feature, cache: Path) -> Stored:
-    folder = cache / "prepared" / store_key(column, feature)
+    folders = [cache / "prepared" / name for name in store_names(column, feature)]
+    folder = next((folder for folder in folders if (folder / "info.json").is_file()), folders[0])
     if not (folder / "info.json").is_file():
         try:
             _write_store(column, feature, folder)
@@ -98,13 +99,20 @@ def _on_disk(column: Column, feature: Feature, cache: Path) -> Stored:
     return _open(folder, column)
 
 
-def store_key(column: Column, feature: Feature) -> str:
-    """The name under which a column is prepared: it changes with the values and with how the feature stores them."""
-    what = json.dumps([FORMAT, feature.name, feature.version, feature.store_key()], sort_keys=True)
-    hashed = hashlib.blake2b(what.encode(), digest_size=16)
+def store_names(column: Column, feature: Feature) -> list[str]:
+    """Names under which a column may be prepared: they change with the values and with how the feature stores them.
+
+    The first is the one to write; see `Feature.store_keys`.
+    """
+    content = hashlib.blake2b(digest_size=16)
     for piece in _fingerprint(column):
-        hashed.update(piece)
-    return f"{feature.name}-{hashed.hexdigest()}"
+        content.update(piece)
+    names = []
+    for key in feature.store_keys():
+        hashed = content.copy()
+        hashed.update(json.dumps([FORMAT, feature.name, feature.version, key], sort_keys=True).encode())
+        names.append(f"{feature.name}-{hashed.hexdigest()}")
+    return names
 
 
 def _fingerprint(column: Column) -> Iterator[bytes | memoryview]:

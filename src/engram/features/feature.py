@@ -55,9 +55,9 @@ class Feature:
         """The constructor's arguments as JSON; together with `version` they key the prepared store."""
         return {}
 
-    def store_key(self) -> dict[str, Any]:
-        """What the prepared values depend on, as JSON: values prepared under another key are not used."""
-        return self.config()
+    def store_keys(self) -> list[dict[str, Any]]:
+        """What the prepared values depend on, as JSON. They are written under the first key and read under any."""
+        return [self.config()]
 
     def store(self, value: Any) -> dict[str, np.ndarray]:
         """Turn one raw value into arrays, independent of any fit. DataError says why a value cannot be read."""

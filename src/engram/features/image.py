@@ -97,9 +97,10 @@ class Image(Feature):
         """Channels and stored size; the seen size is state, because no pixel on disk depends on it."""
         return {"channels": self.channels, "store_size": self.store_size}
 
-    def store_key(self) -> dict[str, Any]:
-        """A store made grey on purpose is not taken for one whose pictures are all grey."""
-        return {**self.config(), "grey_by_survey": self.grey_by_survey}
+    def store_keys(self) -> list[dict[str, Any]]:
+        """Pictures that are all grey serve whoever wants grey; colours made grey serve nobody who may want colour."""
+        keys = [{**self.config(), "all_grey": True}, {**self.config(), "all_grey": False}]
+        return keys[:1] if self.grey_by_survey else keys[::-1]
 
     def store(self, value: Any) -> dict[str, np.ndarray]:
         """Return {"pixels": uint8 (h, w, channels), "size": int32 (2,), the original's height and width}."""
@@ -134,6 +135,7 @@ class Image(Feature):
         std = np.sqrt(np.maximum(squares / count - mean**2, 0))
         self.mean = (mean / 255).astype(np.float32)
         self.std = (np.where(std < 1, 255, std) / 255).astype(np.float32)  # one flat colour: nothing to divide by
+        self.grey_by_survey = False  # from now on colours are made grey, as the network wants them
         if self.size is None:
             self.size = _sizes.seen_size(np.array([p.shape[:2] for p in stored.gather(rows[:SURVEYED])["pixels"]]))
 
