@@ -2,7 +2,7 @@
 
     python examples/make_photos.py photos
 
-Writes photos/bag, photos/sandal and photos/trouser with 300 PNG files each.
+Writes photos/coat, photos/pullover and photos/shirt, which are hard to tell apart, with 600 PNG files each.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from PIL import Image
 
 from engram import demo
 
-CLASSES = ("bag", "sandal", "trouser")
+CLASSES = ("coat", "pullover", "shirt")
 
 
 def main(folder: Path) -> None:
@@ -24,7 +24,7 @@ def main(folder: Path) -> None:
         images, labels = arrays["train_images"], arrays["train_labels"]
     for name in CLASSES:
         (folder / name).mkdir(parents=True, exist_ok=True)
-        for number, row in enumerate(np.flatnonzero(labels == name)[:300]):
+        for number, row in enumerate(np.flatnonzero(labels == name)[:600]):
             Image.fromarray(images[row]).save(folder / name / f"{number:03}.png")
 
 
