@@ -91,7 +91,8 @@ def _calibrated(reading: Reading, trainer: Trainer) -> tuple[Delivered, dict[str
     probe.to(place)
 
     assert task.calibration is not None, "tasks without calibration are not built yet"
-    views, logits_NC = ("plain",), plain_NC
+    views: tuple[str, ...] = ("plain",)
+    logits_NC = plain_NC
     fitted = calibration.fit(plain_NC, label, kind=task.calibration)
     if len(trainer.plan.views) > 1:
         probe.look_at(trainer.plan.views)
@@ -153,7 +154,7 @@ def _keep_examples(run: RunDirectory, reading: Reading, outputs: dict[str, Outpu
     role = next(iter(reading.task.inputs))
     feature = reading.examples.features[role]
     outputs = {name: found for name, found in outputs.items() if len(found)}
-    each = max(64, int(KEPT_BYTES / np.prod(feature.shape))) if hasattr(feature, "shape") else MOST_KEPT  # type: ignore[attr-defined]
+    each = max(64, int(KEPT_BYTES / np.prod(feature.shape))) if hasattr(feature, "shape") else MOST_KEPT
     each = min(each, MOST_KEPT) // len(outputs)
     chosen = np.unique(np.concatenate([_worth_showing(found, each) for found in outputs.values()]))
     batch = reading.examples.batch(chosen, roles=[role])

@@ -71,7 +71,7 @@ def inspect(
 def _summary(read: reading.Reading) -> dict[str, Any]:
     """Counts per split and class, and what the network would see."""
     examples = read.examples
-    label = next(iter(read.task.target), None)
+    label = next(iter(read.task.target), "")
     classes: dict[str, dict[str, int]] = {}
     if label in examples.stored:
         feature: Any = examples.features[label]

@@ -71,8 +71,9 @@ def make_plan(
     if left < 5 * cost.step:
         suffices = deadline.elapsed() + after + 100 * cost.step
         raise BudgetError(
-            f"expected a budget that leaves time to learn; {format_duration(deadline.elapsed())} are used for reading and "
-            f"{format_duration(after)} are needed for evaluation and report. Use --budget {math.ceil(suffices)}s or more."
+            f"expected a budget that leaves time to learn; {format_duration(deadline.elapsed())} are used for reading "
+            f"and {format_duration(after)} are needed for evaluation and report. "
+            f"Use --budget {math.ceil(suffices)}s or more."
         )
     if "augmentation" not in (settings or {}):
         _augmentation(reading, plan, candidates, cost=cost, seconds=left, try_out=try_out)
@@ -190,12 +191,13 @@ def _augmentation(
 
 def initialise(network: nn.Module, reading: Reading) -> None:
     """Let a network set what it derives from data (such as whitening) from some training examples."""
-    if not hasattr(network, "initialise"):
+    begin: Any = getattr(network, "initialise", None)
+    if begin is None:
         return
     rows = reading.examples.splits["train"]
     some = rows[np.linspace(0, len(rows) - 1, min(len(rows), 3000)).astype(np.int64)]
     batch = reading.examples.batch(some, roles=list(reading.task.inputs))
-    network.initialise(*(getattr(batch, role) for role in reading.task.inputs))
+    begin(*(getattr(batch, role) for role in reading.task.inputs))
 
 
 def _views(reading: Reading, augmentation: str, cost: Cost, *, seconds: float) -> tuple[str, ...]:

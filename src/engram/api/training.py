@@ -135,11 +135,7 @@ def _fit(
     """Train, deliver, score and report; on from the newest checkpoint if there is one."""
     plan = planned.plan
     saving, evaluation = Checkpointing(), Evaluation()
-    pacing = (
-        []
-        if deadline.seconds is None
-        else [Pacing(lambda: deadline.remaining() - planned.after, most=planned.most_steps)]
-    )
+    pacing = Pacing(lambda: deadline.remaining() - planned.after, most=planned.most_steps)
     trainer = Trainer(
         task=read.task,
         model=planned.network,
@@ -147,7 +143,7 @@ def _fit(
         plan=plan,
         run=run,
         augmentation=read.task.augmentations(namespace(read.examples.features)).get(plan.augmentation),
-        callbacks=[Sanity(), *pacing, evaluation, Reporting(), saving],
+        callbacks=[Sanity(), *([pacing] if deadline.seconds else []), evaluation, Reporting(), saving],
     )
     if (newest := checkpoint.load_newest(run)) is not None:
         trainer.restore(newest)

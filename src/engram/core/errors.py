@@ -31,7 +31,7 @@ class BudgetError(EngramError):
     """A time budget that does not suffice; the message names one that does."""
 
 
-class Stopped(Exception):
+class Stopped(Exception):  # noqa: N818  (nothing went wrong)
     """Training was stopped by a signal after everything had been saved.
 
     `exit_code` is 128 + the signal's number (130 for Ctrl-C, 143 for SIGTERM).

@@ -61,8 +61,8 @@ class Task:
     calibration: "softmax" or "sigmoid" where the output is logits that can be calibrated, else None.
     """
 
-    inputs: ClassVar[Mapping[str, type]] = {}
-    target: ClassVar[Mapping[str, type]] = {}
+    inputs: ClassVar[Mapping[str, Any]] = {}
+    target: ClassVar[Mapping[str, Any]] = {}
     metrics: ClassVar[tuple[Any, ...]] = ()
     floors: ClassVar[tuple[Any, ...]] = ()
     options: ClassVar[type] = NoOptions

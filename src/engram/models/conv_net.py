@@ -7,6 +7,7 @@ seen first are edges, then textures and parts, then whole things.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import ClassVar
 
 from torch import Tensor, nn
@@ -24,7 +25,7 @@ class Stage(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, *, depth: int) -> None:
         super().__init__()
         widths = [in_channels] + [out_channels] * depth
-        self.convolutions = nn.ModuleList(Convolution3x3(a, b) for a, b in zip(widths, widths[1:], strict=False))
+        self.convolutions = nn.ModuleList(Convolution3x3(a, b) for a, b in pairwise(widths))
         self.norms = nn.ModuleList(nn.BatchNorm2d(out_channels) for _ in range(depth))
         for norm in self.norms:
             norm.weight.requires_grad_(False)  # the next convolution can scale; one dial less

@@ -57,11 +57,12 @@ class Muon(torch.optim.Optimizer):
                     self._move(weight, group)
 
     def _move(self, weight: Tensor, group: dict[str, Any]) -> None:
-        state = self.state[weight]
+        state, grad = self.state[weight], weight.grad
+        assert grad is not None
         if "momentum" not in state:
             state["momentum"] = torch.zeros_like(weight)
-        momentum = state["momentum"].mul_(group["momentum"]).add_(weight.grad)
-        update = weight.grad.add(momentum, alpha=group["momentum"])
+        momentum = state["momentum"].mul_(group["momentum"]).add_(grad)
+        update = grad.add(momentum, alpha=group["momentum"])
         update = orthogonalise(update.reshape(len(update), -1)).view_as(weight)
         if group["rotate"]:
             weight.mul_(len(weight) ** 0.5 / weight.norm())

@@ -31,7 +31,7 @@ def train(trainer: Trainer) -> None:
         for batch in trainer.micro_batches(pace.step):
             with trainer.autocast():
                 step = task.step(model, batch)
-            (step.loss_sum / plan.batch_size).backward()  # type: ignore[no-untyped-call]
+            (step.loss_sum / plan.batch_size).backward()
             loss_sum, weight = loss_sum + step.loss_sum.item(), weight + float(step.weight)
 
         if weight != plan.batch_size:

@@ -43,7 +43,7 @@ def _train(task, model, examples, rows, plan, made, augmentation) -> None:  # ty
     batch = to_device(examples.batch(rows, augmentation=augmentation), torch.device(plan.device))
     with precision.autocast(plan.precision, torch.device(plan.device)):
         step = task.step(model, batch)
-    (step.loss_sum / len(rows)).backward()  # type: ignore[no-untyped-call]
+    (step.loss_sum / len(rows)).backward()
     for optimizer in made:
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)

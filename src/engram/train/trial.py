@@ -66,7 +66,7 @@ def _judge(
         batch = examples.batch(train_rows[chosen], augmentation=way, seed=plan.seed, epoch=epochs)
         with precision.autocast(plan.precision, device):
             step = task.step(model, to_device(batch, device))
-        (step.loss_sum / plan.batch_size).backward()  # type: ignore[no-untyped-call]
+        (step.loss_sum / plan.batch_size).backward()
         for optimizer in made:
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 WIDEST = 8
 """Maps wider than this are fast enough as they are."""
@@ -34,13 +34,13 @@ def _group(batch: int) -> int:
 
 
 class _Convolution(torch.autograd.Function):
-    """3×3, padding 1, stride 1, no bias; differs from F.conv2d in how the weight gradient is computed."""
+    """3×3, padding 1, stride 1, no bias; differs from functional.conv2d in how the weight gradient is computed."""
 
     @staticmethod
     def forward(ctx: Any, x_BCHW: Tensor, weight: Tensor) -> Tensor:
         weight = weight.to(x_BCHW.dtype, memory_format=torch.channels_last)
         ctx.save_for_backward(x_BCHW, weight)
-        return F.conv2d(x_BCHW, weight, padding=1)
+        return functional.conv2d(x_BCHW, weight, padding=1)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 
 class Whitening(nn.Conv2d):
@@ -24,7 +24,7 @@ class Whitening(nn.Conv2d):
     @torch.no_grad()
     def initialise(self, x_BCHW: Tensor, *, epsilon: float = 5e-4) -> None:
         """Set the filters from pictures (a few thousand suffice); `epsilon` keeps noise from being blown up."""
-        patches = F.unfold(x_BCHW.float(), self.kernel_size, stride=self.stride).transpose(1, 2).flatten(0, 1)
+        patches = functional.unfold(x_BCHW.float(), self.kernel_size, stride=self.stride).transpose(1, 2).flatten(0, 1)
         patches = patches[:: max(1, len(patches) // 200_000)]
         centred = patches - patches.mean(0)
         variance, directions = torch.linalg.eigh(centred.T @ centred / len(centred))
