@@ -151,3 +151,15 @@ def test_half_precision_output_is_taken():
     logits, label = made()
     for name in SINGLE:
         assert np.isfinite(score(name, logits.bfloat16(), label)), name
+
+
+@pytest.mark.parametrize("num_classes", [2, 4])
+def test_influences_of_auroc_stand_for_its_draws(num_classes):
+    logits, label = made(num_classes=num_classes, rows=3000)
+    metric, kept = statistics("auroc", logits + torch.nn.functional.one_hot(label, num_classes), label)
+    influence = metric.influence(kept)
+    assert influence.mean() == pytest.approx(0, abs=1e-9)
+    weights = np.random.default_rng(0).multinomial(3000, np.ones(3000) / 3000, size=50).astype(np.float32)
+    exact = metric.weighted(kept, weights)
+    near = metric.compute(kept) + weights @ influence / 3000
+    assert np.abs(near - exact).max() < 0.1 * exact.std()

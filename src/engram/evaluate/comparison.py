@@ -51,10 +51,9 @@ def paired(
     number = len(next(iter(statistics_a.values())))
     assert number == len(next(iter(statistics_b.values()))), "both must be of the same examples"
     a, b = metric.compute(statistics_a), metric.compute(statistics_b)
-    blocks = [
-        metric.weighted(statistics_b, weights_SN) - metric.weighted(statistics_a, weights_SN)
-        for weights_SN in intervals.draws(number, seed=seed)
-    ]
+    draw_a = intervals.drawer(metric, statistics_a, value=a)
+    draw_b = intervals.drawer(metric, statistics_b, value=b)
+    blocks = [draw_b(weights_SN) - draw_a(weights_SN) for weights_SN in intervals.draws(number, seed=seed)]
     found = intervals.percentiles(np.concatenate(blocks), value=b - a)
     verdict = _verdict(found["low"], found["high"], higher_is_better=metric.higher_is_better)
     sentence = _sentence(metric.name, a, b, found, number, verdict, names)

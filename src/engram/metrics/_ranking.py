@@ -5,7 +5,7 @@ Shapes: N examples, S weightings, K rankings (one a class), G groups of neighbou
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -45,16 +45,23 @@ def mean_over_rankings(
     `score` takes the total weights (G, S) of positives and of negatives by group, highest score first, and
     returns (S,) scores, NaN where a weighting has none. Groups are examples with equal scores, or a run of negatives.
     """
+    scores = [np.full(len(weights_SN), np.nan)]
+    for score_N, positive_N, known_N in each_ranking(statistics):
+        weights_NS = np.ascontiguousarray(weights_SN[:, known_N].T)
+        scores.append(_one_ranking(score_N, positive_N, weights_NS, score))
+    return _mean_of_known(np.stack(scores))
+
+
+def each_ranking(statistics: dict[str, np.ndarray]) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Yield (scores, which are positive, which rows (N,) these are) of each ranking with positives and negatives."""
     label, score_NK = statistics["label"], statistics["score"]
-    known = label >= 0 if label.ndim == 1 else np.ones(len(label), bool)
-    label, score_NK, weights_NS = label[known], score_NK[known], np.ascontiguousarray(weights_SN[:, known].T)
-    of_second = score_NK.shape[1] == 1 and label.ndim == 1
-    scores_KS = np.full((score_NK.shape[1], len(weights_SN)), np.nan)
+    known_N = label >= 0 if label.ndim == 1 else np.ones(len(label), bool)
+    label, score_NK = label[known_N], score_NK[known_N]
+    first = 1 if score_NK.shape[1] == 1 and label.ndim == 1 else 0
     for k in range(score_NK.shape[1]):
-        positive_N = label == (1 if of_second else k) if label.ndim == 1 else label[:, k]
+        positive_N = label == first + k if label.ndim == 1 else label[:, k]
         if positive_N.any() and not positive_N.all():
-            scores_KS[k] = _one_ranking(score_NK[:, k], positive_N, weights_NS, score)
-    return _mean_of_known(scores_KS)
+            yield score_NK[:, k], positive_N, known_N
 
 
 def _one_ranking(

@@ -9,8 +9,6 @@ from typing import Any
 
 import numpy as np
 
-_BLOCK = 16_384  # examples whose one-hot rows exist at a time: 64 MiB for 1,000 classes
-
 
 def array(tensor: Any) -> np.ndarray:
     """Bring a tensor to the CPU as a numpy array, half precision as float32."""
@@ -35,12 +33,12 @@ def class_totals(weights_SN: np.ndarray, label: np.ndarray, num_classes: int) ->
 
     `label` is (N,) class numbers, of which those outside [0, C) count nowhere, or (N, C) yes or no.
     """
-    totals_SC = np.zeros((len(weights_SN), num_classes), np.float64)
-    for start in range(0, len(label), _BLOCK):
-        block = label[start : start + _BLOCK]
-        member_NC = block[:, None] == np.arange(num_classes) if block.ndim == 1 else block
-        totals_SC += weights_SN[:, start : start + _BLOCK] @ member_NC.astype(np.float32)
-    return totals_SC
+    if label.ndim == 2:
+        return np.asarray(weights_SN @ label.astype(np.float32), np.float64)
+    known = (label >= 0) & (label < num_classes)
+    place_SN = np.where(known, label, num_classes) + (num_classes + 1) * np.arange(len(weights_SN))[:, None]
+    totals = np.bincount(place_SN.ravel(), weights_SN.ravel(), minlength=len(weights_SN) * (num_classes + 1))
+    return totals.reshape(len(weights_SN), num_classes + 1)[:, :num_classes]
 
 
 def f1_totals(statistics: dict[str, np.ndarray], weights_SN: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -39,4 +39,4 @@ def wilson(hits: int, number: int) -> tuple[float, float]:
     centre = (share + z_squared / (2 * number)) / (1 + z_squared / number)
     spread = math.sqrt(share * (1 - share) * z_squared / number + z_squared**2 / (4 * number**2))
     half = spread / (1 + z_squared / number)
-    return max(0.0, centre - half), min(1.0, centre + half)
+    return (max(0.0, centre - half) if hits else 0.0), (min(1.0, centre + half) if hits < number else 1.0)

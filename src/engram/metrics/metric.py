@@ -53,3 +53,11 @@ class Metric:
     def interval(self, statistics: dict[str, np.ndarray]) -> tuple[float, float] | None:
         """Return the ends of the 95 % interval where a formula knows better than the bootstrap, else None."""
         return None
+
+    def influence(self, statistics: dict[str, np.ndarray]) -> np.ndarray | None:
+        """Return (N,) how each example moves the score, for metrics whose draws are slow; else None.
+
+        The score of a weighting is then close to the score of all plus the weighted mean of the influences, which
+        have the mean 0; with thousands of examples the two cannot be told apart.
+        """
+        return None
