@@ -244,3 +244,17 @@ def test_a_fitted_grey_feature_meets_colour_and_stays_fitted(tmp_path: Path) -> 
     colour = Column("image", [GENERATOR.integers(0, 256, (4, 4, 3), dtype=np.uint8)], "array")
     stored = prepare(colour, feature, cache=tmp_path)
     assert feature.encode(stored.gather([0])).shape == (1, 1, 4, 4)
+
+
+@pytest.mark.parametrize("name", ["pixels.bin", "digest.npy", "pixels.shapes.npy", "info.json"])
+@pytest.mark.parametrize("cut", [True, False])
+def test_damaged_stores_are_prepared_again(folder: Path, tmp_path: Path, name: str, cut: bool) -> None:
+    first = prepare(paths(folder), Image(), cache=tmp_path / "cache")
+    (path,) = (tmp_path / "cache").rglob(name)
+    content = path.read_bytes()
+    path.unlink()
+    if cut:
+        path.write_bytes(content[: len(content) // 2])
+    again = prepare(paths(folder), Image(), cache=tmp_path / "cache")
+    assert np.array_equal(first.digest, again.digest) and again.ok.all()
+    assert np.array_equal(again.gather([3])["pixels"][0], Image().store(paths(folder).values[3])["pixels"])

@@ -87,16 +87,27 @@ def _in_memory(column: Column, feature: Feature) -> Stored:
 
 def _on_disk(column: Column, feature: Feature, cache: Path) -> Stored:
     folders = [cache / "prepared" / name for name in store_names(column, feature)]
-    folder = next((folder for folder in folders if (folder / "info.json").is_file()), folders[0])
-    if not (folder / "info.json").is_file():
-        try:
-            _write_store(column, feature, folder)
-        except OSError as error:
-            raise DataError(
-                f"prepared data cannot be written to {folder.parent} ({error.strerror or error}). "
-                "Make room there, or set ENGRAM_CACHE to a folder that can be written."
-            ) from None
-    return _open(folder, column)
+    for folder in folders:
+        if folder.is_dir() and (found := _open_sound(folder, column)) is not None:
+            return found
+    try:
+        _write_store(column, feature, folders[0])
+    except OSError as error:
+        raise DataError(
+            f"prepared data cannot be written to {folders[0].parent} ({error.strerror or error}). "
+            "Make room there, or set ENGRAM_CACHE to a folder that can be written."
+        ) from None
+    return _open(folders[0], column)
+
+
+def _open_sound(folder: Path, column: Column) -> Stored | None:
+    """Open a store, or remove it and return None where somebody has deleted or cut some of its files."""
+    try:
+        return _open(folder, column)
+    except (OSError, ValueError, KeyError) as error:
+        events.warn(f"The prepared data in {folder} is damaged ({error}) and is prepared again.")
+        shutil.rmtree(folder, ignore_errors=True)
+        return None
 
 
 def store_names(column: Column, feature: Feature) -> list[str]:
@@ -265,6 +276,9 @@ def _open(folder: Path, column: Column) -> Stored:
 def _map(folder: Path, name: str, dtype: np.dtype, ok: np.ndarray) -> Any:
     flat = np.asarray(np.memmap(folder / f"{name}.bin", dtype=dtype, mode="r"))
     shapes = np.load(folder / f"{name}.shapes.npy")
+    values = int(shapes.prod(1, dtype=np.int64).sum()) * (int(ok.sum()) if len(shapes) == 1 else 1)
+    if len(flat) != values:
+        raise ValueError(f"{name}.bin holds {len(flat)} values, not {values}")
     if len(shapes) == 1 and ok.all():
         return flat.reshape(len(ok), *shapes[0])
     all_shapes = np.zeros((len(ok), shapes.shape[1]), dtype=np.int32)
