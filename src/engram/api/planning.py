@@ -65,7 +65,6 @@ def make_plan(
     plan = _foundation(reading, device=device, seed=seed)
     torch.manual_seed(seed)
     network, cost = _network(reading, plan, deadline, size=size, model=model, settings=settings or {})
-    candidates = reading.task.augmentations(namespace(reading.examples.features))
     after = _seconds_after(reading, cost, views=2)
     left = deadline.remaining() - after
     if left < 5 * cost.step:
@@ -75,6 +74,8 @@ def make_plan(
             f"and {format_duration(after)} are needed for evaluation and report. "
             f"Use --budget {math.ceil(suffices)}s or more."
         )
+    plan.passes = _passes(reading, plan, cost, seconds=left, epochs=epochs, steps=steps)
+    candidates = reading.task.augmentations(namespace(reading.examples.features), passes=plan.passes)
     if "augmentation" not in (settings or {}):
         _augmentation(reading, plan, candidates, cost=cost, seconds=left, try_out=try_out)
     elif plan.augmentation not in candidates:
@@ -162,6 +163,21 @@ def _seconds_after(reading: Reading, cost: Cost, *, views: int) -> float:
     return REPORT_SECONDS + 1.3 * cost.answer * (views * asked + 2 * learned_from)
 
 
+def _passes(
+    reading: Reading, plan: Plan, cost: Cost, *, seconds: float, epochs: float | None, steps: int | None
+) -> float:
+    """How often each example will be seen, about."""
+    if epochs is not None:
+        return epochs
+    per_epoch = len(reading.examples.splits["train"]) / plan.batch_size
+    possible = min(seconds / cost.step, _most_steps(per_epoch)) if steps is None else steps
+    return round(possible / per_epoch, 1)
+
+
+def _most_steps(per_epoch: float) -> int:
+    return max(LEAST_STEPS, math.ceil(MOST_EPOCHS * per_epoch))
+
+
 def _augmentation(
     reading: Reading, plan: Plan, candidates: Mapping[str, Any], *, cost: Cost, seconds: float, try_out: bool
 ) -> None:
@@ -229,7 +245,7 @@ def _plan_steps(
     if epochs is not None:
         plan.explain("steps", max(1, math.ceil(epochs * per_epoch)), f"{epochs:g} passes over the data, as you said")
         return plan.steps
-    most = max(LEAST_STEPS, math.ceil(MOST_EPOCHS * per_epoch))
+    most = _most_steps(per_epoch)
     fitting = max(1, int((deadline.remaining() - after) / cost.step))
     plan.explain(
         "steps",

@@ -142,7 +142,9 @@ def _fit(
         examples=read.examples,
         plan=plan,
         run=run,
-        augmentation=read.task.augmentations(namespace(read.examples.features)).get(plan.augmentation),
+        augmentation=read.task.augmentations(namespace(read.examples.features), passes=plan.passes).get(
+            plan.augmentation
+        ),
         callbacks=[Sanity(), *([pacing] if deadline.seconds else []), evaluation, Reporting(), saving],
     )
     if (newest := checkpoint.load_newest(run)) is not None:

@@ -82,10 +82,11 @@ class Task:
         """Build the network for fitted features. `size` is "small", "medium" or "large"."""
         raise AssertionError("a task must say this")
 
-    def augmentations(self, features: Any) -> dict[str, Any]:
+    def augmentations(self, features: Any, *, passes: float) -> dict[str, Any]:
         """Candidate augmentations (`engram.data.augment`) by name, the one to prefer first; empty for none.
 
-        Where there are several and the budget allows, a short trial decides among them.
+        passes: how often training will see each example; the more often, the stronger the change that pays.
+        Where there are several candidates and the budget allows, a short trial decides among them.
         """
         return {}
 

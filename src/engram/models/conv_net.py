@@ -103,10 +103,11 @@ def stages_for(side: int, stride: int) -> int:
 
 def sized(size: str, input_shape: Sequence[int]) -> dict[str, object]:
     """The widths and depth that "small", "medium" and "large" stand for at an input shape."""
-    narrow = {"small": 32, "medium": 64, "large": 96}[size]
     side = min(input_shape[1:])
     count = stages_for(side, stem_stride(side))
-    widths = [narrow, 3 * narrow if size == "small" else 4 * narrow]
-    while len(widths) < count:
-        widths.append(4 * narrow)
-    return {"widths": tuple(widths[:count]), "depth": 3 if size == "large" else 2}
+    widths = {
+        "small": (32, 96, 128) if count <= 3 else (24, 48, 96, 128, 192),
+        "medium": (64, 128, 256) if count <= 3 else (48, 96, 192, 256, 384),
+        "large": (96, 256, 384) if count <= 3 else (64, 128, 256, 384, 512),
+    }[size]
+    return {"widths": widths[:count], "depth": 3 if size == "large" else 2}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,15 +20,21 @@ def picture_network(size: str, features: Any) -> nn.Module:
     return build.named("conv_net", input_shape=shape, num_classes=features.label.size, **sized(size, shape))
 
 
-def picture_augmentations(features: Any) -> dict[str, Pictures]:
+ERASE_FROM, TURN_FROM = 6, 25
+"""Passes over the data from which hiding a square, and turning and zooming, begin to pay (LOG.md, 2026-11-22)."""
+
+
+def picture_augmentations(features: Any, *, passes: float) -> dict[str, Pictures]:
     """Ways to change pictures and keep their labels, by name; a short trial says which suits the data."""
     height, width = features.image.shape[1:]
-    shift = max(1, round(min(height, width) / 14))
-    plain = {"size": (height, width), "shift": shift}
-    return {
-        "mirrored": Pictures(mirror=True, **plain),
-        "not mirrored": Pictures(**plain),
-    }
+    plain = Pictures(
+        size=(height, width),
+        shift=max(1, round(min(height, width) / 14)),
+        erase=0.2 if passes >= ERASE_FROM else 0.0,
+        rotate=10.0 if passes >= TURN_FROM else 0.0,
+        zoom=0.1 if passes >= TURN_FROM else 0.0,
+    )
+    return {"mirrored": replace(plain, mirror=True), "not mirrored": plain}
 
 
 def picture_sample(*, multilabel: bool) -> Sample:

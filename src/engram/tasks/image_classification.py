@@ -45,9 +45,9 @@ class ImageClassification(Task):
         """A convolutional network with one output per class."""
         return picture_network(size, features)
 
-    def augmentations(self, features: Any) -> dict[str, Any]:
-        """Shifts, with or without mirroring."""
-        return picture_augmentations(features)
+    def augmentations(self, features: Any, *, passes: float) -> dict[str, Any]:
+        """Shifts, with or without mirroring; in long training also turns and hidden squares."""
+        return picture_augmentations(features, passes=passes)
 
     def step(self, model: nn.Module, batch: Batch) -> Step:
         """Cross entropy with label smoothing."""

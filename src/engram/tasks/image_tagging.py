@@ -45,9 +45,9 @@ class ImageTagging(Task):
         """A convolutional network with one output per label."""
         return picture_network(size, features)
 
-    def augmentations(self, features: Any) -> dict[str, Any]:
-        """Shifts, with or without mirroring."""
-        return picture_augmentations(features)
+    def augmentations(self, features: Any, *, passes: float) -> dict[str, Any]:
+        """Shifts, with or without mirroring; in long training also turns and hidden squares."""
+        return picture_augmentations(features, passes=passes)
 
     def step(self, model: nn.Module, batch: Batch) -> Step:
         """Binary cross entropy of every label."""

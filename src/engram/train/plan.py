@@ -22,7 +22,7 @@ class Plan:
     size: of the network. batch_size: examples a step. micro_batch: examples at once (the rest accumulates).
     steps: optimizer steps in all; a time budget may change it while training runs. precision: of matrix
     products. channels_last: memory layout of pictures. augmentation: the name of the task's way of changing
-    examples. views: the ways each example is looked at for an answer.
+    examples. passes: how often each example is seen, as planned. views: the ways each example is looked at for an answer.
     """
 
     size: str = "small"
@@ -35,6 +35,7 @@ class Plan:
     threads: int = 1
     seed: int = 0
     augmentation: str = ""
+    passes: float = 1.0
     views: tuple[str, ...] = ("plain",)
     optimizer: Optimization = field(default_factory=Optimization)
     predicted_seconds: float = 0.0
