@@ -15,7 +15,7 @@ from engram.core.evidence import Evidence, Finding
 from engram.core.registry import find, names
 from engram.core.task import Task
 from engram.core.units import format_duration
-from engram.data import doctor, infer, source, split, store
+from engram.data import balance, doctor, infer, source, split, store
 from engram.data.examples import Examples
 from engram.data.table import Column, Table
 
@@ -119,8 +119,23 @@ def prepare(
     else:
         splits = split.Splits({"test": np.flatnonzero(usable & _asked_for(table, only))})
     examples = Examples(made, stored, splits.rows)
+    if features is None:
+        _balance(task, examples)
     findings = doctor.inspect(examples=examples, table=table, roles=roles) + splits.findings
     return examples, findings
+
+
+def _balance(task: Task, examples: Examples) -> None:
+    """Let rare classes count more where classes are unbalanced, and say so."""
+    role = next(iter(task.target), "")
+    if role not in examples.stored or task.calibration != "softmax":
+        return
+    labels = np.full(len(examples.stored[role]), -1)
+    usable = np.flatnonzero(examples.stored[role].ok)
+    labels[usable] = np.asarray(examples.features[role].encode(examples.stored[role].gather(usable)))
+    examples.importance = balance.importance(labels, examples.splits["train"])
+    if examples.importance is not None:
+        events.note("Classes are unbalanced: examples count by the inverse square root of their class's frequency.")
 
 
 def _asked_for(table: Table, only: str | None) -> np.ndarray:

@@ -22,7 +22,8 @@ class Plan:
     size: of the network. batch_size: examples a step. micro_batch: examples at once (the rest accumulates).
     steps: optimizer steps in all; a time budget may change it while training runs. precision: of matrix
     products. channels_last: memory layout of pictures. augmentation: the name of the task's way of changing
-    examples. passes: how often each example is seen, as planned. views: the ways each example is looked at for an answer.
+    examples. passes: how often each example is seen, as planned. views: the ways each example is looked at
+    for an answer.
     """
 
     size: str = "small"
