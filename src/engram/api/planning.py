@@ -80,6 +80,7 @@ def make_plan(
         _augmentation(reading, plan, candidates, cost=cost, seconds=left, try_out=try_out)
     elif plan.augmentation not in candidates:
         raise unknown("augmentation", plan.augmentation, candidates)
+    plan.evaluate_every = _evaluate_every(reading, cost, seconds=left)
     plan.views = _views(reading, plan.augmentation, cost, seconds=left)
     plan.reasons["views"] = "what the network learned to see alike is averaged over"
     after = _seconds_after(reading, cost, views=len(plan.views))
@@ -172,6 +173,12 @@ def _passes(
     per_epoch = len(reading.examples.splits["train"]) / plan.batch_size
     possible = min(seconds / cost.step, _most_steps(per_epoch)) if steps is None else steps
     return round(possible / per_epoch, 1)
+
+
+def _evaluate_every(reading: Reading, cost: Cost, *, seconds: float) -> float:
+    """Progress between two evaluations on validation data, so that they take 5 % of the time at most."""
+    share = cost.answer * len(reading.examples.splits["val"]) / (0.05 * min(seconds, 10 * 3600.0))
+    return round(max(0.1, share), 3)
 
 
 def _most_steps(per_epoch: float) -> int:

@@ -134,7 +134,7 @@ def _fit(
 ) -> Trained:
     """Train, deliver, score and report; on from the newest checkpoint if there is one."""
     plan = planned.plan
-    saving, evaluation = Checkpointing(), Evaluation()
+    saving, evaluation = Checkpointing(), Evaluation(every=plan.evaluate_every)
     pacing = Pacing(lambda: deadline.remaining() - planned.after, most=planned.most_steps)
     trainer = Trainer(
         task=read.task,

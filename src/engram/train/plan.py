@@ -23,7 +23,7 @@ class Plan:
     steps: optimizer steps in all; a time budget may change it while training runs. precision: of matrix
     products. channels_last: memory layout of pictures. augmentation: the name of the task's way of changing
     examples. passes: how often each example is seen, as planned. views: the ways each example is looked at
-    for an answer.
+    for an answer. evaluate_every: progress between two evaluations.
     """
 
     size: str = "small"
@@ -37,6 +37,7 @@ class Plan:
     seed: int = 0
     augmentation: str = ""
     passes: float = 1.0
+    evaluate_every: float = 0.1
     views: tuple[str, ...] = ("plain",)
     optimizer: Optimization = field(default_factory=Optimization)
     predicted_seconds: float = 0.0

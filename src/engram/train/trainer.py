@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from engram.core.rundir import RunDirectory
 from engram.core.task import Batch, Task
@@ -38,7 +38,6 @@ class Trainer:
     callbacks: Sequence[Callback] = ()
     optimizers: list[torch.optim.Optimizer] = field(default_factory=list)
     average: Average | None = None
-    facts: dict[str, Any] = field(default_factory=dict)
     _began: float = field(default_factory=time.monotonic)
     _before: float = 0.0
 
@@ -94,29 +93,34 @@ class Trainer:
             tensors |= pack_optimizer(optimizer, f"optimizer-{index}")
         if self.average is not None:
             tensors |= {f"average/{name}": value for name, value in self.average.values.items()}
-        facts = {"steps": self.pace.steps, "progress": self.pace.progress, "seconds": self.seconds, **self.facts}
+        facts: dict[str, Any] = {"steps": self.pace.steps, "progress": self.pace.progress, "seconds": self.seconds}
+        for callback in self.callbacks:
+            kept, facts[_name(callback)] = callback.state()
+            tensors |= {f"{_name(callback)}/{name}": value for name, value in kept.items()}
         return Checkpoint(step=self.pace.step, tensors=tensors, facts=facts)
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Go back to where a checkpoint was taken."""
-        part = {
-            kind: {
-                name.removeprefix(kind + "/"): value
-                for name, value in checkpoint.tensors.items()
-                if name.startswith(kind)
-            }
-            for kind in ("model", "average")
-        }
-        self.model.load_state_dict(part["model"])
+        self.model.load_state_dict(_part(checkpoint.tensors, "model"))
         if self.average is not None:
-            for name, value in self.average.values.items():
-                value.copy_(part["average"][name])
+            for name, value in _part(checkpoint.tensors, "average").items():
+                self.average.values[name].copy_(value)
         for index, optimizer in enumerate(self.optimizers):
             unpack_optimizer(optimizer, f"optimizer-{index}", checkpoint.tensors)
-        facts = dict(checkpoint.facts)
-        self.pace = Pace(steps=facts.pop("steps"), step=checkpoint.step, progress=facts.pop("progress"))
-        self._before = facts.pop("seconds")
-        self.facts = facts
+        facts = checkpoint.facts
+        for callback in self.callbacks:
+            callback.load_state(_part(checkpoint.tensors, _name(callback)), facts.get(_name(callback), {}))
+        self.pace = Pace(steps=facts["steps"], step=checkpoint.step, progress=facts["progress"])
+        self._before = facts["seconds"]
+
+
+def _name(callback: Callback) -> str:
+    return type(callback).__name__
+
+
+def _part(tensors: dict[str, Tensor], kind: str) -> dict[str, Tensor]:
+    """The tensors kept under `kind`, by their own names."""
+    return {name.removeprefix(kind + "/"): value for name, value in tensors.items() if name.startswith(kind + "/")}
 
 
 def place(model: nn.Module, plan: Plan) -> nn.Module:

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from engram.train.trainer import Trainer
 
 
 class Callback:
     """Called by the training loop. Override what is needed; the trainer and all it holds may be read and changed."""
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """What a checkpoint must keep for this callback: tensors, and facts that JSON can hold."""
+        return {}, {}
+
+    def load_state(self, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
+        """Take back what `state` gave."""
 
     def begin(self, trainer: Trainer) -> None:
         """Before the first step."""

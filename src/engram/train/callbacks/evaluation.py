@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,29 +13,31 @@ from engram.core.events import emit
 from engram.train.callbacks.callback import Callback
 from engram.train.trainer import Trainer
 
-SHARE = 0.05
-"""Most of the training time that evaluations may take together."""
-
-EVERY = 0.1
-"""Progress between two evaluations, where they are cheap enough."""
-
 
 class Evaluation(Callback):
     """Evaluate the averaged weights if there are any; `best` holds the state of the best evaluation so far."""
 
-    def __init__(self, *, batch_size: int = 500) -> None:
+    def __init__(self, *, every: float, batch_size: int = 500) -> None:
+        """`every`: progress between two evaluations (1 or more: only at the end)."""
+        self.every = every
         self.batch_size = batch_size
-        self.spent = 0.0
         self.last_progress = 0.0
         self.best_score: float | None = None
         self.best: dict[str, torch.Tensor] = {}
 
     def after_step(self, trainer: Trainer, *, loss: float, learning_rate: float) -> None:
-        """Evaluate where it is time and the time allows."""
-        due = trainer.pace.progress - self.last_progress >= EVERY and not trainer.pace.finished
-        if due and self.spent * 2 <= SHARE * trainer.seconds + 1e-9:
+        """Evaluate where it is time."""
+        if trainer.pace.progress - self.last_progress >= self.every and not trainer.pace.finished:
             self.last_progress = trainer.pace.progress
             self.evaluate(trainer)
+
+    def state(self) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+        """The best weights so far, their score, and when the last evaluation was."""
+        return self.best, {"best_score": self.best_score, "last_progress": self.last_progress}
+
+    def load_state(self, tensors: dict[str, torch.Tensor], facts: dict[str, Any]) -> None:
+        """Take back what `state` gave."""
+        self.best, self.best_score, self.last_progress = tensors, facts["best_score"], facts["last_progress"]
 
     def end(self, trainer: Trainer) -> None:
         """Evaluate the final weights, and leave the best ones in the model."""
@@ -48,13 +50,11 @@ class Evaluation(Callback):
 
     def evaluate(self, trainer: Trainer) -> None:
         """Score the present weights and keep them if they are the best."""
-        began = time.monotonic()
         with averaged(trainer):
             score = self._score(trainer)
             if _better(trainer, score, self.best_score):
                 self.best_score = score
                 self.best = {name: value.detach().clone() for name, value in trainer.model.state_dict().items()}
-        self.spent += time.monotonic() - began
 
     @torch.no_grad()
     def _score(self, trainer: Trainer) -> float:
