@@ -10,6 +10,7 @@ from engram.core.rundir import FORMAT, RunDirectory
 from engram.data.examples import Examples
 from engram.data.store import prepare
 from engram.data.table import Column
+from engram.evaluate import calibration, unfamiliarity
 from engram.features import saved
 from engram.features.category import Category
 from engram.features.image import Image
@@ -72,6 +73,19 @@ def trained(data: Examples, *, steps: int = 60) -> Net:
 def delivered(network: nn.Module, *, num_outputs: int = 4) -> Delivered:
     """The network, not calibrated yet."""
     return Delivered(network, num_outputs=num_outputs, num_hidden=hidden_width(network)).eval()
+
+
+def fit(module: Delivered, data: Examples) -> calibration.Calibration:
+    """Calibrate on validation rows, and learn what is familiar."""
+    with torch.no_grad():
+        train, val = (data.batch(data.splits[name]) for name in ("train", "val"))
+        _, hidden = module.hidden(lambda m: m(train.image))
+        unfamiliarity.fit_spread(module, hidden, train.label)
+        logits, hidden = module.hidden(lambda m: m(val.image))
+        unfamiliarity.fit_threshold(module, module.distance(hidden, logits))
+    fitted = calibration.fit(logits, val.label, kind="softmax")
+    fitted.apply(module)
+    return fitted
 
 
 def save(path, data: Examples, module: Delivered) -> RunDirectory:

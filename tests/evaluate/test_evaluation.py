@@ -10,7 +10,6 @@ import torch
 from engram.core.errors import DataError, RunError
 from engram.core.rundir import RunDirectory
 from engram.evaluate import calibration, comparison, evaluation, intervals, predictions, unfamiliarity
-from engram.evaluate.delivery import fit_delivered
 from engram.evaluate.evaluation import Outputs, collect, score
 from engram.floors.majority_class import Constant
 from engram.metrics.accuracy import Accuracy, wilson
@@ -162,6 +161,7 @@ def test_known_data_is_familiar_and_other_data_is_not(rows, width):
     assert (familiar > 1).float().mean() < 0.06
     assert familiar.median().abs() < 0.3
     assert (module.unfamiliarity(torch.randn(500, width, generator=generator) * 20, logits) > 1).all()
+    assert (module.unfamiliarity(torch.zeros(1, width), logits[:1]) > 1).all()
     between = (centres[:1] + centres[1:2]) / 2
     assert (module.unfamiliarity(between, logits[:1]) > 1).all()
 
@@ -170,7 +170,7 @@ def test_several_labels_share_one_centre_and_missing_classes_do_no_harm():
     hidden = torch.randn(300, 8)
     module = Delivered(torch.nn.Linear(8, 3), num_outputs=3, num_hidden=8)
     unfamiliarity.fit_spread(module, hidden, (torch.rand(300, 3) < 0.3).float())
-    assert torch.equal(module.hidden_mean[0], module.hidden_mean[2])
+    assert torch.equal(module.hidden_mean[:, 0], module.hidden_mean[:, 2])
     unfamiliarity.fit_spread(module, hidden, torch.zeros(300, dtype=torch.long))
     assert module.hidden_mean.isfinite().all()
     unfamiliarity.fit_spread(module, torch.zeros(300, 8), torch.zeros(300, dtype=torch.long))
@@ -227,7 +227,7 @@ def test_examples_are_matched_by_key_and_repeats_one_by_one():
 def trained():
     data = tiny_run.examples()
     module = tiny_run.delivered(tiny_run.trained(data))
-    return data, module, fit_delivered(ImageClassification(), module, data)
+    return data, module, tiny_run.fit(module, data)
 
 
 def test_delivery_fills_the_buffers(trained):

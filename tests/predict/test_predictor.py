@@ -10,7 +10,6 @@ import torch
 from PIL import Image as Pictures
 
 from engram.core.errors import ConfigError, RunError
-from engram.evaluate.delivery import fit_delivered
 from engram.evaluate.evaluation import collect
 from engram.predict.predictor import load
 from engram.tasks.image_classification import ImageClassification
@@ -20,7 +19,7 @@ from engram.tasks.image_classification import ImageClassification
 def saved(tmp_path_factory):
     data = tiny_run.examples()
     module = tiny_run.delivered(tiny_run.trained(data))
-    fit_delivered(ImageClassification(), module, data)
+    tiny_run.fit(module, data)
     return data, module, tiny_run.save(tmp_path_factory.mktemp("runs") / "run", data, module)
 
 

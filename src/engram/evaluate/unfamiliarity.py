@@ -32,10 +32,11 @@ def fit_spread(delivered: Any, hidden_ND: Any, label: Any) -> None:
     hidden_ND = hidden_ND[:MAX_ROWS]
     if not hidden_ND.numel():
         return
-    mean_CD, spread_ND = _centred(hidden_ND, label, len(delivered.bias))
-    whitening_DR = _whitening(spread_ND, hidden_ND, delivered.hidden_whitening.shape[1])
-    delivered.hidden_whitening.copy_(whitening_DR)
-    delivered.hidden_mean.copy_(mean_CD @ whitening_DR)
+    for place, aspect_ND in enumerate(delivered.aspects(hidden_ND)):
+        mean_CD, spread_ND = _centred(aspect_ND, label, len(delivered.bias))
+        whitening_DR = _whitening(spread_ND, aspect_ND, delivered.hidden_whitening.shape[2])
+        delivered.hidden_whitening[place].copy_(whitening_DR)
+        delivered.hidden_mean[place].copy_(mean_CD @ whitening_DR)
 
 
 def fit_threshold(delivered: Any, distance_N: Any) -> None:

@@ -31,9 +31,10 @@ class Delivered(nn.Module):
     Buffers are filled by `engram.evaluate` (calibration, unfamiliarity); unfilled, they change nothing.
 
     Unfamiliarity is the distance of the last hidden layer's activations from the nearest class, in units of
-    the classes' own spread (Lee et al. 2018, arXiv:1807.03888), or minus the largest logit where there is no
-    such layer (Hendrycks et al. 2022, arXiv:1911.11132). It is said on a scale of its own: 0 is typical of
-    validation data, 1 is what 99 % of them stay below, and an input above 1 is called unfamiliar.
+    the classes' own spread (Lee et al. 2018, arXiv:1807.03888), of the activations and of their direction
+    together; or minus the largest logit where there is no such layer (Hendrycks et al. 2022,
+    arXiv:1911.11132). It is said on a scale of its own: 0 is typical of validation data, 1 is what 99 % of
+    them stay below, and an input above 1 is called unfamiliar.
     """
 
     temperature: Tensor
@@ -53,8 +54,8 @@ class Delivered(nn.Module):
         num_directions = min(num_hidden, MAX_DIRECTIONS)
         self.register_buffer("temperature", torch.ones(()))
         self.register_buffer("bias", torch.zeros(num_outputs))
-        self.register_buffer("hidden_mean", torch.zeros(num_outputs, num_directions))  # in whitened coordinates
-        self.register_buffer("hidden_whitening", torch.zeros(num_hidden, num_directions))
+        self.register_buffer("hidden_mean", torch.zeros(2, num_outputs, num_directions))  # in whitened coordinates
+        self.register_buffer("hidden_whitening", torch.zeros(2, num_hidden, num_directions))
         self.register_buffer("typical", torch.zeros(()))
         self.register_buffer("threshold", torch.tensor(float("inf")))
         last = last_linear(network)
@@ -67,7 +68,7 @@ class Delivered(nn.Module):
 
     def record(self) -> dict[str, Any]:
         """What run.json says of it: the arguments that build it again around its network."""
-        num_hidden = self.hidden_whitening.shape[0]
+        num_hidden = self.hidden_whitening.shape[1]
         return {"views": list(self.views), "num_outputs": len(self.bias), "num_hidden": num_hidden}
 
     def forward(self, *inputs: Tensor) -> Tensor:
@@ -96,14 +97,24 @@ class Delivered(nn.Module):
         logits_BC, hidden_BD = self.hidden(call)
         return logits_BC, self.unfamiliarity(hidden_BD, logits_BC)
 
+    @staticmethod
+    def aspects(hidden_BD: Tensor) -> Tensor:
+        """Return (2, B, D): activations as they are, and their direction alone.
+
+        Strange inputs may excite the last layer in a strange way, or hardly at all: a blank picture lies near every
+        class and is told by its direction, which is that of none.
+        """
+        return torch.stack([hidden_BD.float(), nn.functional.normalize(hidden_BD.float(), dim=1)])
+
     def distance(self, hidden_BD: Tensor | None, logits_BC: Tensor) -> Tensor:
         """Return (B,) how far off inputs are, before it is brought to a scale; see the class."""
         if hidden_BD is None:
             return -logits_BC.amax(1).float()
         with torch.autocast(hidden_BD.device.type, enabled=False):
-            white_BR = hidden_BD.float() @ self.hidden_whitening
+            white_2BR = self.aspects(hidden_BD) @ self.hidden_whitening
             exact = "donot_use_mm_for_euclid_dist"  # the fast way loses the small differences of large numbers
-            return torch.cdist(white_BR[None], self.hidden_mean[None], compute_mode=exact)[0].amin(1)
+            distance_2BC = torch.cdist(white_2BR, self.hidden_mean, compute_mode=exact)
+            return distance_2BC.amin(2).square().sum(0).sqrt()
 
     def unfamiliarity(self, hidden_BD: Tensor | None, logits_BC: Tensor) -> Tensor:
         """Return (B,) how unfamiliar inputs are: 0 is typical, above 1 is unfamiliar."""

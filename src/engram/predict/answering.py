@@ -5,7 +5,6 @@ Shapes: B examples, C outputs.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -26,44 +25,14 @@ def answer(
     options: the task's, None for its defaults. precision: "float32" or "bfloat16".
     """
 
-    def call(model: nn.Module, inputs: Batch, chosen: Any) -> tuple[Any, Tensor | None]:
-        if isinstance(model, Delivered) and task.calibration is not None:
-            return model.watched(lambda delivered: task.predict(delivered, inputs, chosen))
-        return task.predict(model, inputs, chosen), None
-
-    return _run(call, task, module, batch, options=options, precision=precision)
-
-
-def hidden(
-    task: Task, delivered: Delivered, batch: Batch, *, all_views: bool = True, precision: str = "float32"
-) -> tuple[Any, Tensor | None]:
-    """Return (logits, the last hidden layer (B, D) or None), on the CPU.
-
-    all_views: calibrated logits of the delivered module; otherwise the network's own, of the plain view alone.
-    """
-
-    def call(model: nn.Module, inputs: Batch, chosen: Any) -> tuple[Any, Tensor | None]:
-        return delivered.hidden(lambda d: task.predict(d if all_views else delivered.network, inputs, chosen))
-
-    return _run(call, task, delivered, batch, options=None, precision=precision)
-
-
-def _run(
-    call: Callable[[nn.Module, Batch, Any], tuple[Any, Tensor | None]],
-    task: Task,
-    module: nn.Module,
-    batch: Batch,
-    *,
-    options: Any,
-    precision: str,
-) -> tuple[Any, Tensor | None]:
-    """Call with the batch where the module is, without gradients, in the precision."""
     device = device_of(module)
     inputs = moved(batch, device)
     options = task.options() if options is None else options
     with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
-        output, beside = call(module, inputs, options)
-    return on_cpu(output), on_cpu(beside)
+        if isinstance(module, Delivered) and task.calibration is not None:
+            output, unfamiliarity_B = module.watched(lambda model: task.predict(model, inputs, options))
+            return on_cpu(output), on_cpu(unfamiliarity_B)
+        return on_cpu(task.predict(module, inputs, options)), None
 
 
 def device_of(module: nn.Module) -> torch.device:

@@ -79,9 +79,13 @@ def delivered(record: Any, network: nn.Module, run: RunDirectory) -> Delivered:
         raise RunError(f"what {run / 'run.json'} says of the delivered model is damaged ({error}).") from None
 
 
-def load_weights(module: nn.Module, run: RunDirectory, name: str = "model.safetensors") -> None:
-    """Load a module's state; RunError names the tensors that are missing, unknown or of another shape."""
-    saved_tensors = read_tensors(run, name)
+def load_weights(module: nn.Module, run: RunDirectory, name: str = "model.safetensors", *, prefix: str = "") -> None:
+    """Load a module's state from the tensors of a file whose names begin with `prefix`.
+
+    RunError names the tensors that are missing, unknown or of another shape.
+    """
+    found = read_tensors(run, name)
+    saved_tensors = {key.removeprefix(prefix): value for key, value in found.items() if key.startswith(prefix)}
     own = module.state_dict()
     problems = [f"{key} is missing" for key in own if key not in saved_tensors]
     problems += [f"{key} is unknown" for key in saved_tensors if key not in own]
