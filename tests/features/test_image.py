@@ -215,7 +215,7 @@ def test_survey_chooses_colour_and_sizes() -> None:
     faces = Image.survey(Column("image", [noise(112, 92) for _ in range(5)], "array"))
     assert (faces.store_size, faces.size) == (None, (78, 64))
     mixed = Image.survey(Column("image", [noise(300, 200, 3), noise(200, 400, 3)], "array"))
-    assert (mixed.channels, mixed.store_size, mixed.size) == (3, 192, (128, 128))
+    assert (mixed.channels, mixed.store_size, mixed.size) == (3, 160, (128, 128))
     wished = Image.survey(Column("image", [noise(28, 28)], "array"), channels=3, size=(32, 32))
     assert (wished.channels, wished.size) == (3, (32, 32))
     with pytest.raises(DataError, match="none of 1"):
@@ -224,7 +224,7 @@ def test_survey_chooses_colour_and_sizes() -> None:
 
 def test_stored_sizes_fit_the_room() -> None:
     photos = np.full((10, 2), 500)
-    assert _sizes.stored_short_side(photos, number=1000, channels=3) == 256
+    assert _sizes.stored_short_side(photos, number=1000, channels=3) == 160
     assert _sizes.stored_short_side(photos, number=10**6, channels=3) == 32
     assert _sizes.stored_short_side(photos, number=100_000, channels=3) == 128
     assert _sizes.seen_size(np.array([[200, 1000]] * 3)) == (128, 384)

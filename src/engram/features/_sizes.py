@@ -13,6 +13,9 @@ STORE_BYTES = 8 * 10**9
 NATIVE_UP_TO = 160
 """Pictures with a short side up to this are kept as they are: scaling would lose detail and save little."""
 
+STORED_UP_TO = 160
+"""Photos are seen at 128: a quarter more to crop from, and close enough that sampling does not alias."""
+
 MAX_ASPECT = 3.0
 """Scaled pictures longer than this many short sides are cut: the network's view would not reach the ends."""
 
@@ -25,7 +28,7 @@ def stored_short_side(sizes_N2: np.ndarray, *, number: int, channels: int) -> in
     median = float(np.median(sizes_N2.min(1)))
     if median <= NATIVE_UP_TO:
         return None
-    fitting = [s for s in LADDER if s <= min(256, median) and number * s * s * 4 / 3 * channels <= STORE_BYTES]
+    fitting = [s for s in LADDER if s <= min(STORED_UP_TO, median) and number * s * s * 4 / 3 * channels <= STORE_BYTES]
     return fitting[-1] if fitting else LADDER[0]
 
 

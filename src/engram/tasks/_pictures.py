@@ -27,9 +27,11 @@ ERASE_FROM, TURN_FROM = 6, 25
 def picture_augmentations(features: Any, *, passes: float) -> dict[str, Pictures]:
     """Ways to change pictures and keep their labels, by name; a short trial says which suits the data."""
     height, width = features.image.shape[1:]
+    photos = features.image.store_size is not None  # large pictures, whose subject stands anywhere at any size
     plain = Pictures(
         size=(height, width),
-        shift=max(1, round(min(height, width) / 14)),
+        shift=0 if photos else max(1, round(min(height, width) / 14)),
+        crop=0.35 if photos else 1.0,
         erase=0.2 if passes >= ERASE_FROM else 0.0,
         rotate=10.0 if passes >= TURN_FROM else 0.0,
         zoom=0.1 if passes >= TURN_FROM else 0.0,

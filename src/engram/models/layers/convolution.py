@@ -23,7 +23,8 @@ _backward = torch.ops.aten.convolution_backward
 def _lay_side_by_side(maps_BCHW: Tensor, count: int) -> Tensor:
     """(B, C, H, W) -> (B / count, C, H, count · (W + 1)), one zero column after each map, channels last."""
     B, C, H, W = maps_BCHW.shape
-    wide = maps_BCHW.new_zeros(B // count, H, count, W + 1, C)
+    wide = maps_BCHW.new_empty(B // count, H, count, W + 1, C)
+    wide[..., W, :].zero_()
     wide[..., :W, :].copy_(maps_BCHW.permute(0, 2, 3, 1).reshape(B // count, count, H, W, C).transpose(1, 2))
     return wide.view(B // count, H, count * (W + 1), C).permute(0, 3, 1, 2)
 
