@@ -1,0 +1,50 @@
+"""Build the report and the model card from a run directory."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from engram.core.rundir import RunDirectory, write_atomically
+from engram.predict.predictor import Predictor
+from engram.report import card, page
+from engram.report.facts import Facts, gather
+from engram.report.sections import calibration, data, errors, example, headline, network, training, units, use
+
+SECTIONS = (headline, data, network, example, units, training, errors, calibration, use)
+"""In the order of the page."""
+
+
+def build(run: RunDirectory | str | Path, *, seconds: float | None = None, predictor: Predictor | None = None) -> Path:
+    """Write report.html and README.md, the model card, into a run; return the path of the report.
+
+    seconds: the time there is; what is costly is done for fewer pictures where it is short. predictor: the run
+    already open, needed only for a network of the user's own. RunError where the run is missing or damaged.
+    """
+    directory = run if isinstance(run, RunDirectory) else RunDirectory.open(run)
+    facts = gather(directory, seconds=seconds, predictor=predictor)
+    sections = [section for part in SECTIONS if (section := part.section(facts)) is not None]
+    html = page.render(
+        title=_title(facts),
+        subtitle=headline.subtitle(facts),
+        sections=sections,
+        footer=_footer(facts.record, facts.began),
+    )
+    target = directory / "report.html"
+    write_atomically(target, html.encode("utf-8", "replace"))
+    write_atomically(directory / "README.md", card.card(facts).encode("utf-8", "replace"))
+    return target
+
+
+def _title(facts: Facts) -> str:
+    origin = str(facts.data.get("origin") or "").rstrip("/")
+    return Path(origin).stem or facts.run.path.resolve().name
+
+
+def _footer(record: dict[str, Any], began: float) -> str:
+    return (
+        f"Written by engram {record.get('engram', '')} on {datetime.now(UTC):%Y-%m-%d} "
+        f"in {time.monotonic() - began:.1f} s. This file is complete in itself and asks nothing of the network."
+    )

@@ -1,0 +1,252 @@
+"""Charts as inline SVG: no script, no library, colours from the page's style sheet.
+
+Every chart is legible at the width of a phone: text keeps its size or is drawn on a narrow canvas. What the
+cursor rests on says its numbers (`<title>`). All text is escaped.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import Markup
+
+WIDTH, HEIGHT, TALL = 440, 240, 320
+LEFT, RIGHT, TOP, BOTTOM = 46, 14, 26, 34
+MOST_POINTS = 220
+MOST_HOVERS = 60
+
+
+@dataclass
+class Series:
+    """One line: numbers along x and y. kind: "line", or "points" joined by a line. tone: a class of the style sheet."""
+
+    name: str
+    x: Sequence[float]
+    y: Sequence[float]
+    kind: str = "line"
+    tone: str = "accent"
+
+
+@dataclass
+class Bar:
+    """One bar. low, high: ends of its interval, where there is one. tone: a class of the style sheet."""
+
+    name: str
+    value: float
+    low: float | None = None
+    high: float | None = None
+    tone: str = "accent"
+    note: str = ""
+
+
+def draw(template: str, **values: Any) -> Markup:
+    """Fill a piece of SVG or HTML; values are escaped, pieces made here before are not."""
+    return Markup(template).format(**values)  # noqa: S704  (templates are written here, values are escaped)
+
+
+def join(pieces: Sequence[Markup]) -> Markup:
+    """Put pieces one after the other."""
+    return Markup("").join(pieces)
+
+
+def bars(items: Sequence[Bar], *, low: float = 0.0, high: float | None = None, say: Callable[[float], str]) -> Markup:
+    """Draw horizontal bars with their intervals; each bar has its name above it and its value at its end."""
+    values = [v for item in items for v in (item.value, item.high) if v is not None and math.isfinite(v)]
+    high = high if high is not None else max([*values, low + 1e-9])
+    span = max(high - low, 1e-12)
+
+    def place(value: float) -> float:
+        return round(82 * min(max((value - low) / span, 0.0), 1.0), 2)
+
+    rows = []
+    for number, item in enumerate(items):
+        y = 38 * number
+        end = place(item.value)
+        whisker = Markup("")
+        said = f"{item.name}: {say(item.value)}"
+        if item.low is not None and item.high is not None and item.high > item.low:
+            said += f" (95 % interval {say(item.low)} to {say(item.high)})"
+            whisker = draw(
+                '<line class="whisker" x1="{a}%" x2="{b}%" y1="{m}" y2="{m}"/>',
+                a=place(item.low),
+                b=place(item.high),
+                m=y + 25,
+            )
+        rows.append(
+            draw(
+                '<g><title>{said}</title><text class="name" x="0" y="{t}">{name}<tspan class="faint">{note}</tspan></text>'
+                '<rect class="track" x="0" y="{r}" width="82%" height="12" rx="2"/>'
+                '<rect class="fill {tone}" x="0" y="{r}" width="{end}%" height="12" rx="2"/>{whisker}'
+                '<text class="value" x="100%" y="{v}" text-anchor="end">{value}</text></g>',
+                said=said, t=y + 13, name=item.name, note=f"  {item.note}" if item.note else "", r=y + 19, tone=item.tone,
+                end=end, whisker=whisker, v=y + 29, value=say(item.value),
+            )
+        )  # fmt: skip
+    return draw(
+        '<svg class="chart bars" role="img" height="{h}" width="100%">{rows}</svg>',
+        h=38 * len(items) + 4,
+        rows=join(rows),
+    )
+
+
+def lines(
+    series: Sequence[Series],
+    *,
+    x_name: str,
+    y_name: str,
+    say_y: Callable[[float], str] = "{:.3g}".format,
+    y_from: float | None = None,
+) -> Markup:
+    """Draw lines over common axes. Empty where no series has two points."""
+    series = [s for s in (_finite(s) for s in series) if len(s.x) > 1]
+    if not series:
+        return Markup("")
+    xs, ys = [v for s in series for v in s.x], [v for s in series for v in s.y]
+    x_ticks = ticks(min(xs), max(xs), 5)
+    y_ticks = ticks(min(ys) if y_from is None else min(y_from, *ys), max(ys), 5)
+    x_low, x_high = min(xs), max(max(xs), min(xs) + 1e-9)
+    y_low, y_high = y_ticks[0], y_ticks[-1]
+
+    def px(value: float) -> float:
+        return round(LEFT + (value - x_low) / (x_high - x_low) * (WIDTH - LEFT - RIGHT), 1)
+
+    def py(value: float) -> float:
+        return round(HEIGHT - BOTTOM - (value - y_low) / (y_high - y_low) * (HEIGHT - TOP - BOTTOM), 1)
+
+    grid = _axes([(px(t), short(t)) for t in x_ticks if x_low <= t <= x_high], [(py(t), say_y(t)) for t in y_ticks])
+    drawn = [_line(s, px, py, x_name=x_name, say_y=say_y) for s in series]
+    return _svg(join([grid, _names(x_name, y_name), *drawn]), f"{y_name} over {x_name}")
+
+
+def _line(s: Series, px: Callable, py: Callable, *, x_name: str, say_y: Callable[[float], str]) -> Markup:
+    thin = max(1, len(s.x) // MOST_POINTS)
+    kept = [i for i in range(len(s.x)) if i % thin == 0 or i == len(s.x) - 1]
+    path = "M" + "L".join(f"{px(s.x[i])},{py(s.y[i])}" for i in kept)
+    hover = max(1, len(kept) // MOST_HOVERS)
+    dots = [
+        draw(
+            '<circle class="{kind} {tone}" cx="{x}" cy="{y}" r="{r}"><title>{said}</title></circle>',
+            kind="dot" if s.kind == "points" else "hover",
+            tone=s.tone, x=px(s.x[i]), y=py(s.y[i]), r=3 if s.kind == "points" else 7,
+            said=f"{s.name}: {say_y(s.y[i])} at {short(s.x[i])} {x_name}",
+        )
+        for i in kept[::hover]
+    ]  # fmt: skip
+    return draw('<path class="line {tone}" d="{path}"/>{dots}', tone=s.tone, path=path, dots=join(dots))
+
+
+def reliability(after: Sequence[dict[str, float]], before: Sequence[dict[str, float]] = ()) -> Markup:
+    """Draw the share of right answers over stated confidence; the diagonal is truth. Dots grow with their count."""
+    side, tall, height = WIDTH - LEFT - RIGHT, TALL - TOP - BOTTOM, TALL
+
+    def px(value: float) -> float:
+        return round(LEFT + value * side, 1)
+
+    def py(value: float) -> float:
+        return round(TOP + (1 - value) * tall, 1)
+
+    shares = [0, 0.2, 0.4, 0.6, 0.8, 1.0]
+    pieces = [
+        _axes(
+            [(px(v), f"{100 * v:.0f} %") for v in shares], [(py(v), f"{100 * v:.0f} %") for v in shares], height=height
+        ),
+        _names("stated confidence", "share that was right", height=height),
+        draw('<path class="ideal" d="M{a},{b}L{c},{d}"/>', a=px(0), b=py(0), c=px(1), d=py(1)),
+    ]
+    most = max([b["count"] for b in (*after, *before)], default=1)
+    for bins, tone, name in ((before, "floor", "before calibration"), (after, "accent", "as delivered")):
+        if bins:
+            path = "M" + "L".join(f"{px(b['confidence'])},{py(b['accuracy'])}" for b in bins)
+            pieces.append(draw('<path class="line {tone}" d="{path}"/>', tone=tone, path=path))
+        for b in bins:
+            pieces.append(
+                draw(
+                    '<circle class="dot {tone}" cx="{x}" cy="{y}" r="{r}"><title>{said}</title></circle>',
+                    tone=tone, x=px(b["confidence"]), y=py(b["accuracy"]), r=round(2.5 + 6 * math.sqrt(b["count"] / most), 1),
+                    said=f"{name}: {b['count']:,} answers, confidence {b['confidence']:.1%}, right {b['accuracy']:.1%}",
+                )
+            )  # fmt: skip
+    return _svg(join(pieces), "reliability diagram", height=height)
+
+
+def histogram(counts: Sequence[int], edges: Sequence[float], *, threshold: float, x_name: str, y_name: str) -> Markup:
+    """Draw counts between edges; what lies above the threshold stands out."""
+    low, high, most = edges[0], edges[-1], max([*counts, 1])
+    y_ticks = ticks(0, most, 4)
+
+    def px(value: float) -> float:
+        return round(LEFT + (value - low) / (high - low) * (WIDTH - LEFT - RIGHT), 1)
+
+    def py(value: float) -> float:
+        return round(TALL - BOTTOM - value / y_ticks[-1] * (TALL - TOP - BOTTOM), 1)
+
+    x_ticks = [(px(t), short(t)) for t in ticks(low, high, 5) if low <= t <= high]
+    pieces = [_axes(x_ticks, [(py(t), f"{t:,.0f}") for t in y_ticks], height=TALL), _names(x_name, y_name, height=TALL)]
+    for count, a, b in zip(counts, edges[:-1], edges[1:], strict=True):
+        if count:
+            pieces.append(
+                draw(
+                    '<rect class="fill {tone}" x="{x}" y="{y}" width="{w}" height="{h}"><title>{said}</title></rect>',
+                    tone="warn" if a >= threshold - 1e-9 else "accent", x=px(a) + 0.5, y=py(count),
+                    w=max(0.5, round(px(b) - px(a) - 1, 1)), h=round(TALL - BOTTOM - py(count), 1),
+                    said=f"{count:,} examples from {a:.2f} to {b:.2f}",
+                )
+            )  # fmt: skip
+    line = '<path class="threshold" d="M{x},{a}L{x},{b}"/>'
+    pieces.append(draw(line, x=px(threshold), a=TOP, b=TALL - BOTTOM))
+    return _svg(join(pieces), f"{y_name} by {x_name}", height=TALL)
+
+
+def ticks(low: float, high: float, number: int) -> list[float]:
+    """Round values, evenly spaced, that enclose a range."""
+    span = max(high - low, abs(high) * 1e-6, 1e-12)
+    power = 10 ** math.floor(math.log10(span / number))
+    step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if span / (factor * power) <= number)
+    first = math.floor(low / step + 1e-9)
+    count = max(1, math.ceil(high / step - 1e-9) - first)
+    return [round((first + i) * step, 12) for i in range(count + 1)]
+
+
+def short(value: float) -> str:
+    """A number for an axis: 12000 -> "12k"; 0.25 -> "0.25"."""
+    if abs(value) >= 10_000:
+        return f"{value / 1000:,.4g}k"
+    return f"{value:,.4g}"
+
+
+def _finite(s: Series) -> Series:
+    kept = [(x, y) for x, y in zip(s.x, s.y, strict=True) if math.isfinite(x) and math.isfinite(y)]
+    return Series(s.name, [x for x, _ in kept], [y for _, y in kept], s.kind, s.tone)
+
+
+def _axes(xs: Sequence[tuple[float, str]], ys: Sequence[tuple[float, str]], *, height: float = HEIGHT) -> Markup:
+    right, foot = WIDTH - RIGHT, height - BOTTOM
+    across = [
+        draw(
+            '<path class="grid" d="M{a},{y}H{b}"/><text class="tick" x="{t}" y="{u}" text-anchor="end">{name}</text>',
+            a=LEFT, b=right, y=y, t=LEFT - 7, u=y + 4, name=name,
+        )
+        for y, name in ys
+    ]  # fmt: skip
+    below = [
+        draw('<text class="tick" x="{x}" y="{y}" text-anchor="middle">{name}</text>', x=x, y=foot + 16, name=name)
+        for x, name in xs
+    ]
+    return join([*across, *below])
+
+
+def _names(x_name: str, y_name: str, *, height: float = HEIGHT) -> Markup:
+    return draw(
+        '<text class="axis" x="0" y="11">{y}</text><text class="axis" x="{r}" y="{h}" text-anchor="end">{x}</text>',
+        y=y_name, x=x_name, r=WIDTH - RIGHT, h=height - 3,
+    )  # fmt: skip
+
+
+def _svg(inside: Markup, name: str, *, height: float = HEIGHT) -> Markup:
+    return draw(
+        '<svg class="chart" role="img" aria-label="{name}" viewBox="0 0 {w} {h}">{inside}</svg>',
+        name=name, w=WIDTH, h=height, inside=inside,
+    )  # fmt: skip

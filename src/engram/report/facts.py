@@ -1,0 +1,136 @@
+"""Everything that the report tells, read once from the run directory."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from engram.core.errors import EngramError
+from engram.core.rundir import RunDirectory
+from engram.core.task import Task
+from engram.evaluate import predictions
+from engram.explain import pictures
+from engram.predict.opening import task_of
+from engram.predict.predictor import Predictor, load
+
+if TYPE_CHECKING:
+    import polars
+
+SECONDS = 4.0
+"""Time that a report takes at most, about, where nobody says otherwise."""
+
+
+@dataclass
+class Facts:
+    """A run, opened. record: run.json. seconds: to be spent on all of it.
+
+    network_missing: why there is no predictor, in a sentence.
+    """
+
+    run: RunDirectory
+    record: dict[str, Any]
+    task: Task
+    predictor: Predictor | None
+    network_missing: str = ""
+    seconds: float = SECONDS
+    began: float = field(default_factory=time.monotonic)
+
+    @property
+    def left(self) -> float:
+        """Seconds left."""
+        return self.seconds - (time.monotonic() - self.began)
+
+    @property
+    def results(self) -> dict[str, Any]:
+        """Split -> scores, as `engram.evaluate.evaluation.evaluate` gives them."""
+        return self.record.get("results") or {}
+
+    @property
+    def split(self) -> str:
+        """The split that the headline speaks of: test, or validation where there is no test set."""
+        return "test" if "test" in self.results else "val"
+
+    @property
+    def result(self) -> dict[str, Any]:
+        """The scores of that split; empty where nothing was scored."""
+        return self.results.get(self.split) or {}
+
+    @property
+    def metric(self) -> str:
+        """The name of the first metric that has a score."""
+        known = self.result.get("metrics") or {}
+        return next((m.name for m in self.task.metrics if m.name in known), next(iter(known), ""))
+
+    @property
+    def higher_is_better(self) -> bool:
+        """Whether more is better by the first metric."""
+        return next((m.higher_is_better for m in self.task.metrics if m.name == self.metric), True)
+
+    @property
+    def plan(self) -> dict[str, Any]:
+        """The plan as it was recorded."""
+        return self.record.get("plan") or {}
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """What was recorded of the data."""
+        return self.record.get("data") or {}
+
+    @cached_property
+    def names(self) -> list[str]:
+        """The names of the classes, in the order of the outputs."""
+        if self.predictor is not None:
+            feature = self.predictor.features.get(next(iter(self.task.target), ""))
+            return list(getattr(feature, "names", ()))
+        return [entry["label"] for entry in self.result.get("per_class") or ()]
+
+    @cached_property
+    def events(self) -> list[dict[str, Any]]:
+        """The events of metrics.jsonl; a last line that a crash cut short is left out."""
+        path = self.run / "metrics.jsonl"
+        found = []
+        for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
+            try:
+                found.append(json.loads(line))
+            except json.JSONDecodeError:
+                continue
+        return [event for event in found if isinstance(event, dict)]
+
+    @cached_property
+    def answers(self) -> polars.DataFrame | None:
+        """The kept answers to the examples of the headline's split; None where there are none."""
+        if not (self.run / predictions.FILE).is_file():
+            return None
+        frame = predictions.read(self.run)
+        return frame.filter(frame["split"] == self.split)
+
+    @cached_property
+    def kept(self) -> pictures.Kept | None:
+        """The pictures that the run keeps; None where it keeps none."""
+        return pictures.read(self.run)
+
+    @cached_property
+    def known(self) -> dict[int, dict[str, Any]]:
+        """Row number -> its answer, for the rows whose pictures are kept, of any split."""
+        if self.kept is None or not (self.run / predictions.FILE).is_file():
+            return {}
+        frame = predictions.read(self.run)
+        columns = [c for c in frame.columns if not c.startswith("probability of ") and not c.startswith("top_")]
+        chosen = frame.select(columns).filter(frame["row"].is_in(self.kept.rows.tolist()))
+        return {entry["row"]: entry for entry in chosen.iter_rows(named=True)}
+
+
+def gather(run: RunDirectory, *, seconds: float | None, predictor: Predictor | None) -> Facts:
+    """Open a run for the report. A network that cannot be opened is named as missing; RunError for other damage."""
+    began = time.monotonic()
+    record = run.read_run()
+    task, missing = task_of(record, run), ""
+    if predictor is None:
+        try:
+            predictor = load(run)
+        except EngramError as error:
+            missing = str(error)
+    return Facts(run, record, task, predictor, missing, SECONDS if seconds is None else seconds, began)

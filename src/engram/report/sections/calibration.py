@@ -1,0 +1,114 @@
+"""Whether stated probabilities come true, and what counts as unfamiliar."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from engram.evaluate.calibration import reliability
+from engram.report import chart, words
+from engram.report.facts import Facts
+from engram.report.page import Figure, Gallery, Row, Section, Text, Tile
+from engram.report.picture import enlarged, uri
+
+BINS = 40
+SHOWN = 6
+
+
+def section(facts: Facts) -> Section | None:
+    """A reliability diagram, and the distribution of unfamiliarity."""
+    found = Section("calibration", "Can its probabilities be trusted?")
+    figures = [*_reliability(facts), *_unfamiliarity(facts)]
+    if not figures:
+        return None
+    found.blocks += [Text(_said(facts), "lead"), Row(figures), *_strange(facts)]
+    return found
+
+
+def _said(facts: Facts) -> str:
+    error = (facts.result.get("calibration") or {}).get("expected_calibration_error")
+    if error is None:
+        return "What is said of an input beside its answer."
+    verdict = (
+        "can be taken at their word"
+        if error < 0.02
+        else "are close to the truth"
+        if error < 0.05
+        else "are to be taken with care"
+    )
+    return (
+        f"When the network says 90 %, is it right nine times out of ten? Stated confidence and the share of right answers differ by "
+        f"{words.percent(error)} on average (expected calibration error): its probabilities {verdict}."
+    )
+
+
+def _reliability(facts: Facts) -> Iterator[Figure]:
+    bins = (facts.result.get("calibration") or {}).get("bins") or ()
+    if not bins:
+        return
+    before = _before(facts)
+    more = " Grey is the network before its logits were scaled on validation data." if before else ""
+    yield Figure(
+        chart.reliability(bins, before),
+        "Stated confidence against the share that was right; larger dots stand for more answers. On the dashed line the network "
+        f"means what it says; below it, it is too sure.{more}",
+    )
+
+
+def _before(facts: Facts) -> list[dict[str, float]]:
+    """The same bins for uncalibrated answers, worked out backwards; empty where not every class's probability is kept."""
+    if facts.answers is None or facts.predictor is None or facts.task.calibration != "softmax" or not facts.names:
+        return []
+    columns = [f"probability of {name}" for name in facts.names]
+    if not set(columns) <= set(facts.answers.columns):
+        return []
+    probability_NC = np.clip(facts.answers.select(columns).to_numpy(), 1e-12, 1).astype(np.float32)
+    module = facts.predictor.module
+    bias, temperature = module.bias.cpu().numpy(), float(module.temperature)
+    number = {name: c for c, name in enumerate(facts.names)}
+    label = np.array([number.get(name, -1) for name in facts.answers["label"].to_list()])
+    return reliability((np.log(probability_NC) - bias) * temperature, label)
+
+
+def _unfamiliarity(facts: Facts) -> Iterator[Figure]:
+    if facts.answers is None or facts.answers["unfamiliarity"].null_count() == len(facts.answers):
+        return
+    values = facts.answers["unfamiliarity"].drop_nulls().to_numpy()
+    if not len(values) or not np.isfinite(values).all():
+        return
+    low, high = float(min(np.quantile(values, 0.001), 0)), float(max(np.quantile(values, 0.999), 1.5))
+    step = 1 / max(4, round(BINS / (high - low)))
+    edges = np.arange(np.floor(low / step), np.ceil(high / step) + 1) * step
+    counts, _ = np.histogram(np.clip(values, edges[0], edges[-1]), edges)
+    share = words.percent(float((values > 1).mean()))
+    yield Figure(
+        chart.histogram(counts.tolist(), edges.tolist(), threshold=1.0, x_name="unfamiliarity", y_name="examples"),
+        f"How far {words.split_name(facts.split)} examples are from what was learned from. 0 is typical; above 1, where 1 % of validation "
+        f"examples lie, an input is called unfamiliar and its answer should not be relied on: {share} of these.",
+    )
+
+
+def _strange(facts: Facts) -> Iterator[Any]:
+    """The least familiar pictures."""
+    if facts.kept is None:
+        return
+    known = [e for e in facts.known.values() if e["split"] == facts.split and (e["unfamiliarity"] or 0) > 1]
+    tiles = []
+    for entry in sorted(known, key=lambda e: -e["unfamiliarity"])[:SHOWN]:
+        place = facts.kept.place(entry["row"])
+        assert place is not None
+        tone = "" if entry["correct"] else "wrong"
+        title = (
+            words.label(entry["label"])
+            if entry["correct"]
+            else f"{words.label(entry['label'])} → {words.label(entry['predicted'])}"
+        )
+        picture = uri(enlarged(facts.kept.pictures[place], least=84))
+        tiles.append(Tile(picture, title, f"{entry['unfamiliarity']:.1f}", str(entry["where"]), tone))
+    if tiles:
+        yield Gallery(
+            tiles,
+            "The least familiar pictures of all, with their unfamiliarity. They are rare kinds, odd cuts, or do not belong here at all.",
+        )

@@ -1,0 +1,187 @@
+"""Where it errs: confusions, the worst mistakes, labels that look wrong, and each class by itself."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+
+from engram.report import words
+from engram.report.chart import draw, join
+from engram.report.facts import Facts
+from engram.report.page import Figure, Gallery, Heading, Section, Table, Text, Tile
+from engram.report.picture import enlarged, uri
+
+MOST_CLASSES = 30
+MOST_PAIRS = 6
+SHOWN = 12
+CERTAIN = 0.8
+"""A picture that the network knows the likes of, whose label it holds for wrong with this probability, is doubtful."""
+
+Entry = dict[str, Any]
+
+
+def section(facts: Facts) -> Section:
+    """Confusions, mistakes, doubtful labels, classes."""
+    found = Section("errors", "Where it errs")
+    if not facts.result:
+        found.blocks.append(Text("Nothing was scored yet.", "note"))
+        return found
+    confusion = facts.result.get("confusion")
+    if confusion and facts.names:
+        found.blocks += _confusions(facts, np.array(confusion))
+    if facts.kept is None:
+        found.blocks.append(Text("Mistakes are not shown as pictures, because the run keeps none.", "note"))
+    else:
+        doubtful = _doubtful(facts)
+        found.blocks += _worst(facts, {e["row"] for e in doubtful})
+        found.blocks += _labels(facts, doubtful)
+    found.blocks += _per_class(facts)
+    return found
+
+
+def _confusions(facts: Facts, counts: np.ndarray) -> Iterator[Any]:
+    names, number = facts.names, int(counts.sum())
+    wrong = number - int(np.trace(counts))
+    yield Text(
+        f"{wrong:,} of {number:,} answers on {words.split_name(facts.split)} examples are wrong ({words.percent(wrong / max(number, 1))}).",
+        "lead",
+    )
+    if len(names) <= MOST_CLASSES:
+        yield Figure(
+            _matrix(names, counts),
+            "Each row is what the examples are, each column what the network said. The diagonal is right. Darker orange elsewhere "
+            "is a mistake made often: look for pairs that are confused both ways.",
+        )
+    off = counts - np.diag(np.diag(counts))
+    pairs = [divmod(int(flat), len(names)) for flat in np.argsort(-off, axis=None, kind="stable")[:MOST_PAIRS]]
+    pairs = [(a, b) for a, b in pairs if off[a, b]]
+    if not pairs:
+        return
+    if facts.kept is not None and (
+        tiles := [t for a, b in pairs if (t := _pair(facts, names[a], names[b], int(off[a, b])))]
+    ):
+        yield Gallery(
+            tiles,
+            "The most frequent confusions, each with a picture that was confused so: what it is → what was said, and how often.",
+        )
+    else:
+        rows = [(names[a], names[b], f"{off[a, b]:,}") for a, b in pairs]
+        yield Table(("what it is", "what was said", "times"), rows, "The most frequent confusions.", (2,))
+
+
+def _matrix(names: Sequence[str], counts: np.ndarray) -> Markup:
+    share = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    most = max(float((share - np.diag(np.diag(share))).max()), 1e-9)
+    head = [draw('<th scope="col"><span>{name}</span></th>', name=name) for name in names]
+    rows = []
+    for a, name in enumerate(names):
+        cells = [draw('<th scope="row">{name}</th>', name=name)]
+        for b in range(len(names)):
+            strength = share[a, b] if a == b else 0.15 + 0.85 * share[a, b] / most if counts[a, b] else 0
+            cells.append(
+                draw(
+                    '<td class="{kind}" style="--v:{v}" title="{said}">{count}</td>',
+                    kind="right" if a == b else "wrong", v=round(float(strength), 3), count=f"{counts[a, b]:,}" if counts[a, b] else "",
+                    said=f"{counts[a, b]:,} of {name} ({share[a, b]:.1%}) were called {names[b]}",
+                )
+            )  # fmt: skip
+        rows.append(draw("<tr>{cells}</tr>", cells=join(cells)))
+    return draw(
+        '<div class="scroll"><table class="confusion"><thead><tr><th></th>{head}</tr></thead><tbody>{rows}</tbody></table></div>',
+        head=join(head), rows=join(rows),
+    )  # fmt: skip
+
+
+def _pair(facts: Facts, true: str, said: str, count: int) -> Tile | None:
+    for entry in _mistakes(facts):
+        if entry["label"] == true and entry["predicted"] == said:
+            return _tile(facts, entry, detail=f"{count:,} times")
+    return None
+
+
+def _mistakes(facts: Facts) -> list[Entry]:
+    """Kept examples of the headline's split with a wrong answer, the least likely label first."""
+    wrong = [
+        e for e in facts.known.values() if e["split"] == facts.split and not e["correct"] and e["label"] is not None
+    ]
+    return sorted(wrong, key=lambda e: e["probability_of_label"] if e["probability_of_label"] is not None else 1)
+
+
+def _doubtful(facts: Facts) -> list[Entry]:
+    """Examples of any split that are familiar and that the network is sure to be something else than labelled."""
+    found = [
+        e
+        for e in facts.known.values()
+        if not e["correct"]
+        and e["label"] is not None
+        and (e["probability"] or 0) >= CERTAIN
+        and (e["unfamiliarity"] or 0) <= 1
+    ]
+    return sorted(found, key=lambda e: e["probability_of_label"] if e["probability_of_label"] is not None else 1)[
+        : 2 * SHOWN
+    ]
+
+
+def _worst(facts: Facts, elsewhere: set[int]) -> Iterator[Any]:
+    """The least likely right answers, at most two of one confusion, so that more than one weakness is seen."""
+    seen: Counter[tuple[str, str]] = Counter()
+    chosen = []
+    for entry in _mistakes(facts):
+        pair = (str(entry["label"]), str(entry["predicted"]))
+        if entry["row"] not in elsewhere and seen[pair] < 2 and len(chosen) < SHOWN:
+            seen[pair] += 1
+            chosen.append(entry)
+    if chosen:
+        yield Heading("The worst mistakes")
+        yield Gallery(
+            [_tile(facts, entry) for entry in chosen],
+            f"The answers on {words.split_name(facts.split)} pictures that were furthest off: what it is → what was said, and how sure "
+            "the network was. Ask of each whether you would have known.",
+        )
+
+
+def _labels(facts: Facts, doubtful: Sequence[Entry]) -> Iterator[Any]:
+    if not doubtful:
+        return
+    yield Heading("Labels that look wrong")
+    yield Gallery(
+        [_tile(facts, entry) for entry in doubtful[:SHOWN]],
+        "Familiar pictures whose label the network contradicts with near certainty: label → answer. Many of these labels are wrong "
+        "or stand for something that cannot be seen. Mending them helps more than training longer.",
+    )
+    rows = [
+        (str(e["where"]), words.label(e["label"]), words.label(e["predicted"]), words.percent(e["probability"]))
+        for e in doubtful
+    ]
+    yield Table(("where", "label", "answer", "probability"), rows, "", (3,), f"Where to find these {len(rows)}")
+
+
+def _tile(facts: Facts, entry: Entry, *, detail: str = "") -> Tile:
+    assert facts.kept is not None
+    place = facts.kept.place(entry["row"])
+    assert place is not None
+    picture = uri(enlarged(facts.kept.pictures[place], least=84))
+    title = f"{words.label(entry['label'])} → {words.label(entry['predicted'])}"
+    return Tile(picture, title, detail or words.percent(entry["probability"]), str(entry["where"]), "wrong")
+
+
+def _per_class(facts: Facts) -> Iterator[Any]:
+    rows = []
+    for entry in facts.result.get("per_class") or ():
+        shares = [
+            words.percent(entry[name]) if entry.get(name) is not None else "–" for name in ("precision", "recall", "f1")
+        ]
+        rows.append((entry["label"], *shares, f"{entry['support']:,}"))
+    if rows:
+        yield Heading("Each class by itself")
+        yield Table(
+            ("class", "precision", "recall", "F1", "examples"),
+            rows,
+            "Precision: how many of the answers with this name are right. Recall: how many of this class are found. F1 is low if either is.",
+            (1, 2, 3, 4),
+            "All classes" if len(rows) > MOST_CLASSES else "",
+        )

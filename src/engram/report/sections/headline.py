@@ -1,0 +1,125 @@
+"""The headline: what was made, how good it is, and how that stands beside the floors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engram.core.units import format_count, format_duration
+from engram.explain.network import num_parameters
+from engram.report import chart, words
+from engram.report.facts import Facts
+from engram.report.page import Figure, Section, Text
+
+
+def subtitle(facts: Facts) -> str:
+    """One sentence: what it is."""
+    classes = f" among {len(facts.names):,} classes" if facts.names else ""
+    what = {
+        "image_classification": f"A network that gives each picture one label{classes}",
+        "image_tagging": f"A network that gives each picture any number of {len(facts.names):,} labels",
+    }.get(facts.task.name, f"A network for {words.named(facts.task.name)}{classes}")
+    rows = facts.data.get("rows", {}).get("train")
+    return f"{what}, learned from {rows:,} examples." if rows else f"{what}."
+
+
+def section(facts: Facts) -> Section:
+    """Score, interval, floors, verdict and time."""
+    found = Section("result", "The result")
+    if not facts.metric:
+        found.blocks.append(Text("This run holds no scores yet: its training has not ended.", "warning"))
+        return found
+    found.blocks += [Text(verdict(facts), "lead"), _picture(facts), Text(_spent(facts))]
+    return found
+
+
+def verdict(facts: Facts) -> str:
+    """How good it is and whether that is more than a floor reaches, in plain sentences."""
+    metric, score = facts.metric, facts.result["metrics"][facts.metric]
+    said = (
+        f"On {facts.result['num_examples']:,} {words.split_name(facts.split)} examples that it never learned from, the "
+        f"network reaches {words.score(metric, score['value'])} {words.named(metric)} "
+        f"(95 % interval {words.interval(metric, score)})."
+    )
+    floor = best_floor(facts)
+    if floor is None:
+        return f"{said} No floor was fitted to compare it with."
+    name, beside = floor
+    against = (facts.result.get("against_floors") or {}).get(name, {}).get("verdict") or _by_intervals(
+        facts, score, beside
+    )
+    value = words.score(metric, beside["value"])
+    if against == "better":
+        return f"{said} The best floor, {words.named(name)}, reaches {value}{_fewer(facts, score, beside)}."
+    if against == "worse":
+        return f"{said} A floor, {words.named(name)}, does better with {value}: use that, or give the network more time or data."
+    return f"{said} That is not shown to be more than the best floor, {words.named(name)}, reaches: {value}."
+
+
+def best_floor(facts: Facts) -> tuple[str, dict[str, Any]] | None:
+    """Return (name, score) of the strongest floor by the first metric."""
+    scored = {
+        name: scores[facts.metric]
+        for name, scores in (facts.result.get("floors") or {}).items()
+        if facts.metric in scores
+    }
+    if not scored:
+        return None
+    sign = 1 if facts.higher_is_better else -1
+    return max(scored.items(), key=lambda item: sign * item[1]["value"])
+
+
+def _by_intervals(facts: Facts, score: dict[str, Any], beside: dict[str, Any]) -> str:
+    """Judge by the intervals, where no paired comparison was kept."""
+    above, below = score["low"] > beside["high"], score["high"] < beside["low"]
+    if not facts.higher_is_better:
+        above, below = below, above
+    return "better" if above else "worse" if below else "no difference"
+
+
+def _fewer(facts: Facts, score: dict[str, Any], beside: dict[str, Any]) -> str:
+    """How much smaller the error is, where the metric is a share of right answers."""
+    wrong, theirs = 1 - score["value"], 1 - beside["value"]
+    if facts.metric != "accuracy" or theirs <= 0:
+        return ""
+    return f": the network makes {words.percent(1 - wrong / theirs, 0)} fewer mistakes"
+
+
+def _picture(facts: Facts) -> Figure:
+    metric = facts.metric
+    score = facts.result["metrics"][metric]
+    items = [chart.Bar("the network", score["value"], score["low"], score["high"], note="delivered")]
+    for name, scores in sorted(
+        (facts.result.get("floors") or {}).items(), key=lambda i: -i[1].get(metric, {"value": 0})["value"]
+    ):
+        if (floor := scores.get(metric)) is not None:
+            items.append(chart.Bar(words.named(name), floor["value"], floor["low"], floor["high"], "floor", "floor"))
+    high = 1.0 if metric in words.SHARES else None
+    drawn = chart.bars(items, high=high, say=lambda value: words.score(metric, value))
+    direction = "longer" if facts.higher_is_better else "shorter"
+    return Figure(
+        drawn,
+        f"{words.named(metric).capitalize()} of the network and of simple models that need no deep learning; {direction} "
+        "is better. The thin line on a bar is the 95 % interval: where another draw of as many examples would put it.",
+    )
+
+
+def _spent(facts: Facts) -> str:
+    """Size and time, predicted and taken."""
+    parts = []
+    if facts.predictor is not None:
+        total, learned = num_parameters(facts.predictor.module.network)
+        fixed = f", {learned:,} of them learned" if learned != total else ""
+        parts.append(f"The network has {format_count(total)} parameters{fixed}.")
+    taken, predicted = facts.record.get("seconds"), facts.plan.get("predicted_seconds")
+    if taken:
+        said = (
+            f"Everything took {format_duration(taken)} on {words.device(str(facts.plan.get('device', 'this machine')))}"
+        )
+        if predicted:
+            said += f"; the plan had predicted {format_duration(predicted)}"
+        if budget := (facts.record.get("options") or {}).get("budget"):
+            said += f" within a budget of {format_duration(budget)}"
+        parts.append(f"{said}.")
+    if len(views := facts.record.get("delivered", {}).get("views", ())) > 1:
+        parts.append(f"Each answer is the mean over {len(views)} views of the picture ({words.listed(views)}).")
+    return " ".join(parts)

@@ -1,0 +1,180 @@
+"""The network, drawn from input through hidden layers to output."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import groupby
+
+from markupsafe import Markup
+
+from engram.core.units import format_count
+from engram.explain.network import Block, blocks, layers, num_parameters
+from engram.report import words
+from engram.report.chart import draw, join
+from engram.report.facts import Facts
+from engram.report.page import Figure, Section, Table, Text
+
+MOST_DRAWN = 12
+UNFOLDED_ROWS = 16
+SLAB, PITCH, HEIGHT = 84, 30, 176
+
+
+def section(facts: Facts) -> Section:
+    """A drawing, and a table of the blocks."""
+    found = Section("network", "The network")
+    if facts.predictor is None:
+        found.blocks.append(
+            Text(f"The network is not drawn, because it could not be opened: {facts.network_missing}", "note")
+        )
+        return found
+    if facts.kept is None:
+        found.blocks.append(
+            Text("The network is not drawn, because the run keeps no example to send through it.", "note")
+        )
+        return found
+    chain = measure(facts)
+    total, learned = num_parameters(facts.predictor.module.network)
+    found.blocks.append(Text(_described(facts, chain, total), "lead"))
+    found.blocks.append(Figure(_drawing(facts, chain), _caption(facts)))
+    found.blocks.append(_table(chain, total))
+    if total > learned:
+        found.blocks.append(
+            Text(
+                f"{total - learned:,} parameters are not learned by gradient: they are set once and then stay.", "note"
+            )
+        )
+    return found
+
+
+def measure(facts: Facts) -> list[Block]:
+    """Send one example through the bare network and return its blocks."""
+    assert facts.predictor is not None and facts.kept is not None
+    predictor = facts.predictor
+    batch = predictor.encode([facts.kept.pictures[0]])
+    network = predictor.module.network
+    return blocks(layers(network, lambda: predictor.task.predict(network, batch, predictor.task.options())))
+
+
+def _described(facts: Facts, chain: Sequence[Block], total: int) -> str:
+    assert facts.kept is not None
+    height, width, channels = facts.kept.pictures.shape[1:]
+    colours = "grey values" if channels == 1 else f"{channels} colour values"
+    kinds = [f"{len(list(same))} × {kind}" for kind, same in groupby(_short(b.layers[0].kind) for b in chain)]
+    activations = (
+        words.listed(list(dict.fromkeys(b.activation for b in chain if b.activation))) or "no activation function"
+    )
+    return (
+        f"A picture comes in as {width} × {height} pixels with {colours} each, and leaves as {words.shape(chain[-1].shape)} "
+        f"numbers, one for each class. Between them are {len(chain)} layers with weights ({words.listed(kinds)}), "
+        f"{format_count(total)} parameters in all; what lets them bend instead of only scale is {activations} after each."
+    )
+
+
+def _short(kind: str) -> str:
+    return kind.partition(",")[0]
+
+
+def _caption(facts: Facts) -> str:
+    return (
+        "From left to right, each slab is the output of one block of layers: its height is that of the map in pixels, its "
+        "depth the number of channels. The further right, the coarser the map and the more different things are told apart."
+    )
+
+
+def _drawing(facts: Facts, chain: Sequence[Block]) -> Markup:
+    """Slabs for maps, bars for vectors, joined by arrows."""
+    assert facts.kept is not None
+    height, width, channels = facts.kept.pictures.shape[1:]
+    shown = [("input", (channels, height, width), "", 0)]
+    shown += [(b.name, b.shape, b.activation, b.parameters) for b in _few(chain)]
+    largest = max(height, width)
+    pieces, x = [], 8.0
+    for number, (name, shape, activation, parameters) in enumerate(shown):
+        glyph, span = _glyph(shape, largest, x, last=number == len(shown) - 1)
+        centre = round(x + span / 2, 1)
+        said = f"{name}: {words.shape(shape)}" + (f", {parameters:,} parameters" if parameters else "")
+        pieces.append(
+            draw(
+                '<g><title>{said}</title>{glyph}<text class="tick" x="{c}" y="{a}" text-anchor="middle">{shape}</text>'
+                '<text class="faint" x="{c}" y="{b}" text-anchor="middle">{activation}</text></g>',
+                said=said, glyph=glyph, c=centre, a=HEIGHT - 22, b=HEIGHT - 7, shape=_compact(shape),
+                activation="input" if number == 0 else activation or ("logits" if number == len(shown) - 1 else ""),
+            )
+        )  # fmt: skip
+        if number < len(shown) - 1:
+            a = round(x + span + 3, 1)
+            pieces.append(draw('<path class="arrow" d="M{a},72h{w}m-4,-4l4,4l-4,4"/>', a=a, w=PITCH - 10))
+        x += span + PITCH
+    return draw(
+        '<div class="scroll"><svg class="chart network" role="img" aria-label="the network" viewBox="0 0 {w} {h}" '
+        'style="min-width:{m}px">{inside}</svg></div>',
+        w=round(x - PITCH + 12), h=HEIGHT, m=min(round(x), 640), inside=join(pieces),
+    )  # fmt: skip
+
+
+def _few(chain: Sequence[Block]) -> list[Block]:
+    """Of runs of blocks with the same output shape, the last ones; so that a deep network can be drawn."""
+    chosen = list(chain)
+    while len(chosen) > MOST_DRAWN:
+        again = [i for i in range(len(chosen) - 1) if chosen[i].shape == chosen[i + 1].shape]
+        chosen.pop(again[len(again) // 2] if again else len(chosen) // 2)
+    return chosen
+
+
+def _glyph(shape: tuple[int, ...], largest: int, x: float, *, last: bool) -> tuple[Markup, float]:
+    """A slab for (channels, h, w), a bar for a vector; returned with its width."""
+    tone = "last" if last else ""
+    if len(shape) != 3:
+        tall = 24 + 7 * math.log2(1 + math.prod(shape))
+        box = '<rect class="slab {tone}" x="{x}" y="{y}" width="12" height="{h}" rx="2"/>'
+        return draw(box, tone=tone, x=round(x + 18, 1), y=round(72 - tall / 2, 1), h=round(tall, 1)), 48.0
+    channels, height, width = shape
+    h, w = (max(9.0, SLAB * side / largest) for side in (height, width))
+    w *= 0.42  # seen from the side
+    sheets = min(9, max(1, round(math.log2(channels)) + 1))
+    step = 4.0
+    drawn = [
+        draw(
+            '<path class="slab {tone}" d="M{x},{y}l{w},{up}v{h}l-{w},{down}z"/>',
+            tone=tone, x=round(x + step * i, 1), y=round(72 - h / 2 + 0.22 * w, 1), w=round(w, 1), up=round(-0.44 * w, 1),
+            h=round(h, 1), down=round(0.44 * w, 1),
+        )
+        for i in range(sheets)
+    ]  # fmt: skip
+    return join(drawn), max(w + step * (sheets - 1), 44.0)
+
+
+def _compact(shape: tuple[int, ...]) -> str:
+    return f"{shape[0]} @ {shape[1]}×{shape[2]}" if len(shape) == 3 else words.shape(shape)
+
+
+def _table(chain: Sequence[Block], total: int) -> Table:
+    rows = []
+    for number, block in enumerate(chain, 1):
+        share = block.parameters / max(total, 1)
+        rows.append(
+            (
+                str(number),
+                " → ".join(_kinds(block)),
+                words.shape(block.shape),
+                draw(
+                    '<span class="share" style="--v:{v}">{text}</span>', v=round(share, 4), text=f"{block.parameters:,}"
+                ),
+            )
+        )
+    return Table(
+        ("", "layers, in the order in which they are used", "output", "parameters"),
+        rows,
+        "Every block: a layer with weights and what follows it. Output is channels × height × width; the line under a number "
+        "of parameters is its share of all of them.",
+        (2, 3),
+        "All layers" if len(rows) > UNFOLDED_ROWS else "",
+    )
+
+
+def _kinds(block: Block) -> list[str]:
+    kinds = [layer.kind for layer in block.layers]
+    return [
+        kind if count == 1 else f"{count} × {kind}" for kind, count in ((k, len(list(g))) for k, g in groupby(kinds))
+    ]

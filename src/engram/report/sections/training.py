@@ -1,0 +1,127 @@
+"""How training went: loss, validation score, learning rate and speed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from engram.report import words
+from engram.report.chart import Series, lines
+from engram.report.facts import Facts
+from engram.report.page import Figure, Row, Section, Text
+
+SMOOTHED_OVER = 0.03
+"""The smoothed loss is a mean over this share of training."""
+
+
+def section(facts: Facts) -> Section:
+    """Curves over seconds."""
+    found = Section("training", "Training")
+    steps = [e for e in facts.events if e.get("event") == "step" and e.get("loss") is not None]
+    if len(steps) < 2:
+        found.blocks.append(Text("The run keeps no record of its steps.", "note"))
+        return found
+    found.blocks.append(Text(_described(facts, steps), "lead"))
+    scores = _scores(facts, steps)
+    figures = [_loss(steps), _metric(facts, scores), _rate(steps), _speed(steps)]
+    kept = [figure for figure in figures if figure is not None and figure.body]
+    found.blocks += [Row(kept[start : start + 2]) for start in range(0, len(kept), 2)]
+    warnings = [str(e.get("message", "")) for e in facts.events if e.get("event") == "warning" and e.get("message")]
+    found.blocks += [Text(message, "warning") for message in dict.fromkeys(warnings[:8])]
+    return found
+
+
+def _described(facts: Facts, steps: Sequence[dict[str, Any]]) -> str:
+    last = steps[-1]
+    batch = facts.plan.get("batch_size")
+    said = f"{last['step']:,} steps"
+    if batch:
+        said += f" of {batch:,} examples"
+    if last.get("epoch"):
+        said += f", {last['epoch']:g} passes over the training data"
+    planned = facts.plan.get("steps")
+    changed = (
+        f" The plan had foreseen {planned:,} steps; the pace was adapted to the clock."
+        if planned and planned != last["step"]
+        else ""
+    )
+    return f"{said}. The loss fell from {steps[0]['loss']:.2f} to {last['loss']:.2f}.{changed}"
+
+
+def _seconds(steps: Sequence[dict[str, Any]]) -> tuple[list[float], str]:
+    """Where steps stand along x, and what that is called."""
+    if all(isinstance(e.get("seconds"), int | float) for e in steps):
+        seconds = [float(e["seconds"]) for e in steps]
+        return ([s / 60 for s in seconds], "minutes") if seconds[-1] > 600 else (seconds, "seconds")
+    return [float(e["step"]) for e in steps], "steps"
+
+
+def _loss(steps: Sequence[dict[str, Any]]) -> Figure:
+    x, name = _seconds(steps)
+    losses = [float(e["loss"]) for e in steps]
+    width = max(1, round(SMOOTHED_OVER * len(losses)))
+    smooth = [_mean(losses[max(0, i - width) : i + width + 1]) for i in range(len(losses))]
+    series = [Series("loss", x, losses, tone="pale"), Series("loss, smoothed", x, smooth)]
+    return Figure(
+        lines(series, x_name=name, y_name="training loss", y_from=0.0),
+        "How surprised the network is by the training examples. It should fall fast, then ever more slowly, without jumps. "
+        "Changed pictures and softened labels keep it above zero.",
+    )
+
+
+def _mean(values: Sequence[float]) -> float:
+    known = [v for v in values if math.isfinite(v)]
+    return sum(known) / len(known) if known else math.nan
+
+
+def _scores(facts: Facts, steps: Sequence[dict[str, Any]]) -> list[tuple[float, float, str]]:
+    """(x, score, metric) of each evaluation; its time is that of the step it follows."""
+    x, _ = _seconds(steps)
+    found = []
+    for event in facts.events:
+        if event.get("event") == "evaluated" and event.get("metrics"):
+            metric, value = next(iter(event["metrics"].items()))
+            before = [at for at, e in zip(x, steps, strict=True) if e["step"] <= event.get("step", 0)]
+            if before and isinstance(value, int | float):
+                found.append((before[-1], float(value), metric))
+    return found
+
+
+def _metric(facts: Facts, scores: Sequence[tuple[float, float, str]]) -> Figure | None:
+    if len(scores) < 2:
+        return None
+    metric = scores[0][2]
+    _, name = _seconds([e for e in facts.events if e.get("event") == "step" and e.get("loss") is not None])
+    series = [Series(words.named(metric), [s[0] for s in scores], [s[1] for s in scores], kind="points")]
+    return Figure(
+        lines(
+            series, x_name=name, y_name=f"{words.named(metric)} on validation", say_y=lambda v: words.score(metric, v)
+        ),
+        "The score on examples kept out of learning. Where it stops rising while the loss still falls, the network learns by "
+        "heart. The best weights are kept, not the last.",
+    )
+
+
+def _rate(steps: Sequence[dict[str, Any]]) -> Figure:
+    x, name = _seconds(steps)
+    rates = [float(e.get("learning_rate") or 0) for e in steps]
+    top = max(rates) or 1.0
+    return Figure(
+        lines([Series("learning rate", x, [r / top for r in rates])], x_name=name, y_name="learning rate, share of its peak", y_from=0.0, say_y=lambda v: words.percent(v, 0)),
+        "How large the steps are. They go down to zero, so that training ends settled when the time is up.",
+    )  # fmt: skip
+
+
+def _speed(steps: Sequence[dict[str, Any]]) -> Figure:
+    x, name = _seconds(steps)
+    pairs = [
+        (at, float(e["examples_per_second"])) for at, e in zip(x, steps, strict=True) if e.get("examples_per_second")
+    ]
+    return Figure(
+        lines(
+            [Series("examples a second", [p[0] for p in pairs], [p[1] for p in pairs])],
+            x_name=name, y_name="examples a second", y_from=0.0, say_y="{:,.0f}".format,
+        ),
+        "How fast it went, as a mean since training began. Dips mean that the machine was busy with something else.",
+    )  # fmt: skip

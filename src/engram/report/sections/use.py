@@ -1,0 +1,97 @@
+"""How to use the model, and what it was made with: commands, plan, versions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engram.core.units import format_bytes, format_duration
+from engram.report import words
+from engram.report.facts import Facts
+from engram.report.page import Code, Heading, Section, Table, Text
+
+
+def section(facts: Facts) -> Section:
+    """Commands, the plan with its reasons, versions."""
+    found = Section("use", "Using it, and making it again")
+    found.blocks += [Code(commands(facts), "In the terminal"), Code(program(facts), "In Python")]
+    rows = plan_rows(facts)
+    if rows:
+        found.blocks += [
+            Heading("The plan, and the reason for every number"),
+            Table(("", "value", "because"), rows, _can_be_set(facts)),
+        ]
+    found.blocks.append(Text(versions(facts), "note"))
+    return found
+
+
+def commands(facts: Facts) -> str:
+    """The verbs for this run."""
+    run = _quoted(str(facts.run))
+    return "\n".join(
+        [
+            f"engram predict {run} PICTURE...          # labels with probabilities",
+            f"engram evaluate {run} FOLDER             # scores on other labelled data",
+            f"engram compare {run} OTHER_RUN           # is the other one better, or is it noise?",
+            f"engram train DATA --from {run}           # learn on from these weights",
+        ]
+    )
+
+
+def program(facts: Facts) -> str:
+    """The same from Python."""
+    answer = (
+        '{"labels": [...], "probabilities": {...}}'
+        if facts.task.calibration == "sigmoid"
+        else '{"label": ..., "probability": ..., "unfamiliar": ...}'
+    )
+    return (
+        f'import engram\n\npredictor = engram.load({str(facts.run)!r})\npredictor.predict("picture.png")   # {answer}'
+    )
+
+
+def _quoted(text: str) -> str:
+    import shlex
+
+    return shlex.quote(text)
+
+
+def plan_rows(facts: Facts) -> list[tuple[str, str, str]]:
+    """Every number of the plan that has a reason: (name, value, reason)."""
+    plan = facts.plan
+    return [
+        (name, _shown(name, _value(plan, name)), str(reason)) for name, reason in (plan.get("reasons") or {}).items()
+    ]
+
+
+def _value(plan: dict[str, Any], name: str) -> Any:
+    head, _, rest = name.rpartition(".")
+    return (plan.get(head) or {}).get(rest) if head else plan.get(rest)
+
+
+def _shown(name: str, value: Any) -> str:
+    if value is None:
+        return ""
+    if name == "predicted_seconds":
+        return format_duration(value)
+    if name in ("predicted_memory", "predicted_disk"):
+        return format_bytes(value)
+    return words.number(value)
+
+
+def _can_be_set(facts: Facts) -> str:
+    data = (facts.record.get("options") or {}).get("data") or "DATA"
+    return f"What training uses can be set by the name it has here, for example: engram train {_quoted(str(data))} --set batch_size=250"
+
+
+def versions(facts: Facts) -> str:
+    """What it was made with, so that it can be made again."""
+    record, data = facts.record, facts.data
+    network = record.get("network") or {}
+    made = network.get("name") or network.get("factory") or "unknown"
+    parts = [f"{name} {record[name]}" for name in ("engram", "torch", "python") if record.get(name)]
+    said = f"Made with {words.listed(parts)}; network {made}, seed {facts.plan.get('seed', 0)}"
+    if data.get("origin"):
+        said += f"; data {data['origin']}"
+    if data.get("fingerprint"):
+        said += f" (fingerprint {data['fingerprint']})"
+    return f"{said}."

@@ -1,0 +1,104 @@
+"""Numbers and names in plain words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+SHARES = frozenset({"accuracy", "macro_f1", "micro_f1", "auroc", "mean_average_precision"})
+"""Metrics that are shares of a whole and are said in percent."""
+
+NAMES = {
+    "accuracy": "accuracy",
+    "auroc": "area under the ROC curve",
+    "macro_f1": "F1, mean over classes",
+    "micro_f1": "F1, over all answers",
+    "cross_entropy": "cross entropy",
+    "binary_cross_entropy": "binary cross entropy",
+    "mean_average_precision": "mean average precision",
+    "expected_calibration_error": "expected calibration error",
+    "majority_class": "always the commonest answer",
+    "linear_on_pixels": "a linear model on pixels",
+    "conv_net": "a convolutional network",
+    "image_classification": "image classification",
+    "image_tagging": "image tagging",
+}
+UNIT = "\N{NO-BREAK SPACE}%"
+SPLITS = {"train": "training", "val": "validation", "test": "test"}
+
+
+def named(name: str) -> str:
+    """`macro_f1` -> "F1, mean over classes"; names not known here lose their underscores."""
+    return NAMES.get(name, name.replace("_", " "))
+
+
+def split_name(split: str) -> str:
+    """`val` -> "validation"."""
+    return SPLITS.get(split, split)
+
+
+def score(metric: str, value: float | None) -> str:
+    """0.9213 -> "92.1 %" for shares, "0.241" for others."""
+    if value is None or not math.isfinite(value):
+        return "unknown"
+    if metric in SHARES:
+        return percent(value)
+    return f"{value:.3f}"
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    """0.9213 -> "92.1 %"; never rounded up to 100 % or down to 0 %."""
+    if value is None or not math.isfinite(value):
+        return "unknown"
+    shown = f"{100 * value:.{digits}f}"
+    if value < 1 and float(shown) == 100:
+        return f"over {100 - 10**-digits:.{digits}f}{UNIT}"
+    if value > 0 and float(shown) == 0:
+        return f"under {10**-digits:.{digits}f}{UNIT}"
+    return f"{shown}{UNIT}"
+
+
+def interval(metric: str, found: dict[str, Any]) -> str:
+    """The 95 % interval of a score: "91.6 % to 92.6 %"."""
+    return f"{score(metric, found.get('low'))} to {score(metric, found.get('high'))}"
+
+
+def shape(numbers: Sequence[int]) -> str:
+    """(64, 13, 13) -> "64 × 13 × 13"."""
+    return " × ".join(str(n) for n in numbers)
+
+
+def listed(words: Sequence[str], *, most: int = 12) -> str:
+    """["a", "b", "c"] -> "a, b and c"; the rest of a long list is counted."""
+    words = list(words)
+    if len(words) > most:
+        return f"{', '.join(words[:most])} and {len(words) - most:,} more"
+    return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
+
+
+def number(value: Any) -> str:
+    """A number of the plan as people write it."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.6g}"
+
+
+def label(value: Any) -> str:
+    """A label, or several of an example."""
+    if value is None:
+        return "unknown"
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    return str(value)
+
+
+def sentence(text: str) -> str:
+    """A clause with a capital letter and a full stop."""
+    text = text.strip()
+    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith(('.', '!', '?', ':')) else '.'}" if text else ""
+
+
+def device(name: str) -> str:
+    """`cpu` -> "the CPU"."""
+    return {"cpu": "the CPU", "cuda": "the GPU", "mps": "Apple's GPU"}.get(name.partition(":")[0], name)
