@@ -14,7 +14,7 @@ from torch import nn
 from engram.api.reading import Reading
 from engram.core import events, machine
 from engram.core.deadline import Deadline
-from engram.core.errors import BudgetError, unknown
+from engram.core.errors import BudgetError, ConfigError, unknown
 from engram.core.units import format_bytes, format_count, format_duration
 from engram.data.examples import namespace
 from engram.models import build
@@ -111,7 +111,7 @@ def _network(
     if model is not None:
         network = build.from_user(model, offered=_offered(features))
         plan.explain("size", "yours", f"your own network, {_parameters(network)} parameters")
-        return network, _cost(reading, network, plan, settings)
+        return network, _users_cost(reading, network, plan, settings)
     chosen = SIZES[0] if size is None else size
     network = reading.task.model(chosen, features)
     cost = _cost(reading, network, plan, settings)
@@ -145,6 +145,29 @@ def _apply(plan: Plan, network: nn.Module, settings: Mapping[str, Any]) -> None:
 def _cost(reading: Reading, network: nn.Module, plan: Plan, settings: Mapping[str, Any]) -> Cost:
     _apply(plan, network, settings)
     return measure(reading.task, network, reading.examples, plan)
+
+
+def _users_cost(reading: Reading, network: nn.Module, plan: Plan, settings: Mapping[str, Any]) -> Cost:
+    """Try a user's network on one real batch; if it fails with pictures laid channels last, lay them plainly."""
+    try:
+        return _cost(reading, network, plan, settings)
+    except RuntimeError as failed:
+        first = failed
+    except IndexError as failed:
+        raise _does_not_fit(reading, failed) from failed
+    plan.explain("channels_last", False, f"your network cannot take it ({str(first).splitlines()[0]})")
+    try:
+        return _cost(reading, network, plan, settings)
+    except (RuntimeError, IndexError) as failed:
+        raise _does_not_fit(reading, failed) from failed
+
+
+def _does_not_fit(reading: Reading, error: Exception) -> ConfigError:
+    offered = _offered(namespace(reading.examples.features))
+    return ConfigError(
+        f"expected a network that takes inputs of shape (batch, {', '.join(map(str, offered['input_shape'] or ()))}) "
+        f"and gives {offered['num_classes']} outputs an example; on one real batch it failed: {error}"
+    )
 
 
 def _offered(features: Any) -> dict[str, Any]:

@@ -91,33 +91,36 @@ def train(
         raise ConfigError("expected one of budget, epochs and steps; got several. Give one of them.")
     limit = parse_duration(budget) if budget is not None else None if epochs or steps else BUDGET
     deadline = Deadline(limit, began)
-    options = {"task": task, "target": target, "input": input, "split": split, "group": group, "seed": seed}
+    options: dict[str, Any] = {"task": task, "target": target, "input": input, "split": split, "group": group}
+    options["seed"] = seed
     name = str(data) if isinstance(data, str | Path) else "run"
-    run = RunDirectory(out) if out is not None else RunDirectory(fresh(Path("runs"), name))
-    run.create()
+    run = RunDirectory(out if out is not None else fresh(Path("runs"), name)).create()
+    wishes = {"epochs": epochs, "steps": steps, "size": size, "model": model, "device": device, "settings": settings}
     with _recording(run), machine.keeping_memory():
         if budget is None and limit is not None:
             events.note(f"The budget is {format_duration(limit)}; another is set with --budget.")
-        read = reading.read(data, **options, deadline=deadline)
-        _stop_if_unusable(read)
-        floors = _floors(read, deadline)
-        planned = planning.make_plan(
-            read,
-            deadline,
-            epochs=epochs,
-            steps=steps,
-            size=size,
-            model=model,
-            device=device,
-            seed=seed,
-            settings=settings,
-        )
-        planning.announce(planned, read)
-        planning.initialise(planned.network, read)
-        if start_from is not None:
-            _start_from(planned.network, start_from)
+        with _leaving_nothing_behind(run):
+            read = reading.read(data, **options, deadline=deadline)
+            _stop_if_unusable(read)
+            floors = _floors(read, deadline)
+            planned = planning.make_plan(read, deadline, seed=seed, **wishes)
+            planning.announce(planned, read)
+            planning.initialise(planned.network, read)
+            if start_from is not None:
+                _start_from(planned.network, start_from)
         _record(run, read, planned, options={**options, "data": _plain(data), "budget": limit}, used=deadline.elapsed())
         return _fit(run, read, planned, floors, deadline)
+
+
+@contextlib.contextmanager
+def _leaving_nothing_behind(run: RunDirectory) -> Iterator[None]:
+    """Take an empty run away again where the training cannot begin."""
+    try:
+        yield
+    except BaseException:
+        (run / "metrics.jsonl").unlink(missing_ok=True)
+        run.path.rmdir()
+        raise
 
 
 def _floors(read: reading.Reading, deadline: Deadline) -> dict[str, nn.Module]:
