@@ -18,9 +18,11 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 ACTIVATIONS = frozenset(
-    "relu relu_ relu6 silu silu_ gelu elu selu celu leaky_relu prelu mish hardswish hardsigmoid hardtanh softplus "
-    "softsign sigmoid sigmoid_ tanh tanh_ softmax log_softmax glu threshold".split()
+    {"celu", "elu", "gelu", "glu", "hardsigmoid", "hardswish", "hardtanh", "leaky_relu", "log_softmax", "mish", "prelu"}
+    | {"relu", "relu6", "selu", "sigmoid", "silu", "softmax", "softplus", "softsign", "tanh", "threshold"}
 )
+"""Functions that are activations; those that work in place end in an underscore."""
+
 POOLS = {
     "amax": "maximum over positions",
     "mean": "mean over positions",
@@ -208,7 +210,7 @@ class _Functions(TorchFunctionMode):
         name = getattr(func, "__name__", "")
         if self.inside or not isinstance(output, Tensor) or output.ndim < 2:
             return output
-        if name in ACTIVATIONS:
+        if name.rstrip("_") in ACTIVATIONS:
             self.found.append(Layer(name, name.rstrip("_"), "activation", tuple(output.shape[1:])))
         elif name in POOLS and _narrows(args, output):
             self.found.append(Layer(name, POOLS[name], "pool", tuple(output.shape[1:])))

@@ -8,6 +8,7 @@ Shapes: M pictures, U units of a stage, h × w positions of its map, H × W pixe
 
 from __future__ import annotations
 
+import itertools
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -84,10 +85,11 @@ def stages(
         spent = time.monotonic() - began
         if spent + spent * BATCH / seen > seconds:
             break
-    return [
-        _stage(name, layers[name], fields[name], np.concatenate(values_MU[name]), np.concatenate(places_MU[name]), units, patches)
-        for name in layers
-    ]  # fmt: skip
+    found = []
+    for name, layer in layers.items():
+        value_MU, place_MU = np.concatenate(values_MU[name]), np.concatenate(places_MU[name])
+        found.append(_stage(name, layer, fields[name], value_MU, place_MU, units, patches))
+    return found
 
 
 @dataclass
@@ -109,9 +111,9 @@ def _last_of_each_resolution(predictor: Predictor, picture: np.ndarray, role: st
         follows = is_map and kept == "norm" and previous[0] == "convolution"
         previous[0] = "convolution" if convolution else ""
         if convolution:
-            found[tuple(output.shape[2:])] = (name, _Seen(module, kind, tuple(output.shape[1:])))  # type: ignore[index]
-        elif follows and (known := found.get(tuple(output.shape[2:]))) is not None:  # type: ignore[call-overload]
-            found[tuple(output.shape[2:])] = (known[0], _Seen(module, known[1].kind, known[1].shape))  # type: ignore[index]
+            found[tuple(output.shape[2:])] = (name, _Seen(module, kind, tuple(output.shape[1:])))
+        elif follows and (known := found.get(tuple(output.shape[2:]))) is not None:
+            found[tuple(output.shape[2:])] = (known[0], _Seen(module, known[1].kind, known[1].shape))
 
     with watching(predictor.module.network, note):
         _run(predictor, moved(predictor.encode(list(picture)), predictor.device), role, precision="float32")
@@ -163,7 +165,7 @@ def _fields(
         edges = stripes[axis]
         touched: dict[str, list[np.ndarray]] = {name: [] for name in layers}
         for start in range(0, len(edges) - 1, 16):
-            chosen = list(zip(edges[:-1], edges[1:], strict=True))[start : start + 16]
+            chosen = list(itertools.pairwise(edges))[start : start + 16]
             spoilt = x.repeat(len(chosen), 1, 1, 1)
             for number, (low, high) in enumerate(chosen):
                 spoilt[number].narrow(1 + axis, int(low), int(high - low)).fill_(float("nan"))
@@ -200,7 +202,8 @@ def _stage(
         pieces = []
         for picture in order_PU[:, unit].tolist():
             y, x = divmod(int(place_MU[picture, unit]), layer.shape[2])
-            pieces.append(Patch(picture, *map(int, (*rows[y], *columns[x])), float(value_MU[picture, unit])))
+            (top, bottom), (left, right) = rows[y].tolist(), columns[x].tolist()
+            pieces.append(Patch(picture, top, bottom, left, right, float(value_MU[picture, unit])))
         found.append(Unit(unit, pieces))
     size = int((rows[:, 1] - rows[:, 0]).max()), int((columns[:, 1] - columns[:, 0]).max())
     return Stage(name, layer.kind, layer.shape, size, found, len(value_MU))

@@ -29,7 +29,7 @@ def card(facts: Facts) -> str:
         lstrip_blocks=True,
         finalize=lambda value: escaped(value) if isinstance(value, str) and not isinstance(value, Markup) else value,
     )
-    environment.filters["code"] = lambda line: Markup(line.replace("```", "'''"))  # noqa: S704  (within a code fence)
+    environment.filters["code"] = lambda line: Markup(line.replace("```", "'''"))
     return environment.get_template("card.md.j2").render(**_content(facts))
 
 
@@ -70,8 +70,13 @@ def _scores(facts: Facts) -> list[dict[str, str]]:
         }
         beside = "; ".join(f"{name}: {value}" for name, value in floors.items())
         found.append(
-            {"metric": words.named(metric), "value": words.score(metric, score["value"]), "interval": words.interval(metric, score), "floors": beside}
-        )  # fmt: skip
+            {
+                "metric": words.named(metric),
+                "value": words.score(metric, score["value"]),
+                "interval": words.interval(metric, score),
+                "floors": beside,
+            }
+        )
     return found
 
 

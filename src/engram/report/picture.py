@@ -19,7 +19,7 @@ _STOPS = np.array([[16, 22, 48], [24, 72, 110], [38, 132, 138], [140, 190, 130],
 
 
 def uri(picture_HWC: np.ndarray, *, longest: int = 128) -> str:
-    """Return a uint8 picture (H, W, C), C of 1, 3 or 4, as a data URI, made smaller where it is larger than `longest`."""
+    """Return a uint8 picture (H, W, C), C of 1, 3 or 4, as a data URI of at most `longest` pixels a side."""
     squeezed = picture_HWC[:, :, 0] if picture_HWC.shape[2] == 1 else picture_HWC
     picture = Image.fromarray(np.ascontiguousarray(squeezed))
     if max(picture.size) > longest:
@@ -47,7 +47,7 @@ def coloured(values_hw: np.ndarray, *, low: float | None = None, high: float | N
 def heat(picture_HWC: np.ndarray, strength_HW: np.ndarray) -> np.ndarray:
     """Return a picture, uint8 (H, W, 3), with warm colour laid over it where strength (0 to 1) is high."""
     grey = picture_HWC.astype(np.float32).mean(2, keepdims=True) * 0.55
-    share = np.sqrt(np.clip(strength_HW, 0, 1))[..., None]
+    share = np.clip((strength_HW - 0.12) / 0.7, 0, 1)[..., None]
     return np.rint(grey * (1 - share) + np.array([255, 122, 38]) * share).clip(0, 255).astype(np.uint8)
 
 

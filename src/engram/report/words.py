@@ -96,9 +96,22 @@ def label(value: Any) -> str:
 def sentence(text: str) -> str:
     """A clause with a capital letter and a full stop."""
     text = text.strip()
+    if "/" in text.partition(" ")[0]:  # a path stays as it is written
+        return text if text.endswith(".") else f"{text}."
     return f"{text[:1].upper()}{text[1:]}{'' if text.endswith(('.', '!', '?', ':')) else '.'}" if text else ""
 
 
 def device(name: str) -> str:
     """`cpu` -> "the CPU"."""
     return {"cpu": "the CPU", "cuda": "the GPU", "mps": "Apple's GPU"}.get(name.partition(":")[0], name)
+
+
+def count(value: int) -> str:
+    """1 -> "one"; numbers above twelve in digits."""
+    few = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+    return few[value] if 0 <= value < len(few) else f"{value:,}"
+
+
+def signed(value: float) -> str:
+    """-0.1 -> "−0.10", with a true minus."""
+    return f"{value:.2f}".replace("-", "−")

@@ -81,7 +81,8 @@ def _classes(facts: Facts) -> Iterator[Any]:
         )
     elif len(counts) <= MOST_CLASSES:
         yield Text(
-            f"The {len(counts)} classes are balanced: {words.listed([f'{n} ({c:,})' for n, c in counts.items()], most=30)}."
+            f"The {len(counts)} classes are balanced: "
+            f"{words.listed([f'{n} ({c:,})' for n, c in counts.items()], most=30)}."
         )
     else:
         rows = [(name, f"{count:,}") for name, count in counts.items()]

@@ -47,13 +47,15 @@ def _confusions(facts: Facts, counts: np.ndarray) -> Iterator[Any]:
     names, number = facts.names, int(counts.sum())
     wrong = number - int(np.trace(counts))
     yield Text(
-        f"{wrong:,} of {number:,} answers on {words.split_name(facts.split)} examples are wrong ({words.percent(wrong / max(number, 1))}).",
+        f"{wrong:,} of {number:,} answers on {words.split_name(facts.split)} examples are wrong "
+        f"({words.percent(wrong / max(number, 1))}).",
         "lead",
     )
     if len(names) <= MOST_CLASSES:
         yield Figure(
             _matrix(names, counts),
-            "Each row is what the examples are, each column what the network said. The diagonal is right. Darker orange elsewhere "
+            "Each row is what the examples are, each column what the network said. The diagonal is right. "
+            "Darker orange elsewhere "
             "is a mistake made often: look for pairs that are confused both ways.",
         )
     off = counts - np.diag(np.diag(counts))
@@ -66,7 +68,8 @@ def _confusions(facts: Facts, counts: np.ndarray) -> Iterator[Any]:
     ):
         yield Gallery(
             tiles,
-            "The most frequent confusions, each with a picture that was confused so: what it is → what was said, and how often.",
+            "The most frequent confusions, each with a picture that was confused so: what it is → what was "
+            "said, and how often.",
         )
     else:
         rows = [(names[a], names[b], f"{off[a, b]:,}") for a, b in pairs]
@@ -85,13 +88,15 @@ def _matrix(names: Sequence[str], counts: np.ndarray) -> Markup:
             cells.append(
                 draw(
                     '<td class="{kind}" style="--v:{v}" title="{said}">{count}</td>',
-                    kind="right" if a == b else "wrong", v=round(float(strength), 3), count=f"{counts[a, b]:,}" if counts[a, b] else "",
+                    kind="right" if a == b else "wrong", v=round(float(strength), 3),
+                    count=f"{counts[a, b]:,}" if counts[a, b] else "",
                     said=f"{counts[a, b]:,} of {name} ({share[a, b]:.1%}) were called {names[b]}",
                 )
             )  # fmt: skip
         rows.append(draw("<tr>{cells}</tr>", cells=join(cells)))
     return draw(
-        '<div class="scroll"><table class="confusion"><thead><tr><th></th>{head}</tr></thead><tbody>{rows}</tbody></table></div>',
+        '<div class="scroll"><table class="confusion"><thead><tr><th></th>{head}</tr></thead>'
+        '<tbody>{rows}</tbody></table></div>',
         head=join(head), rows=join(rows),
     )  # fmt: skip
 
@@ -139,7 +144,8 @@ def _worst(facts: Facts, elsewhere: set[int]) -> Iterator[Any]:
         yield Heading("The worst mistakes")
         yield Gallery(
             [_tile(facts, entry) for entry in chosen],
-            f"The answers on {words.split_name(facts.split)} pictures that were furthest off: what it is → what was said, and how sure "
+            f"The answers on {words.split_name(facts.split)} pictures that were furthest off: what it is → "
+            "what was said, and how sure "
             "the network was. Ask of each whether you would have known.",
         )
 
@@ -150,7 +156,8 @@ def _labels(facts: Facts, doubtful: Sequence[Entry]) -> Iterator[Any]:
     yield Heading("Labels that look wrong")
     yield Gallery(
         [_tile(facts, entry) for entry in doubtful[:SHOWN]],
-        "Familiar pictures whose label the network contradicts with near certainty: label → answer. Many of these labels are wrong "
+        "Familiar pictures whose label the network contradicts with near certainty: label → answer. Many of "
+        "these labels are wrong "
         "or stand for something that cannot be seen. Mending them helps more than training longer.",
     )
     rows = [
@@ -181,7 +188,8 @@ def _per_class(facts: Facts) -> Iterator[Any]:
         yield Table(
             ("class", "precision", "recall", "F1", "examples"),
             rows,
-            "Precision: how many of the answers with this name are right. Recall: how many of this class are found. F1 is low if either is.",
+            "Precision: how many of the answers with this name are right. Recall: how many of this class are "
+            "found. F1 is low if either is.",
             (1, 2, 3, 4),
             "All classes" if len(rows) > MOST_CLASSES else "",
         )

@@ -62,7 +62,8 @@ def _choose(facts: Facts) -> dict[str, Any] | None:
 
 def _opening(facts: Facts, entry: dict[str, Any]) -> str:
     return (
-        f"This is what happens to one {words.split_name(entry['split'])} picture, labelled {words.label(entry['label'])}, on its "
+        f"This is what happens to one {words.split_name(entry['split'])} picture, labelled "
+        f"{words.label(entry['label'])}, on its "
         "way through the network, and how the network would learn from it. It was chosen because the answer is right "
         "without being quite sure."
     )
@@ -71,13 +72,15 @@ def _opening(facts: Facts, entry: dict[str, Any]) -> str:
 def _forward(facts: Facts, picture: np.ndarray, entry: dict[str, Any], walked: Walk) -> Iterator[Step]:
     height, width, channels = picture.shape
     seen = Tile(uri(enlarged(picture, least=112), longest=224), words.label(entry["label"]), more=str(entry["where"]))
-    text = f"The picture becomes {height * width * channels:,} numbers, brought to a common scale. Nothing else is known of it."
+    size = f"{height * width * channels:,}"
+    text = f"The picture becomes {size} numbers, brought to a common scale. Nothing else is known of it."
     yield Step(1, "The picture", text, [seen])
     number = 2
+    before = None
     for passed in _shortened(walked.passed):
         tiles = [] if passed.maps is None else [Tile(uri(_map(each), longest=112)) for each in passed.maps]
-        yield Step(number, _title(passed), _sentence(passed, first=number == 2), tiles)
-        number += 1
+        yield Step(number, _title(passed), _sentence(passed, before), tiles)
+        number, before = number + 1, passed
     yield from _answer(facts, walked, number)
 
 
@@ -93,19 +96,25 @@ def _title(passed: Passed) -> str:
     return f"{passed.kind}{f', {passed.activation}' if passed.activation else ''} → {words.shape(passed.shape)}"
 
 
-def _sentence(passed: Passed, *, first: bool) -> str:
+def _sentence(passed: Passed, before: Passed | None) -> str:
+    """What this block does, beside the one before it (None for the first)."""
+    active = words.percent(passed.active, 0)
     if passed.maps is None:
-        return (
-            f"{math.prod(passed.shape):,} numbers are left; {words.percent(passed.active, 0)} of them are above zero."
-        )
+        return f"{math.prod(passed.shape):,} numbers are left; {active} of them are above zero."
     height, width = passed.shape[1:]
-    looks = (
-        "Each filter passes over the picture and answers where its pattern is: an edge, a step of brightness."
-        if first
-        else f"Filters look at the maps before, not at pixels any more, and answer on a grid of {width} × {height}."
-    )
+    grid = f"{width}\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}{height}"
+    if before is None:
+        does = "Each filter passes over the picture and answers where its pattern is: an edge, a step of brightness."
+    elif before.shape[1:] != passed.shape[1:]:
+        does = (
+            "Filters combine what the maps before have found, and only the strongest answers stay, on a grid "
+            f"of {grid}: "
+            "where something is counts less, what it is counts more."
+        )
+    else:
+        does = f"Another look on the same grid of {grid}: neighbouring finds are put together into larger ones."
     shown = f"Here are {len(passed.maps)} of {passed.shape[0]} maps, pale where the pattern was found"
-    return f"{looks} {shown}; {words.percent(passed.active, 0)} of all values are above zero."
+    return f"{does} {shown}; {active} of all values are above zero."
 
 
 def _map(values_hw: np.ndarray) -> np.ndarray:
@@ -117,12 +126,12 @@ def _answer(facts: Facts, walked: Walk, number: int) -> Iterator[Step]:
     names = facts.names
     top = np.argsort(-walked.logits)[:MOST_CLASSES].tolist()
     several = facts.task.calibration == "sigmoid"
-    low = float(min(0.0, walked.logits[top].min()))
+    low = float(min(0.0, walked.logits[top].min() - 0.5))
     bars = [chart.Bar(names[c], float(walked.logits[c]), tone=_tone(walked, c)) for c in top]
-    lead = f"{names[top[0]]} has the highest, {walked.logits[top[0]]:.2f}"
-    second = f"; next is {names[top[1]]} with {walked.logits[top[1]]:.2f}" if len(top) > 1 else ""
+    lead = f"{names[top[0]]} has the highest, {words.signed(walked.logits[top[0]])}"
+    second = f"; next is {names[top[1]]} with {words.signed(walked.logits[top[1]])}" if len(top) > 1 else ""
     text = f"The last layer weighs what was found, and gives every class a number, its logit: {lead}{second}."
-    yield Step(number, "Logits", text, body=chart.bars(bars, low=low, say="{:.2f}".format))
+    yield Step(number, "Logits", text, body=chart.bars(bars, low=low, say=words.signed))
     bars = [chart.Bar(names[c], float(walked.probabilities[c]), tone=_tone(walked, c)) for c in top]
     way = (
         "A sigmoid turns each logit into a probability of its own"
@@ -130,7 +139,8 @@ def _answer(facts: Facts, walked: Walk, number: int) -> Iterator[Step]:
         else "Softmax turns logits into probabilities"
     )
     gap = "" if several or len(top) < 2 else _gap(walked, top)
-    text = f"{way}{'' if several else ' that sum to one'}.{gap} The scale of the logits was set on validation data, so that they come true."
+    scale = "The scale of the logits was set on validation data, so that probabilities come true."
+    text = f"{way}{'' if several else ' that sum to one'}.{gap} {scale}"
     yield Step(number + 1, "Probabilities", text, body=chart.bars(bars, high=1.0, say=words.percent))
     yield Step(number + 2, "The loss", _loss(facts, walked))
 
@@ -150,7 +160,8 @@ def _loss(facts: Facts, walked: Walk) -> str:
         return f"The loss is {walked.loss:.2f}: the sum over all labels of how surprised the network is by each yes and no."
     probability = float(walked.probabilities[walked.label > 0].max())
     return (
-        f"The loss is {walked.loss:.2f}, because the true class, {words.listed(true)}, was given {words.percent(probability)}: "
+        f"The loss is {walked.loss:.2f}, because the true class, {words.listed(true)}, was given "
+        f"{words.percent(probability)}: "
         f"−ln({probability:.3f}) = {walked.loss:.2f}. It would be 0 with full certainty, and "
         f"{math.log(len(facts.names)):.2f} if all {len(facts.names)} classes were held equally likely."
     )
@@ -169,9 +180,11 @@ def _backward(picture: np.ndarray, walked: Walk, *, first: int) -> Iterator[Step
             chart.Bar(p.kind, p.relative, tone="accent" if p is most else "floor", note=p.name) for p in reversed(shown)
         ]
         text = (
-            "The chain rule carries the loss back from the last layer to the first, and says for each weight which way to move "
-            f"and how hard. Beside the size of its weights, {most.name} ({most.kind}) would be moved most: its gradient is "
-            f"{most.gradient:.3g} long, its weights {most.weight:.3g}."
+            "The chain rule carries the loss back from the last layer to the first, and says for each weight "
+            "which way to move "
+            f"and how hard. Beside the size of its weights, {most.name} ({most.kind}) would be moved most: "
+            "its gradient is "
+            f"{most.gradient:.3g} long, its weights {most.weight:.3g}. The bars show the one divided by the other."
         )
         yield Step(first, "A push for every weight", text, body=chart.bars(bars, say=lambda v: f"{v:.3g}"))
     pictures = [
@@ -179,8 +192,10 @@ def _backward(picture: np.ndarray, walked: Walk, *, first: int) -> Iterator[Step
         Tile(uri(enlarged(heat(picture, walked.saliency), least=112), longest=224), "what the loss hangs on"),
     ]
     text = (
-        "The same rule goes on to the pixels. Where it glows, a small change of brightness would change the loss most: that is "
-        "where the network looks for its answer. (Mean over slightly noisy copies; it shows what the answer is sensitive to, "
+        "The same rule goes on to the pixels. Where it glows, a small change of brightness would change the "
+        "loss most: that is "
+        "where the network looks for its answer. (Mean over slightly noisy copies; it shows what the answer "
+        "is sensitive to, "
         "not why.)"
     )
     yield Step(first + 1, "A push for every pixel", text, pictures)

@@ -36,7 +36,8 @@ def verdict(facts: Facts) -> str:
     """How good it is and whether that is more than a floor reaches, in plain sentences."""
     metric, score = facts.metric, facts.result["metrics"][facts.metric]
     said = (
-        f"On {facts.result['num_examples']:,} {words.split_name(facts.split)} examples that it never learned from, the "
+        f"On {facts.result['num_examples']:,} {words.split_name(facts.split)} examples that it never learned "
+        "from, the "
         f"network reaches {words.score(metric, score['value'])} {words.named(metric)} "
         f"(95 % interval {words.interval(metric, score)})."
     )
@@ -51,7 +52,8 @@ def verdict(facts: Facts) -> str:
     if against == "better":
         return f"{said} The best floor, {words.named(name)}, reaches {value}{_fewer(facts, score, beside)}."
     if against == "worse":
-        return f"{said} A floor, {words.named(name)}, does better with {value}: use that, or give the network more time or data."
+        instead = "use that, or give the network more time or data"
+        return f"{said} A floor, {words.named(name)}, does better with {value}: {instead}."
     return f"{said} That is not shown to be more than the best floor, {words.named(name)}, reaches: {value}."
 
 
@@ -98,8 +100,10 @@ def _picture(facts: Facts) -> Figure:
     direction = "longer" if facts.higher_is_better else "shorter"
     return Figure(
         drawn,
-        f"{words.named(metric).capitalize()} of the network and of simple models that need no deep learning; {direction} "
-        "is better. The thin line on a bar is the 95 % interval: where another draw of as many examples would put it.",
+        f"{words.named(metric).capitalize()} of the network and of simple models that need no deep learning; "
+        f"{direction} "
+        "is better. The thin line on a bar is the 95 % interval: where another draw of as many examples would "
+        "put it.",
     )
 
 

@@ -17,7 +17,7 @@ from engram.report.page import Figure, Section, Table, Text
 
 MOST_DRAWN = 12
 UNFOLDED_ROWS = 16
-SLAB, PITCH, HEIGHT = 84, 30, 176
+SLAB, PITCH, HEIGHT = 92, 30, 194
 
 
 def section(facts: Facts) -> Section:
@@ -36,7 +36,7 @@ def section(facts: Facts) -> Section:
     chain = measure(facts)
     total, learned = num_parameters(facts.predictor.module.network)
     found.blocks.append(Text(_described(facts, chain, total), "lead"))
-    found.blocks.append(Figure(_drawing(facts, chain), _caption(facts)))
+    found.blocks.append(Figure(_drawing(facts, chain), _caption()))
     found.blocks.append(_table(chain, total))
     if total > learned:
         found.blocks.append(
@@ -59,15 +59,17 @@ def measure(facts: Facts) -> list[Block]:
 def _described(facts: Facts, chain: Sequence[Block], total: int) -> str:
     assert facts.kept is not None
     height, width, channels = facts.kept.pictures.shape[1:]
-    colours = "grey values" if channels == 1 else f"{channels} colour values"
-    kinds = [f"{len(list(same))} × {kind}" for kind, same in groupby(_short(b.layers[0].kind) for b in chain)]
-    activations = (
-        words.listed(list(dict.fromkeys(b.activation for b in chain if b.activation))) or "no activation function"
-    )
+    each = "one grey value" if channels == 1 else f"{channels} colour values"
+    runs = [(kind, len(list(same))) for kind, same in groupby(_short(block.layers[0].kind) for block in chain)]
+    kinds = [f"{words.count(number)} {kind}{'s' if number > 1 else ''}" for kind, number in runs]
+    functions = words.listed(list(dict.fromkeys(block.activation for block in chain if block.activation)))
+    bend = f"What lets them bend instead of only scale is {functions} between them." if functions else ""
     return (
-        f"A picture comes in as {width} × {height} pixels with {colours} each, and leaves as {words.shape(chain[-1].shape)} "
-        f"numbers, one for each class. Between them are {len(chain)} layers with weights ({words.listed(kinds)}), "
-        f"{format_count(total)} parameters in all; what lets them bend instead of only scale is {activations} after each."
+        f"A picture comes in as {width} × {height} pixels, each with {each}, and leaves as "
+        f"{words.shape(chain[-1].shape)} "
+        f"numbers, one for each class. On the way are {words.listed(kinds)} with {format_count(total)} "
+        "parameters in all. "
+        f"{bend}"
     )
 
 
@@ -75,10 +77,12 @@ def _short(kind: str) -> str:
     return kind.partition(",")[0]
 
 
-def _caption(facts: Facts) -> str:
+def _caption() -> str:
     return (
-        "From left to right, each slab is the output of one block of layers: its height is that of the map in pixels, its "
-        "depth the number of channels. The further right, the coarser the map and the more different things are told apart."
+        "From left to right, each slab is the output of one block of layers: its height is that of the map in "
+        "pixels, "
+        "its depth stands for the number of channels, which is written under it with the size of the map and the "
+        "activation function. The further right, the coarser the map and the more different things are told apart."
     )
 
 
@@ -86,7 +90,7 @@ def _drawing(facts: Facts, chain: Sequence[Block]) -> Markup:
     """Slabs for maps, bars for vectors, joined by arrows."""
     assert facts.kept is not None
     height, width, channels = facts.kept.pictures.shape[1:]
-    shown = [("input", (channels, height, width), "", 0)]
+    shown: list[tuple[str, tuple[int, ...], str, int]] = [("input", (channels, height, width), "", 0)]
     shown += [(b.name, b.shape, b.activation, b.parameters) for b in _few(chain)]
     largest = max(height, width)
     pieces, x = [], 8.0
@@ -96,9 +100,11 @@ def _drawing(facts: Facts, chain: Sequence[Block]) -> Markup:
         said = f"{name}: {words.shape(shape)}" + (f", {parameters:,} parameters" if parameters else "")
         pieces.append(
             draw(
-                '<g><title>{said}</title>{glyph}<text class="tick" x="{c}" y="{a}" text-anchor="middle">{shape}</text>'
+                '<g><title>{said}</title>{glyph}<text x="{c}" y="{a}" text-anchor="middle">{channels}</text>'
+                '<text class="tick" x="{c}" y="{m}" text-anchor="middle">{grid}</text>'
                 '<text class="faint" x="{c}" y="{b}" text-anchor="middle">{activation}</text></g>',
-                said=said, glyph=glyph, c=centre, a=HEIGHT - 22, b=HEIGHT - 7, shape=_compact(shape),
+                said=said, glyph=glyph, c=centre, a=HEIGHT - 38, m=HEIGHT - 22, b=HEIGHT - 7,
+                channels=shape[0] if shape else "", grid=words.shape(shape[1:]),
                 activation="input" if number == 0 else activation or ("logits" if number == len(shown) - 1 else ""),
             )
         )  # fmt: skip
@@ -137,16 +143,13 @@ def _glyph(shape: tuple[int, ...], largest: int, x: float, *, last: bool) -> tup
     drawn = [
         draw(
             '<path class="slab {tone}" d="M{x},{y}l{w},{up}v{h}l-{w},{down}z"/>',
-            tone=tone, x=round(x + step * i, 1), y=round(72 - h / 2 + 0.22 * w, 1), w=round(w, 1), up=round(-0.44 * w, 1),
+            tone=tone, x=round(x + step * i, 1), y=round(72 - h / 2 + 0.22 * w, 1), w=round(w, 1),
+            up=round(-0.44 * w, 1),
             h=round(h, 1), down=round(0.44 * w, 1),
         )
         for i in range(sheets)
     ]  # fmt: skip
     return join(drawn), max(w + step * (sheets - 1), 44.0)
-
-
-def _compact(shape: tuple[int, ...]) -> str:
-    return f"{shape[0]} @ {shape[1]}×{shape[2]}" if len(shape) == 3 else words.shape(shape)
 
 
 def _table(chain: Sequence[Block], total: int) -> Table:
@@ -166,7 +169,8 @@ def _table(chain: Sequence[Block], total: int) -> Table:
     return Table(
         ("", "layers, in the order in which they are used", "output", "parameters"),
         rows,
-        "Every block: a layer with weights and what follows it. Output is channels × height × width; the line under a number "
+        "Every block: a layer with weights and what follows it. Output is channels × height × width; the line "
+        "under a number "
         "of parameters is its share of all of them.",
         (2, 3),
         "All layers" if len(rows) > UNFOLDED_ROWS else "",

@@ -65,7 +65,8 @@ def _loss(steps: Sequence[dict[str, Any]]) -> Figure:
     series = [Series("loss", x, losses, tone="pale"), Series("loss, smoothed", x, smooth)]
     return Figure(
         lines(series, x_name=name, y_name="training loss", y_from=0.0),
-        "How surprised the network is by the training examples. It should fall fast, then ever more slowly, without jumps. "
+        "How surprised the network is by the training examples. It should fall fast, then ever more slowly, "
+        "without jumps. "
         "Changed pictures and softened labels keep it above zero.",
     )
 
@@ -98,7 +99,8 @@ def _metric(facts: Facts, scores: Sequence[tuple[float, float, str]]) -> Figure 
         lines(
             series, x_name=name, y_name=f"{words.named(metric)} on validation", say_y=lambda v: words.score(metric, v)
         ),
-        "The score on examples kept out of learning. Where it stops rising while the loss still falls, the network learns by "
+        "The score on examples kept out of learning. Where it stops rising while the loss still falls, the "
+        "network learns by "
         "heart. The best weights are kept, not the last.",
     )
 
@@ -107,8 +109,12 @@ def _rate(steps: Sequence[dict[str, Any]]) -> Figure:
     x, name = _seconds(steps)
     rates = [float(e.get("learning_rate") or 0) for e in steps]
     top = max(rates) or 1.0
+    series = [Series("learning rate", x, [rate / top for rate in rates])]
     return Figure(
-        lines([Series("learning rate", x, [r / top for r in rates])], x_name=name, y_name="learning rate, share of its peak", y_from=0.0, say_y=lambda v: words.percent(v, 0)),
+        lines(
+            series, x_name=name, y_name="learning rate, share of its peak", y_from=0.0,
+            say_y=lambda share: words.percent(share, 0),
+        ),
         "How large the steps are. They go down to zero, so that training ends settled when the time is up.",
     )  # fmt: skip
 

@@ -27,13 +27,15 @@ def section(facts: Facts) -> Section:
         return found
     shown = stages(facts.predictor, _mixed(facts), seconds=max(0.2, SHARE * facts.left))
     if not shown:
-        text = "This network has no convolutions over pictures, so there are no pieces of pictures that its units look for."
+        text = "This network has no convolutions over pictures, so no pieces of pictures can be shown for its units."
         found.blocks.append(Text(text, "note"))
         return found
     found.blocks.append(
         Text(
-            "A unit is one channel of a layer: a detector that answers wherever its pattern is. These are the pieces of "
-            f"{shown[0].num_pictures:,} real pictures that excite some units most, the strongest first, each cut out to the pixels "
+            "A unit is one channel of a layer: a detector that answers wherever its pattern is. These are the "
+            "pieces of "
+            f"{shown[0].num_pictures:,} real pictures that excite some units most, the strongest first, each "
+            "cut out to the pixels "
             "that the unit sees. Go down the stages: first edges, then parts, then whole things.",
             "lead",
         )
@@ -74,22 +76,31 @@ def _gallery(facts: Facts, stage: Stage, number: int, total: int) -> Gallery:
     )
     caption = (
         f"{len(tiles)} of {stage.shape[0]} units of {stage.name} ({stage.kind}), one a row. {what}; "
-        "under it stands which class most of them belong to."
+        "under it stands what the pictures are. Blank is what lies beyond the edge of a picture."
     )
     return Gallery(tiles, caption, "wide")
 
 
 def _tile(facts: Facts, stage: Stage, unit: Unit) -> Tile:
     pieces = [_cut(facts, stage, patch) for patch in unit.patches]
-    joined = strip(pieces, gap=max(1, pieces[0].shape[0] // 14))
+    joined = strip(pieces, gap=max(1, pieces[0].shape[0] // 10))
     rows = [_row(facts, patch) for patch in unit.patches]
     labels = Counter(words.label(facts.known[row]["label"]) for row in rows if row in facts.known)
-    served = ""
-    if labels:
-        (label, count), *_ = labels.most_common(1)
-        served = f"{label}, {count} of {sum(labels.values())}" if count > 1 else f"{len(labels)} different classes"
     more = f"unit {unit.number} of {stage.name}; strongest answer {unit.patches[0].value:.2f}"
-    return Tile(uri(joined, longest=2000), f"unit {unit.number}", served, more)
+    return Tile(uri(joined, longest=2000), f"unit {unit.number}", _served(labels), more)
+
+
+def _served(labels: Counter[str]) -> str:
+    """Which classes a unit's pieces come from."""
+    total = sum(labels.values())
+    if not total:
+        return ""
+    label, count = labels.most_common(1)[0]
+    if count == total:
+        return f"all {label}"
+    if 2 * count >= total:
+        return f"{count} of {total} {label}"
+    return f"mixed: {words.listed([f'{number} {name}' for name, number in labels.most_common()], most=3)}"
 
 
 def _row(facts: Facts, patch: Patch) -> int:

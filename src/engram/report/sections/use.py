@@ -80,7 +80,8 @@ def _shown(name: str, value: Any) -> str:
 
 def _can_be_set(facts: Facts) -> str:
     data = (facts.record.get("options") or {}).get("data") or "DATA"
-    return f"What training uses can be set by the name it has here, for example: engram train {_quoted(str(data))} --set batch_size=250"
+    command = f"engram train {_quoted(str(data))} --set batch_size=250"
+    return f"What training uses can be set by the name it has here, for example: {command}"
 
 
 def versions(facts: Facts) -> str:
