@@ -134,7 +134,7 @@ def _doubtful(facts: Facts) -> list[Entry]:
 def _worst(facts: Facts, elsewhere: set[int]) -> Iterator[Any]:
     """The least likely right answers, at most two of one confusion, so that more than one weakness is seen."""
     seen: Counter[tuple[str, str]] = Counter()
-    chosen = []
+    chosen: list[Entry] = []
     for entry in _mistakes(facts):
         pair = (str(entry["label"]), str(entry["predicted"]))
         if entry["row"] not in elsewhere and seen[pair] < 2 and len(chosen) < SHOWN:

@@ -105,14 +105,15 @@ def _sentence(passed: Passed, before: Passed | None) -> str:
     grid = f"{width}\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}{height}"
     if before is None:
         does = "Each filter passes over the picture and answers where its pattern is: an edge, a step of brightness."
-    elif before.shape[1:] != passed.shape[1:]:
+    elif before.shape[1:] == passed.shape[1:]:
+        does = f"Another look on the same grid of {grid}: neighbouring finds are put together into larger ones."
+    elif min(height, width) > 8:
         does = (
-            "Filters combine what the maps before have found, and only the strongest answers stay, on a grid "
-            f"of {grid}: "
+            f"Filters combine what the maps before have found, and only the strongest answers stay, on a grid of {grid}: "
             "where something is counts less, what it is counts more."
         )
     else:
-        does = f"Another look on the same grid of {grid}: neighbouring finds are put together into larger ones."
+        does = f"Coarser again, {grid}: each value now speaks for a large piece of the picture."
     shown = f"Here are {len(passed.maps)} of {passed.shape[0]} maps, pale where the pattern was found"
     return f"{does} {shown}; {active} of all values are above zero."
 
@@ -157,7 +158,9 @@ def _gap(walked: Walk, top: list[int]) -> str:
 def _loss(facts: Facts, walked: Walk) -> str:
     true = [facts.names[c] for c in np.flatnonzero(walked.label).tolist()]
     if facts.task.calibration == "sigmoid":
-        return f"The loss is {walked.loss:.2f}: the sum over all labels of how surprised the network is by each yes and no."
+        return (
+            f"The loss is {walked.loss:.2f}: how surprised the network is by each yes and no, summed over all labels."
+        )
     probability = float(walked.probabilities[walked.label > 0].max())
     return (
         f"The loss is {walked.loss:.2f}, because the true class, {words.listed(true)}, was given "
