@@ -43,7 +43,7 @@ def score(metric: str, value: float | None) -> str:
     if value is None or not math.isfinite(value):
         return "unknown"
     if metric in SHARES:
-        return percent(value)
+        return percent(value, 2 if value > 0.98 else 1)
     return f"{value:.3f}"
 
 
@@ -82,6 +82,11 @@ def number(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
     return f"{value:,}" if isinstance(value, int) else f"{value:,.6g}"
+
+
+def told(name: str) -> str:
+    """A class within a sentence; in quotes where it could be taken for a number of things."""
+    return f"“{name}”" if name[:1].isdigit() or len(name) < 2 else name
 
 
 def label(value: Any) -> str:

@@ -95,9 +95,9 @@ def _matrix(names: Sequence[str], counts: np.ndarray) -> Markup:
             )  # fmt: skip
         rows.append(draw("<tr>{cells}</tr>", cells=join(cells)))
     return draw(
-        '<div class="scroll"><table class="confusion"><thead><tr><th></th>{head}</tr></thead>'
+        '<div class="scroll"><table class="confusion {size}"><thead><tr><th></th>{head}</tr></thead>'
         '<tbody>{rows}</tbody></table></div>',
-        head=join(head), rows=join(rows),
+        size="short" if max(map(len, names)) < 4 else "", head=join(head), rows=join(rows),
     )  # fmt: skip
 
 

@@ -109,7 +109,7 @@ def _sentence(passed: Passed, before: Passed | None) -> str:
         does = f"Another look on the same grid of {grid}: neighbouring finds are put together into larger ones."
     elif min(height, width) > 8:
         does = (
-            f"Filters combine what the maps before have found, and only the strongest answers stay, on a grid of {grid}: "
+            f"Filters combine what the maps before have found. On a grid of {grid} only the strongest answers stay: "
             "where something is counts less, what it is counts more."
         )
     else:

@@ -97,10 +97,10 @@ def _served(labels: Counter[str]) -> str:
         return ""
     label, count = labels.most_common(1)[0]
     if count == total:
-        return f"all {label}"
+        return f"all {words.told(label)}"
     if 2 * count >= total:
-        return f"{count} of {total} {label}"
-    return f"mixed: {words.listed([f'{number} {name}' for name, number in labels.most_common()], most=3)}"
+        return f"{count} of {total} {words.told(label)}"
+    return f"mixed: {words.listed([f'{number} {words.told(name)}' for name, number in labels.most_common()], most=3)}"
 
 
 def _row(facts: Facts, patch: Patch) -> int:
