@@ -81,7 +81,7 @@ def walk(predictor: Predictor, picture: np.ndarray, classes: Sequence[int], *, c
     role = next(iter(task.inputs))
     batch = moved(predictor.encode([picture]), predictor.device)
     x = getattr(batch, role).detach().requires_grad_()
-    with torch.enable_grad(), _first_pass(module.network) as passed:
+    with torch.enable_grad(), _FirstPass(module.network) as passed:
         logits_C = _logits(predictor, batch, role, x)[0]
     label_C = torch.zeros_like(logits_C)
     label_C[list(classes)] = 1
@@ -101,7 +101,7 @@ def walk(predictor: Predictor, picture: np.ndarray, classes: Sequence[int], *, c
     )
 
 
-class _first_pass:  # noqa: N801  (a context manager, used like a function)
+class _FirstPass:
     """Within the block, collect (layer, output) of the network's first use: the plain view."""
 
     def __init__(self, network: nn.Module) -> None:

@@ -14,6 +14,7 @@ from engram.report import words
 from engram.report.facts import Facts
 from engram.report.sections import data, headline, use
 
+MOST_CLASSES = 30
 WEAK = 5
 
 
@@ -39,16 +40,17 @@ def escaped(text: str) -> str:
 
 
 def _content(facts: Facts) -> dict[str, Any]:
+    counts = data.class_counts(facts)
     return {
         "title": facts.run.path.resolve().name,
         "subtitle": headline.subtitle(facts),
         "verdict": headline.verdict(facts) if facts.metric else "It has no scores yet.",
         "split": words.split_name(facts.split),
         "scores": _scores(facts),
-        "classes": facts.names,
+        "classes": words.listed(facts.names, most=MOST_CLASSES),
         "rows": {words.split_name(name): f"{count:,}" for name, count in facts.data.get("rows", {}).items()},
         "origin": str(facts.data.get("origin") or "unknown"),
-        "counts": {name: f"{count:,}" for name, count in data.class_counts(facts).items()},
+        "counts": words.listed([f"{name} ({count:,})" for name, count in counts.items()], most=MOST_CLASSES),
         "findings": [str(f["message"]) for f in facts.data.get("findings") or () if f.get("severity") != "info"],
         "weak": _weak(facts),
         "calibration": _calibration(facts),

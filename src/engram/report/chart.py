@@ -59,7 +59,7 @@ def bars(items: Sequence[Bar], *, low: float = 0.0, high: float | None = None, s
     span = max(high - low, 1e-12)
 
     def place(value: float) -> float:
-        return round(82 * min(max((value - low) / span, 0.0), 1.0), 2)
+        return round(82 * min(max((value - low) / span, 0.0), 1.0), 2) if math.isfinite(value) else 0.0
 
     rows = []
     for number, item in enumerate(items):
