@@ -38,12 +38,12 @@ def split_name(split: str) -> str:
     return SPLITS.get(split, split)
 
 
-def score(metric: str, value: float | None) -> str:
-    """0.9213 -> "92.1 %" for shares, "0.241" for others."""
+def score(metric: str, value: float | None, *, beside: float | None = None) -> str:
+    """0.9213 -> "92.1 %" for shares, "0.241" for others. Near the top, or `beside` a value there: one digit more."""
     if value is None or not math.isfinite(value):
         return "unknown"
     if metric in SHARES:
-        return percent(value, 2 if value > 0.98 else 1)
+        return percent(value, 2 if (value if beside is None else beside) > 0.98 else 1)
     return f"{value:.3f}"
 
 
@@ -61,7 +61,8 @@ def percent(value: float | None, digits: int = 1) -> str:
 
 def interval(metric: str, found: dict[str, Any]) -> str:
     """The 95 % interval of a score: "91.6 % to 92.6 %"."""
-    return f"{score(metric, found.get('low'))} to {score(metric, found.get('high'))}"
+    low, high = (score(metric, found.get(end), beside=found.get("value")) for end in ("low", "high"))
+    return f"{low} to {high}"
 
 
 def shape(numbers: Sequence[int]) -> str:

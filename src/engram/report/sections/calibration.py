@@ -12,6 +12,7 @@ from engram.report import chart, words
 from engram.report.facts import Facts
 from engram.report.page import Figure, Gallery, Row, Section, Text, Tile
 from engram.report.picture import enlarged, uri
+from engram.report.sections.errors import confused
 
 BINS = 40
 SHOWN = 6
@@ -103,11 +104,7 @@ def _strange(facts: Facts) -> Iterator[Any]:
         place = facts.kept.place(entry["row"])
         assert place is not None
         tone = "" if entry["correct"] else "wrong"
-        title = (
-            words.label(entry["label"])
-            if entry["correct"]
-            else f"{words.label(entry['label'])} → {words.label(entry['predicted'])}"
-        )
+        title = words.label(entry["label"]) if entry["correct"] else confused(entry)
         picture = uri(enlarged(facts.kept.pictures[place], least=84))
         tiles.append(Tile(picture, title, f"{entry['unfamiliarity']:.1f}", str(entry["where"]), tone))
     if tiles:

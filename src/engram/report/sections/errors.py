@@ -33,6 +33,10 @@ def section(facts: Facts) -> Section:
     confusion = facts.result.get("confusion")
     if confusion and facts.names:
         found.blocks += _confusions(facts, np.array(confusion))
+    elif facts.answers is not None and len(facts.answers):
+        wrong, number = int((~facts.answers["correct"]).sum()), len(facts.answers)
+        said = f"{wrong:,} of {number:,} {words.split_name(facts.split)} examples"
+        found.blocks.append(Text(f"{said} have at least one label that is missed or wrongly given.", "lead"))
     if facts.kept is None:
         found.blocks.append(Text("Mistakes are not shown as pictures, because the run keeps none.", "note"))
     else:
@@ -104,7 +108,7 @@ def _matrix(names: Sequence[str], counts: np.ndarray) -> Markup:
 def _pair(facts: Facts, true: str, said: str, count: int) -> Tile | None:
     for entry in _mistakes(facts):
         if entry["label"] == true and entry["predicted"] == said:
-            return _tile(facts, entry, detail=f"{count:,} times")
+            return _tile(facts, entry, detail=f"{count:,} times" if count > 1 else "once")
     return None
 
 
@@ -172,8 +176,17 @@ def _tile(facts: Facts, entry: Entry, *, detail: str = "") -> Tile:
     place = facts.kept.place(entry["row"])
     assert place is not None
     picture = uri(enlarged(facts.kept.pictures[place], least=84))
-    title = f"{words.label(entry['label'])} → {words.label(entry['predicted'])}"
-    return Tile(picture, title, detail or words.percent(entry["probability"]), str(entry["where"]), "wrong")
+    return Tile(picture, confused(entry), detail or words.percent(entry["probability"]), str(entry["where"]), "wrong")
+
+
+def confused(entry: Entry) -> str:
+    """What it is → what was said; for several labels what was missed and what is not there."""
+    label, said = entry["label"], entry["predicted"]
+    if not isinstance(label, list):
+        return f"{words.label(label)} → {words.label(said)}"
+    missed = [f"missed {words.listed([n for n in label if n not in said])}"] if set(label) - set(said) else []
+    added = [f"not there: {words.listed([n for n in said if n not in label])}"] if set(said) - set(label) else []
+    return "; ".join([*missed, *added])
 
 
 def _per_class(facts: Facts) -> Iterator[Any]:

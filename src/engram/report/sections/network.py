@@ -114,8 +114,8 @@ def _drawing(facts: Facts, chain: Sequence[Block]) -> Markup:
         x += span + PITCH
     return draw(
         '<div class="scroll"><svg class="chart network" role="img" aria-label="the network" viewBox="0 0 {w} {h}" '
-        'style="min-width:{m}px">{inside}</svg></div>',
-        w=round(x - PITCH + 12), h=HEIGHT, m=min(round(x), 640), inside=join(pieces),
+        'style="min-width:{m}px;max-width:{most}px">{inside}</svg></div>',
+        w=round(x - PITCH + 12), h=HEIGHT, m=min(round(x), 640), most=round(1.25 * x), inside=join(pieces),
     )  # fmt: skip
 
 

@@ -85,15 +85,17 @@ def _tile(facts: Facts, stage: Stage, unit: Unit) -> Tile:
     pieces = [_cut(facts, stage, patch) for patch in unit.patches]
     joined = strip(pieces, gap=max(1, pieces[0].shape[0] // 10))
     rows = [_row(facts, patch) for patch in unit.patches]
-    labels = Counter(words.label(facts.known[row]["label"]) for row in rows if row in facts.known)
+    labels: Counter[str] = Counter()
+    for row in rows:
+        label = facts.known[row]["label"] if row in facts.known else None
+        labels.update(label if isinstance(label, list) else [words.label(label)])
     more = f"unit {unit.number} of {stage.name}; strongest answer {unit.patches[0].value:.2f}"
-    return Tile(uri(joined, longest=2000), f"unit {unit.number}", _served(labels), more)
+    return Tile(uri(joined, longest=2000), f"unit {unit.number}", _served(labels, len(rows)), more)
 
 
-def _served(labels: Counter[str]) -> str:
+def _served(labels: Counter[str], total: int) -> str:
     """Which classes a unit's pieces come from."""
-    total = sum(labels.values())
-    if not total:
+    if not labels:
         return ""
     label, count = labels.most_common(1)[0]
     if count == total:
