@@ -16,8 +16,7 @@ settings.register_profile("shared", deadline=None)  # a busy machine is slow, no
 settings.load_profile("shared")
 
 
-@pytest.fixture(autouse=True)
-def _prepared_data_elsewhere(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True, scope="session")
+def _prepared_data_elsewhere(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Keep what tests prepare out of the user's cache; one folder for the whole session, as in use."""
-    cache: Path = tmp_path_factory.getbasetemp() / "engram-cache"
-    monkeypatch.setenv("ENGRAM_CACHE", str(cache))
+    os.environ["ENGRAM_CACHE"] = str(Path(tmp_path_factory.getbasetemp()) / "engram-cache")

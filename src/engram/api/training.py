@@ -262,7 +262,8 @@ def _record(
 def _stop_if_unusable(read: reading.Reading) -> None:
     for finding in read.findings:
         if finding.severity == "warning":
-            events.warn(finding.message)
+            shown = "".join(f"\n    {where}" for where in finding.where[:5])
+            events.warn(f"{finding.message}.{shown}" + (f"\n    {finding.fix}" if finding.fix else ""))
     doctor.stop_if_unusable(read.findings)
 
 
