@@ -46,7 +46,7 @@ class ImageTagging(Task):
         return picture_network(size, features)
 
     def augmentations(self, features: Any, *, passes: float) -> dict[str, Any]:
-        """Shifts, with or without mirroring; in long training also turns and hidden squares."""
+        """Mirrored or turned, and shifted; in long training squares are hidden too."""
         return picture_augmentations(features, passes=passes)
 
     def step(self, model: nn.Module, batch: Batch) -> Step:
