@@ -23,8 +23,11 @@ from engram.predict.answering import moved
 from engram.predict.predictor import Predictor
 
 BATCH = 100
-FINEST = 48
-"""Receptive fields are measured in at most so many steps along each side."""
+BATCH_VALUES = 1_500_000
+"""Pictures looked at together: at most so many, with at most so many values, so that time can be kept."""
+
+FINEST, COARSEST = 48, 16
+"""Receptive fields are measured in at most so many steps along each side; in few where time is short."""
 
 
 @dataclass
@@ -71,19 +74,20 @@ def stages(
     layers = _last_of_each_resolution(predictor, pictures[:1], role)
     if not layers:
         return []
-    fields = _fields(predictor, layers, pictures[:1], role)
+    fields = _fields(predictor, layers, pictures[:1], role, steps=FINEST if seconds >= 1 else COARSEST)
+    size = int(np.clip(BATCH_VALUES // pictures[0].size, 4, BATCH))
     values_MU: dict[str, list[np.ndarray]] = {name: [] for name in layers}
     places_MU: dict[str, list[np.ndarray]] = {name: [] for name in layers}
     seen = 0
-    for start in range(0, len(pictures), BATCH):
-        batch = moved(predictor.encode(list(pictures[start : start + BATCH])), predictor.device)
+    for start in range(0, len(pictures), size):
+        batch = moved(predictor.encode(list(pictures[start : start + size])), predictor.device)
         for name, output in _outputs(predictor, layers, batch, role).items():
             value, place = output.float().flatten(2).max(2)
             values_MU[name].append(value.cpu().numpy())
             places_MU[name].append(place.cpu().numpy())
         seen += len(batch)
         spent = time.monotonic() - began
-        if spent + spent * BATCH / seen > seconds:
+        if spent + spent * size / seen > seconds:
             break
     found = []
     for name, layer in layers.items():
@@ -149,7 +153,7 @@ def _run(predictor: Predictor, batch: Batch, role: str, *, precision: str = "") 
 
 
 def _fields(
-    predictor: Predictor, layers: dict[str, _Seen], picture: np.ndarray, role: str
+    predictor: Predictor, layers: dict[str, _Seen], picture: np.ndarray, role: str, *, steps: int
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Return name -> (rows (h, 2), columns (w, 2)): from which to which pixel each position of the map sees.
 
@@ -160,7 +164,7 @@ def _fields(
     x = getattr(batch, role)
     sides = x.shape[2:]
     seen: dict[str, list[np.ndarray]] = {name: [] for name in layers}
-    stripes = [np.linspace(0, side, min(side, FINEST) + 1).astype(int) for side in sides]
+    stripes = [np.linspace(0, side, min(side, steps) + 1).astype(int) for side in sides]
     for axis in (0, 1):
         edges = stripes[axis]
         touched: dict[str, list[np.ndarray]] = {name: [] for name in layers}

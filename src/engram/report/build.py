@@ -45,6 +45,6 @@ def _title(facts: Facts) -> str:
 
 def _footer(record: dict[str, Any], began: float) -> str:
     return (
-        f"Written by engram {record.get('engram', '')} on {datetime.now(UTC):%Y-%m-%d} "
-        f"in {time.monotonic() - began:.1f} s. This file is complete in itself and asks nothing of the network."
+        f"Written by engram {record.get('engram', '')} on {datetime.now(UTC):%Y-%m-%d} in "
+        f"{time.monotonic() - began:.1f} s. This file is complete in itself and asks nothing of the network."
     )

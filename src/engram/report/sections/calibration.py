@@ -40,9 +40,9 @@ def _said(facts: Facts) -> str:
         else "are to be taken with care"
     )
     return (
-        "When the network says 90 %, is it right nine times out of ten? Stated confidence and the share of "
-        "right answers differ by "
-        f"{words.percent(error)} on average (expected calibration error): its probabilities {verdict}."
+        "When the network says 90 %, is it right nine times out of ten? Stated confidence and the share of right "
+        f"answers differ by {words.percent(error)} on average (expected calibration error): its probabilities "
+        f"{verdict}."
     )
 
 
@@ -54,9 +54,8 @@ def _reliability(facts: Facts) -> Iterator[Figure]:
     more = " Grey is the network before its logits were scaled on validation data." if before else ""
     yield Figure(
         chart.reliability(bins, before),
-        "Stated confidence against the share that was right; larger dots stand for more answers. On the "
-        "dashed line the network "
-        f"means what it says; below it, it is too sure.{more}",
+        "Stated confidence against the share that was right; larger dots stand for more answers. On the dashed "
+        f"line the network means what it says; below it, it is too sure.{more}",
     )
 
 
@@ -88,9 +87,9 @@ def _unfamiliarity(facts: Facts) -> Iterator[Figure]:
     share = words.percent(float((values > 1).mean()))
     yield Figure(
         chart.histogram(counts.tolist(), edges.tolist(), threshold=1.0, x_name="unfamiliarity", y_name="examples"),
-        f"How far {words.split_name(facts.split)} examples are from what was learned from. 0 is typical; "
-        "above 1, where 1 % of validation "
-        f"examples lie, an input is called unfamiliar and its answer should not be relied on: {share} of these.",
+        f"How far {words.split_name(facts.split)} examples are from what was learned from. 0 is typical; above 1, "
+        "where 1 % of validation examples lie, an input is called unfamiliar and its answer should not be relied "
+        f"on: {share} of these.",
     )
 
 
@@ -110,6 +109,6 @@ def _strange(facts: Facts) -> Iterator[Any]:
     if tiles:
         yield Gallery(
             tiles,
-            "The least familiar pictures of all, with their unfamiliarity. They are rare kinds, odd cuts, or "
-            "do not belong here at all.",
+            "The least familiar pictures of all, with their unfamiliarity. They are rare kinds, odd cuts, or do "
+            "not belong here at all.",
         )

@@ -61,8 +61,8 @@ def _pictures(facts: Facts) -> Iterator[Gallery]:
         few = f", of the first {MOST_SHOWN} classes" if len(facts.names) > MOST_SHOWN else ""
         yield Gallery(
             tiles,
-            f"One picture of each class{few}, at the {width} × {height} pixels at which the network sees it: "
-            "the one it is surest of. What you can't tell apart here, it can't either.",
+            f"One picture of each class{few}, at the {width} × {height} pixels at which the network sees it: the "
+            "one it is surest of. What cannot be seen here, it cannot see.",
             "small",
         )
 

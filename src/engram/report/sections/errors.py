@@ -58,9 +58,8 @@ def _confusions(facts: Facts, counts: np.ndarray) -> Iterator[Any]:
     if len(names) <= MOST_CLASSES:
         yield Figure(
             _matrix(names, counts),
-            "Each row is what the examples are, each column what the network said. The diagonal is right. "
-            "Darker orange elsewhere "
-            "is a mistake made often: look for pairs that are confused both ways.",
+            "Each row is what the examples are, each column what the network said. The diagonal is right. Darker "
+            "orange elsewhere is a mistake made often: look for pairs that are confused both ways.",
         )
     off = counts - np.diag(np.diag(counts))
     pairs = [divmod(int(flat), len(names)) for flat in np.argsort(-off, axis=None, kind="stable")[:MOST_PAIRS]]
@@ -72,8 +71,8 @@ def _confusions(facts: Facts, counts: np.ndarray) -> Iterator[Any]:
     ):
         yield Gallery(
             tiles,
-            "The most frequent confusions, each with a picture that was confused so: what it is → what was "
-            "said, and how often.",
+            "The most frequent confusions, each with a picture that was confused so: what it is → what was said, "
+            "and how often.",
         )
     else:
         rows = [(names[a], names[b], f"{off[a, b]:,}") for a, b in pairs]
@@ -148,9 +147,8 @@ def _worst(facts: Facts, elsewhere: set[int]) -> Iterator[Any]:
         yield Heading("The worst mistakes")
         yield Gallery(
             [_tile(facts, entry) for entry in chosen],
-            f"The answers on {words.split_name(facts.split)} pictures that were furthest off: what it is → "
-            "what was said, and how sure "
-            "the network was. Ask of each whether you would have known.",
+            f"The answers on {words.split_name(facts.split)} pictures that were furthest off{_legend(facts)}, and "
+            "how sure the network was. Ask of each whether you would have known.",
         )
 
 
@@ -160,15 +158,22 @@ def _labels(facts: Facts, doubtful: Sequence[Entry]) -> Iterator[Any]:
     yield Heading("Labels that look wrong")
     yield Gallery(
         [_tile(facts, entry) for entry in doubtful[:SHOWN]],
-        "Familiar pictures whose label the network contradicts with near certainty: label → answer. Many of "
-        "these labels are wrong "
-        "or stand for something that cannot be seen. Mending them helps more than training longer.",
+        "Familiar pictures whose label the network contradicts with near certainty. Some of these labels are "
+        "probably wrong, or stand for something that cannot be seen. Mending them can help more than training "
+        "longer.",
     )
     rows = [
         (str(e["where"]), words.label(e["label"]), words.label(e["predicted"]), words.percent(e["probability"]))
         for e in doubtful
     ]
     yield Table(("where", "label", "answer", "probability"), rows, "", (3,), f"Where to find these {len(rows)}")
+
+
+def _legend(facts: Facts) -> str:
+    """How the names under a picture are to be read."""
+    return (
+        ": what it is → what was said" if facts.task.calibration == "softmax" else ": which labels were missed or wrong"
+    )
 
 
 def _tile(facts: Facts, entry: Entry, *, detail: str = "") -> Tile:

@@ -63,9 +63,8 @@ def _choose(facts: Facts) -> dict[str, Any] | None:
 def _opening(facts: Facts, entry: dict[str, Any]) -> str:
     return (
         f"This is what happens to one {words.split_name(entry['split'])} picture, labelled "
-        f"{words.label(entry['label'])}, on its "
-        "way through the network, and how the network would learn from it. It was chosen because the answer is right "
-        "without being quite sure."
+        f"{words.label(entry['label'])}, on its way through the network, and how the network would learn from it. "
+        "It was chosen because the answer is right without being quite sure."
     )
 
 
@@ -164,9 +163,9 @@ def _loss(facts: Facts, walked: Walk) -> str:
     probability = float(walked.probabilities[walked.label > 0].max())
     return (
         f"The loss is {walked.loss:.2f}, because the true class, {words.listed(true)}, was given "
-        f"{words.percent(probability)}: "
-        f"−ln({probability:.3f}) = {walked.loss:.2f}. It would be 0 with full certainty, and "
-        f"{math.log(len(facts.names)):.2f} if all {len(facts.names)} classes were held equally likely."
+        f"{words.percent(probability)}: −ln({probability:.3f}) = {walked.loss:.2f}. It would be 0 with full "
+        f"certainty, and {math.log(len(facts.names)):.2f} if all {len(facts.names)} classes were held equally "
+        "likely."
     )
 
 
@@ -183,11 +182,10 @@ def _backward(picture: np.ndarray, walked: Walk, *, first: int) -> Iterator[Step
             chart.Bar(p.kind, p.relative, tone="accent" if p is most else "floor", note=p.name) for p in reversed(shown)
         ]
         text = (
-            "The chain rule carries the loss back from the last layer to the first, and says for each weight "
-            "which way to move "
-            f"and how hard. Beside the size of its weights, {most.name} ({most.kind}) would be moved most: "
-            "its gradient is "
-            f"{most.gradient:.3g} long, its weights {most.weight:.3g}. The bars show the one divided by the other."
+            "The chain rule carries the loss back from the last layer to the first, and says for each weight which "
+            f"way to move and how hard. Beside the size of its weights, {most.name} ({most.kind}) would be moved "
+            f"most: its gradient is {most.gradient:.3g} long, its weights {most.weight:.3g}. The bars show the one "
+            "divided by the other."
         )
         yield Step(first, "A push for every weight", text, body=chart.bars(bars, say=lambda v: f"{v:.3g}"))
     pictures = [
@@ -195,15 +193,12 @@ def _backward(picture: np.ndarray, walked: Walk, *, first: int) -> Iterator[Step
         Tile(uri(enlarged(heat(picture, walked.saliency), least=112), longest=224), "what the loss hangs on"),
     ]
     text = (
-        "The same rule goes on to the pixels. Where it glows, a small change of brightness would change the "
-        "loss most: that is "
-        "where the network looks for its answer. (Mean over slightly noisy copies; it shows what the answer "
-        "is sensitive to, "
-        "not why.)"
+        "The same rule goes on to the pixels. Where it glows, a small change of brightness would change the loss "
+        "most. (Mean over slightly noisy copies; it shows what the answer is sensitive to, not why.)"
     )
     yield Step(first + 1, "A push for every pixel", text, pictures)
     text = (
-        "Training repeats this with hundreds of pictures at a time, moves every weight a little along its mean push, "
-        "and begins again."
+        "Training repeats this with hundreds of pictures at a time, moves every weight a little along its mean "
+        "push, and begins again."
     )
     yield Step(first + 2, "One step of learning", text)

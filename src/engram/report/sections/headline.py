@@ -36,10 +36,9 @@ def verdict(facts: Facts) -> str:
     """How good it is and whether that is more than a floor reaches, in plain sentences."""
     metric, score = facts.metric, facts.result["metrics"][facts.metric]
     said = (
-        f"On {facts.result['num_examples']:,} {words.split_name(facts.split)} examples that it never learned "
-        "from, the "
-        f"network reaches {words.score(metric, score['value'])} {words.named(metric)} "
-        f"(95 % interval {words.interval(metric, score)})."
+        f"On {facts.result['num_examples']:,} {words.split_name(facts.split)} examples that it never learned from, "
+        f"the network reaches {words.score(metric, score['value'])} {words.named(metric)} (95 % interval "
+        f"{words.interval(metric, score)})."
     )
     floor = best_floor(facts)
     if floor is None:
@@ -101,9 +100,8 @@ def _picture(facts: Facts) -> Figure:
     return Figure(
         drawn,
         f"{words.named(metric).capitalize()} of the network and of simple models that need no deep learning; "
-        f"{direction} "
-        "is better. The thin line on a bar is the 95 % interval: where another draw of as many examples would "
-        "put it.",
+        f"{direction} is better. The thin line on a bar is the 95 % interval: where another draw of as many "
+        "examples would put it.",
     )
 
 

@@ -66,10 +66,8 @@ def _described(facts: Facts, chain: Sequence[Block], total: int) -> str:
     bend = f"What lets them bend instead of only scale is {functions} between them." if functions else ""
     return (
         f"A picture comes in as {width} × {height} pixels, each with {each}, and leaves as "
-        f"{words.shape(chain[-1].shape)} "
-        f"numbers, one for each class. On the way are {words.listed(kinds)} with {format_count(total)} "
-        "parameters in all. "
-        f"{bend}"
+        f"{words.shape(chain[-1].shape)} numbers, one for each class. On the way are {words.listed(kinds)} with "
+        f"{format_count(total)} parameters in all. {bend}"
     )
 
 
@@ -80,9 +78,9 @@ def _short(kind: str) -> str:
 def _caption() -> str:
     return (
         "From left to right, each slab is the output of one block of layers: its height is that of the map in "
-        "pixels, "
-        "its depth stands for the number of channels, which is written under it with the size of the map and the "
-        "activation function. The further right, the coarser the map and the more different things are told apart."
+        "pixels, its depth stands for the number of channels, which is written under it with the size of the map "
+        "and the activation function. The further right, the coarser the map and the more different things are "
+        "told apart."
     )
 
 
@@ -170,8 +168,7 @@ def _table(chain: Sequence[Block], total: int) -> Table:
         ("", "layers, in the order in which they are used", "output", "parameters"),
         rows,
         "Every block: a layer with weights and what follows it. Output is channels × height × width; the line "
-        "under a number "
-        "of parameters is its share of all of them.",
+        "under a number of parameters is its share of all of them.",
         (2, 3),
         "All layers" if len(rows) > UNFOLDED_ROWS else "",
     )

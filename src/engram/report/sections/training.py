@@ -66,8 +66,7 @@ def _loss(steps: Sequence[dict[str, Any]]) -> Figure:
     return Figure(
         lines(series, x_name=name, y_name="training loss", y_from=0.0),
         "How surprised the network is by the training examples. It should fall fast, then ever more slowly, "
-        "without jumps. "
-        "Changed pictures and softened labels keep it above zero.",
+        "without jumps. Changed pictures and softened labels keep it above zero.",
     )
 
 
@@ -99,9 +98,8 @@ def _metric(facts: Facts, scores: Sequence[tuple[float, float, str]]) -> Figure 
         lines(
             series, x_name=name, y_name=f"{words.named(metric)} on validation", say_y=lambda v: words.score(metric, v)
         ),
-        "The score on examples kept out of learning. Where it stops rising while the loss still falls, the "
-        "network learns by "
-        "heart. The best weights are kept, not the last.",
+        "The score on examples kept out of learning. Where it stops rising while the loss still falls, the network "
+        "learns by heart. The best weights are kept, not the last.",
     )
 
 

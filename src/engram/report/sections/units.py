@@ -33,10 +33,9 @@ def section(facts: Facts) -> Section:
     found.blocks.append(
         Text(
             "A unit is one channel of a layer: a detector that answers wherever its pattern is. These are the "
-            "pieces of "
-            f"{shown[0].num_pictures:,} real pictures that excite some units most, the strongest first, each "
-            "cut out to the pixels "
-            "that the unit sees. Go down the stages: first edges, then parts, then whole things.",
+            f"pieces of {shown[0].num_pictures:,} real pictures that excite some units most, the strongest first, "
+            "each cut out to the pixels that the unit sees. Go down the stages: first edges, then parts, then "
+            "whole things.",
             "lead",
         )
     )
@@ -75,8 +74,8 @@ def _gallery(facts: Facts, stage: Stage, number: int, total: int) -> Gallery:
         else "Look for the kind of whole thing that a row has in common"
     )
     caption = (
-        f"{len(tiles)} of {stage.shape[0]} units of {stage.name} ({stage.kind}), one a row. {what}; "
-        "under it stands what the pictures are. Blank is what lies beyond the edge of a picture."
+        f"{len(tiles)} of {stage.shape[0]} units of {stage.name} ({stage.kind}), one a row. {what}; under it stands "
+        "what the pictures are. Blank is what lies beyond the edge of a picture."
     )
     return Gallery(tiles, caption, "wide")
 
