@@ -20,7 +20,7 @@ def picture_network(size: str, features: Any) -> nn.Module:
     return build.named("conv_net", input_shape=shape, num_classes=features.label.size, **sized(size, shape))
 
 
-ERASE_FROM, TURN_FROM = 6, 25
+ERASE_FROM, TURN_FROM = 12, 25
 """Passes over the data from which hiding squares pays, and turning what is mirrored (LOG.md, 2026-11-22)."""
 
 
