@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,14 +36,6 @@ def free_memory() -> int:
     if limit.exists() and used.exists() and (text := limit.read_text().strip()).isdigit():
         available = min(available, max(0, int(text) - int(used.read_text())))
     return available
-
-
-def free_disk(path: str | Path) -> int:
-    """Bytes free on the volume that holds `path`, which need not exist yet."""
-    place = Path(path).resolve()
-    while not place.exists():
-        place = place.parent
-    return shutil.disk_usage(place).free
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from engram.core.errors import RunError
+from engram.core.errors import DataError, RunError
 from engram.core.rundir import RunDirectory, write_atomically
 from engram.evaluate import comparison
 from engram.evaluate.comparison import Comparison
@@ -145,6 +145,11 @@ def compare(
     at_a, at_b = comparison.match(frame_a[key].to_list(), frame_b[key].to_list())
     frame_a, frame_b = frame_a[at_a], frame_b[at_b]
     agreed = [a == b for a, b in zip(frame_a["label"].to_list(), frame_b["label"].to_list(), strict=True)]
+    if sum(agreed) < comparison.MIN_MATCHED:
+        raise DataError(
+            f"expected two runs that were scored by the same labels; of the {len(agreed)} examples that {run_a} and "
+            f"{run_b} share, {sum(agreed)} have the same label in both. Train both on the same labels."
+        )
     kept_a, kept_b = (_kept(frame.filter(agreed)) for frame in (frame_a, frame_b))
     names = (str(run_a), str(run_b))
     return [

@@ -28,7 +28,7 @@ def rankings(output: Any, label: Any) -> dict[str, np.ndarray]:
 
 def log_odds(logits_BC: Any) -> Any:
     """Return log(p / (1 - p)) of softmax probabilities: (B, C), or (B, 1), of the second, for two classes."""
-    logits_BC = logits_BC.double()
+    logits_BC = logits_BC.cpu().double()  # not every device has double
     if logits_BC.shape[1] == 2:
         return (logits_BC[:, 1:] - logits_BC[:, :1]).float()
     logprob_BC = logits_BC.log_softmax(1).clamp(max=-1e-15)

@@ -170,5 +170,6 @@ def _moved(view: str, x_BCHW: Tensor) -> Tensor:
     for word, start in {"up-left": 2 * far, "down-right": 0}.items():
         if view.endswith(word):
             padded = nn.functional.pad(x_BCHW, (far, far, far, far), mode="replicate")
-            return padded[..., start : start + height, start : start + width]
+            seen_BCHW = padded[..., start : start + height, start : start + width]
+            return torch.empty_like(x_BCHW).copy_(seen_BCHW)  # laid out as the picture itself: not all take a slice
     return x_BCHW
