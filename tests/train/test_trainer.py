@@ -37,13 +37,17 @@ class Numbers:
         return Batch(rows=rows, x=torch.tensor(rows / 100).float()[:, None])
 
 
-def trainer(tmp_path, *, steps=12, micro_batch=20, callbacks=(), name="run"):
+def trainer(*, steps=12, micro_batch=20, callbacks=()):
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(1, 16), nn.Dropout(0.1), nn.Linear(16, 16), nn.Linear(16, 1))
+    plan = Plan(batch_size=20, micro_batch=micro_batch, steps=steps, optimizer=Optimization(average_decay=0.9))
+    return Trainer(task=Line(), model=model, examples=Numbers(), plan=plan, callbacks=callbacks)
+
+
+def folder(tmp_path, name="run"):
     run = RunDirectory(tmp_path / name)
     run.path.mkdir(exist_ok=True)
-    plan = Plan(batch_size=20, micro_batch=micro_batch, steps=steps, optimizer=Optimization(average_decay=0.9))
-    return Trainer(task=Line(), model=model, examples=Numbers(), plan=plan, run=run, callbacks=callbacks)
+    return run
 
 
 def weights(trainer):
@@ -61,22 +65,23 @@ class StopAt(Callback):
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_stopped_training_goes_on_bit_for_bit(tmp_path, number, code):
-    whole = trainer(tmp_path, name="whole")
+    whole = trainer()
     whole.fit()
-    saving = Checkpointing()
-    stopped = trainer(tmp_path, callbacks=[StopAt(5, number), saving])
+    run = folder(tmp_path)
+    saving = Checkpointing(run)
+    stopped = trainer(callbacks=[StopAt(5, number), saving])
     with saving.catching_signals(), pytest.raises(Stopped, match="--resume") as caught:
         stopped.fit()
     assert caught.value.exit_code == code
-    resumed = trainer(tmp_path)
-    resumed.restore(load_newest(resumed.run))
+    resumed = trainer()
+    resumed.restore(load_newest(run))
     assert resumed.pace.step in (5, 6)
     resumed.fit()
     assert torch.equal(weights(resumed), weights(whole))
 
 
-def test_accumulation_equals_the_full_batch(tmp_path):
-    whole, pieces = trainer(tmp_path, steps=1), trainer(tmp_path, steps=1, micro_batch=7)
+def test_accumulation_equals_the_full_batch():
+    whole, pieces = trainer(steps=1), trainer(steps=1, micro_batch=7)
     for one in (whole, pieces):
         one.model[1].p = 0.0
         one.fit()
@@ -85,18 +90,19 @@ def test_accumulation_equals_the_full_batch(tmp_path):
 
 def test_the_pace_is_kept_and_replayed(tmp_path):
     clock = iter(np.linspace(0.5, 0.0, 400))
-    first = trainer(tmp_path, steps=10**6, callbacks=[Pacing(lambda: float(next(clock)), most=300)])
+    run, other = folder(tmp_path), folder(tmp_path, "other")
+    first = trainer(steps=10**6, callbacks=[Pacing(run, lambda: float(next(clock)), most=300)])
     first.fit()
     assert first.pace.step <= 300 and first.pace.progress == pytest.approx(1.0)
-    again = trainer(tmp_path, steps=10**6, callbacks=[Pacing(lambda: 1000.0, most=first.pace.step)])
-    (again.run / "pace.jsonl").write_text((first.run / "pace.jsonl").read_text())
+    again = trainer(steps=10**6, callbacks=[Pacing(other, lambda: 1000.0, most=first.pace.step)])
+    (other / "pace.jsonl").write_text((run / "pace.jsonl").read_text())
     again.fit()
     assert again.pace.step == first.pace.step
     assert torch.equal(weights(first), weights(again))
 
 
-def test_a_loss_that_is_no_number_stops_the_training(tmp_path):
-    bad = trainer(tmp_path, callbacks=[Sanity()])
+def test_a_loss_that_is_no_number_stops_the_training():
+    bad = trainer(callbacks=[Sanity()])
     with torch.no_grad():
         bad.model[0].weight.fill_(float("nan"))
     with pytest.raises(TrainingDivergedError, match="step 1"):
@@ -110,7 +116,7 @@ def test_every_example_is_seen_once_an_epoch():
     assert not np.array_equal(permutation(20, 3, 0), permutation(20, 3, 1))
 
 
-def test_callbacks_hear_each_step(tmp_path):
+def test_callbacks_hear_each_step():
     heard = []
 
     class Ear(Callback):
@@ -118,6 +124,6 @@ def test_callbacks_hear_each_step(tmp_path):
             heard.append((trainer.pace.step, learning_rate))
 
     with events.listening():
-        trainer(tmp_path, callbacks=[Ear()]).fit()
+        trainer(callbacks=[Ear()]).fit()
     assert [step for step, _ in heard] == list(range(1, 13))
     assert heard[-1][1] < heard[0][1] or heard[0][1] == 0.0

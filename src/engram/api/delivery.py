@@ -6,7 +6,6 @@ Shapes: N examples, C classes, D width of the last hidden layer.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -27,6 +26,7 @@ from engram.features import saved
 from engram.models.delivered import Delivered, hidden_width
 from engram.optim.average import reestimate_batchnorm
 from engram.predict.answering import answer
+from engram.train.checkpoint import separate
 from engram.train.trainer import Trainer
 
 KEPT_BYTES = 8_000_000
@@ -52,8 +52,7 @@ def deliver(run: RunDirectory, reading: Reading, trainer: Trainer, floors: dict[
     """Calibrate, score and save. Returns split -> results, as `engram.evaluate.evaluation.evaluate` gives them."""
     network, rows = trainer.model, reading.examples.splits
     if trainer.average is not None:
-        some = rows["train"][: 20 * trainer.plan.micro_batch]
-        reestimate_batchnorm(network, lambda batch: _plain(trainer, batch), _batches(trainer, some))
+        reestimate_batchnorm(network, lambda batch: _plain(trainer, batch), _batches(trainer, _mixed(trainer)))
     network.eval()
     module, outputs = _calibrated(reading, trainer)
     if "test" in rows:
@@ -84,12 +83,7 @@ def _calibrated(reading: Reading, trainer: Trainer) -> tuple[Delivered, dict[str
     _, hidden_ND, label = _looked_at(probe, trainer, train_rows)
     unfamiliarity.fit_spread(probe, hidden_ND, label)
     plain_NC, hidden_ND, label = _looked_at(probe, trainer, rows["val"])
-    hidden = torch.from_numpy(hidden_ND) if hidden_ND.size else None
-    distance_N = probe.to("cpu").distance(hidden, torch.from_numpy(plain_NC))
-    unfamiliarity.fit_threshold(probe, distance_N)
-    place = trainer.device
-    probe.to(place)
-
+    probe.to(trainer.device)
     assert task.calibration is not None, "tasks without calibration are not built yet"
     views: tuple[str, ...] = ("plain",)
     logits_NC = plain_NC
@@ -102,13 +96,15 @@ def _calibrated(reading: Reading, trainer: Trainer) -> tuple[Delivered, dict[str
             views, logits_NC, fitted = trainer.plan.views, several.logits, with_views
         probe.look_at(views)
     fitted.apply(probe)
-    outputs = Outputs(rows["val"], (logits_NC / fitted.temperature + fitted.bias).astype(np.float32), label)
-    outputs = replace(
-        outputs, unfamiliarity=((distance_N - probe.typical.cpu()) / (probe.threshold - probe.typical).cpu()).numpy()
-    )
+    calibrated = torch.from_numpy((logits_NC / fitted.temperature + fitted.bias).astype(np.float32))
+    hidden = torch.from_numpy(hidden_ND) if hidden_ND.size else None
+    probe.to("cpu")
+    unfamiliarity.fit_threshold(probe, probe.distance(hidden, calibrated))
+    strange_N = probe.unfamiliarity(hidden, calibrated).numpy()
+    probe.to(trainer.device)
     batch = SimpleNamespace(label=torch.from_numpy(label))
-    outputs.statistics.update({m.name: m.update(torch.from_numpy(outputs.logits), batch) for m in task.metrics})
-    return probe.eval(), {"val": outputs}
+    statistics = {metric.name: metric.update(calibrated, batch) for metric in task.metrics}
+    return probe.eval(), {"val": Outputs(rows["val"], calibrated.numpy(), label, strange_N, statistics)}
 
 
 def _looked_at(module: Delivered, trainer: Trainer, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -131,20 +127,22 @@ def _batches(trainer: Trainer, rows: np.ndarray) -> Iterable[Batch]:
         yield trainer.load(rows[start : start + trainer.plan.micro_batch])
 
 
+def _mixed(trainer: Trainer, *, batches: int = 20) -> np.ndarray:
+    """Some training rows of all classes mixed, as in training, and where there are enough in whole batches."""
+    size, rows = trainer.plan.micro_batch, trainer.examples.splits["train"]
+    mixed = np.random.default_rng(trainer.plan.seed).permutation(rows)
+    return mixed[: size * min(batches, max(1, len(rows) // size))]
+
+
 def _num_outputs(trainer: Trainer, rows: np.ndarray) -> int:
     return int(_plain(trainer, trainer.load(rows[:1])).shape[1])
 
 
 def _save(run: RunDirectory, reading: Reading, module: Delivered, floors: dict[str, nn.Module]) -> None:
     """Write the delivered module, the floors and the features as they are delivered."""
-    state = {name: value.detach().cpu().contiguous() for name, value in module.state_dict().items()}
-    write_atomically(run / "model.safetensors", save_tensors(state))
-    tensors = {
-        f"{name}/{key}": value.contiguous()
-        for name, floor in floors.items()
-        for key, value in floor.state_dict().items()
-    }
-    write_atomically(run / "floors.safetensors", save_tensors(tensors))
+    write_atomically(run / "model.safetensors", save_tensors(separate(module.state_dict())))
+    fitted = {f"{name}/{key}": value for name, floor in floors.items() for key, value in floor.state_dict().items()}
+    write_atomically(run / "floors.safetensors", save_tensors(separate(fitted)))
     saved.save(run, reading.examples.features, {role: column.name for role, column in reading.roles.items()})
     run.update_run(delivered=module.record())
 

@@ -137,14 +137,13 @@ def _fit(
 ) -> Trained:
     """Train, deliver, score and report; on from the newest checkpoint if there is one."""
     plan = planned.plan
-    saving, evaluation = Checkpointing(), Evaluation(every=plan.evaluate_every)
-    pacing = Pacing(lambda: deadline.remaining() - planned.after, most=planned.most_steps)
+    saving, evaluation = Checkpointing(run), Evaluation(every=plan.evaluate_every)
+    pacing = Pacing(run, lambda: deadline.remaining() - planned.after, most=planned.most_steps)
     trainer = Trainer(
         task=read.task,
         model=planned.network,
         examples=read.examples,
         plan=plan,
-        run=run,
         augmentation=read.task.augmentations(namespace(read.examples.features), passes=plan.passes).get(
             plan.augmentation
         ),
@@ -211,25 +210,19 @@ def _resume(run: RunDirectory, *, model: Any, budget: str | float | None, began:
                 f"the data of {run} ({data}) has changed since the training began; it cannot go on with other data."
             )
         plan = Plan.from_dict(facts["plan"])
+        torch.set_num_threads(plan.threads)  # sums are the same to the last bit only with as many
+        torch.manual_seed(plan.seed)
         network = build.from_record(
             facts["network"], run=run, model=model, trust_source=False, features=namespace(read.examples.features)
         )
-        torch.manual_seed(plan.seed)
         planning.initialise(network, read)
         return _fit(run, read, planning.Planned(plan, network, after, most), _floors(read, deadline), deadline)
 
 
 def _cut_back(run: RunDirectory, step: int) -> None:
     """Drop the events of steps that will be done again."""
-    path = run / "metrics.jsonl"
-    if not path.exists():
-        return
-    kept = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        with contextlib.suppress(json.JSONDecodeError):
-            if json.loads(line).get("step", 0) <= step:
-                kept.append(line + "\n")
-    path.write_text("".join(kept), encoding="utf-8")
+    events_before = [event for event in run.read_lines("metrics.jsonl") if event.get("step", 0) <= step]
+    run.write_lines("metrics.jsonl", events_before)
 
 
 def _record(

@@ -4,8 +4,11 @@
     features.json + features.safetensors    fitted preprocessing
     model.safetensors        the delivered module: network, calibration, unfamiliarity score
     metrics.jsonl            one event a line
+    pace.jsonl               changes of the number of steps, which a resume takes again
     checkpoints/step-N/      see train/checkpoint.py
+    floors.safetensors       the fitted floors
     predictions.parquet      validation and test rows, one by one
+    examples.safetensors     some scored examples as the network sees them, for the report
     source/                  the user's own network, copied (never run without being told to)
     README.md  report.html
 
@@ -14,9 +17,11 @@ It holds no pickle and nothing that executes on load.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,7 +93,9 @@ class RunDirectory:
     def read_run(self) -> dict[str, Any]:
         """Read run.json and check its format version."""
         content = self.read_json("run.json")
-        if not isinstance(content, dict) or not 1 <= int(content.get("format", 0)) <= FORMAT:
+        if not isinstance(content, dict) or not isinstance(content.get("format"), int):
+            raise RunError(f"{self / 'run.json'} is damaged: it does not say its format. Repeat the training.")
+        if not 1 <= content["format"] <= FORMAT:
             raise RunError(f"{self / 'run.json'} was written by a newer engram. Update engram to open it.")
         return content
 
@@ -96,6 +103,19 @@ class RunDirectory:
         """Set fields of run.json, keeping the others."""
         known = self.read_json("run.json") if (self / "run.json").is_file() else {"format": FORMAT}
         self.write_json("run.json", {**known, **fields})
+
+    def write_lines(self, name: str, values: Iterable[Any]) -> None:
+        """Write values as JSON, one a line, atomically."""
+        write_atomically(self / name, "".join(json.dumps(value) + "\n" for value in values).encode())
+
+    def read_lines(self, name: str) -> list[dict[str, Any]]:
+        """Read the objects of a file of JSON lines, without a line that a crash tore; none where there is no file."""
+        found = []
+        if (self / name).exists():
+            for line in (self / name).read_text(encoding="utf-8", errors="replace").split("\n"):
+                with contextlib.suppress(json.JSONDecodeError):
+                    found.append(json.loads(line))
+        return [value for value in found if isinstance(value, dict)]
 
     def write_arrays(self, name: str, arrays: dict[str, np.ndarray]) -> None:
         """Write numpy arrays as safetensors, atomically."""

@@ -7,7 +7,7 @@ answer, how it is scored. The trainer is *when*. Adding an application is adding
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -33,6 +33,21 @@ class Batch(SimpleNamespace):
     def __len__(self) -> int:
         return len(self.rows)
 
+    def to(self, device: Any, *, channels_last: bool) -> Batch:
+        """Return the batch with every tensor on a device, pictures (four axes) channels last in memory or plainly."""
+        import torch
+
+        values = dict(vars(self))
+        for name, value in values.items():
+            if isinstance(value, torch.Tensor):
+                value = value.to(device, non_blocking=True)
+                if value.ndim == 4 and channels_last:
+                    value = value.contiguous(memory_format=torch.channels_last)
+                elif value.ndim == 4:  # `contiguous` would let a single channel keep the strides of channels last
+                    value = value.reshape(-1).view(value.shape)
+                values[name] = value
+        return Batch(**values)
+
 
 @dataclass
 class Step:
@@ -57,7 +72,8 @@ class Task:
 
     inputs, target: role -> feature class. metrics: the first one selects the best weights.
     floors: cheap strong baselines, trained and scored beside the network.
-    couples_examples: True where one example's loss depends on the others in its batch.
+    couples_examples: True where one example's loss depends on the others in its batch, so that it may not be taken
+    in pieces.
     calibration: "softmax" or "sigmoid" where the output is logits that can be calibrated, else None.
     """
 
@@ -115,8 +131,3 @@ class Sample:
     data: Any
     score: float
     options: Mapping[str, Any] | None = None
-
-
-def roles(task: Task) -> Sequence[str]:
-    """All roles of a task, inputs first."""
-    return [*task.inputs, *task.target]

@@ -79,7 +79,7 @@ def walk(predictor: Predictor, picture: np.ndarray, classes: Sequence[int], *, c
     if task.calibration is None:
         return None
     role = next(iter(task.inputs))
-    batch = moved(predictor.encode([picture]), predictor.device)
+    batch = moved(predictor.encode([picture]), predictor.module)
     x = getattr(batch, role).detach().requires_grad_()
     with torch.enable_grad(), _FirstPass(module.network) as passed:
         logits_C = _logits(predictor, batch, role, x)[0]

@@ -80,7 +80,7 @@ def stages(
     places_MU: dict[str, list[np.ndarray]] = {name: [] for name in layers}
     seen = 0
     for start in range(0, len(pictures), size):
-        batch = moved(predictor.encode(list(pictures[start : start + size])), predictor.device)
+        batch = moved(predictor.encode(list(pictures[start : start + size])), predictor.module)
         for name, output in _outputs(predictor, layers, batch, role).items():
             value, place = output.float().flatten(2).max(2)
             values_MU[name].append(value.cpu().numpy())
@@ -120,7 +120,7 @@ def _last_of_each_resolution(predictor: Predictor, picture: np.ndarray, role: st
             found[tuple(output.shape[2:])] = (known[0], _Seen(module, known[1].kind, known[1].shape))
 
     with watching(predictor.module.network, note):
-        _run(predictor, moved(predictor.encode(list(picture)), predictor.device), role, precision="float32")
+        _run(predictor, moved(predictor.encode(list(picture)), predictor.module), role, precision="float32")
     ordered = sorted(found.values(), key=lambda pair: -pair[1].shape[1] * pair[1].shape[2])
     return dict(ordered)
 
@@ -160,7 +160,7 @@ def _fields(
     Measured, so that it is right for any network: a stripe of the picture is made NaN, and wherever NaN
     comes out, that stripe was seen.
     """
-    batch = moved(predictor.encode(list(picture)), predictor.device)
+    batch = moved(predictor.encode(list(picture)), predictor.module)
     x = getattr(batch, role)
     sides = x.shape[2:]
     seen: dict[str, list[np.ndarray]] = {name: [] for name in layers}

@@ -24,9 +24,8 @@ def answer(
     module: a delivered one, a floor, or a network, on any device; it should be in evaluation mode.
     options: the task's, None for its defaults. precision: "float32" or "bfloat16".
     """
-
     device = device_of(module)
-    inputs = moved(batch, device)
+    inputs = moved(batch, module)
     options = task.options() if options is None else options
     with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
         if isinstance(module, Delivered) and task.calibration is not None:
@@ -42,10 +41,10 @@ def device_of(module: nn.Module) -> torch.device:
     return torch.device("cpu")
 
 
-def moved(batch: Batch, device: torch.device) -> Batch:
-    """Return the batch with every tensor on a device."""
-    values = {name: value.to(device) if isinstance(value, Tensor) else value for name, value in vars(batch).items()}
-    return Batch(**values)
+def moved(batch: Batch, module: nn.Module) -> Batch:
+    """Return the batch where a module's numbers are, pictures laid out as its filters are (some take no other)."""
+    channels_last = any(p.ndim == 4 and not p.is_contiguous() for p in module.parameters())
+    return batch.to(device_of(module), channels_last=channels_last)
 
 
 def on_cpu(output: Any) -> Any:

@@ -57,7 +57,8 @@ def open_run(
         raise RunError(f"the network of {run} cannot be built from its record in run.json ({error}).") from None
     module = delivered(facts["delivered"], network, run)
     load_weights(module, run)
-    module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's types
+    if (facts.get("plan") or {}).get("channels_last", True):
+        module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's types
     return Opened(facts, task, features, module.eval())
 
 

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,7 @@ def save(run: RunDirectory, checkpoint: Checkpoint) -> Path:
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     contents = {
-        "state.safetensors": save_tensors({name: value.contiguous() for name, value in checkpoint.tensors.items()}),
+        "state.safetensors": save_tensors(separate(checkpoint.tensors)),
         "state.json": json.dumps(checkpoint.facts).encode(),
     }
     checksums = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
@@ -59,6 +60,14 @@ def save(run: RunDirectory, checkpoint: Checkpoint) -> Path:
         if other != final:
             shutil.rmtree(other)
     return final
+
+
+def separate(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return plain copies on the CPU that share no memory: layers that share weights are each saved whole."""
+    return {
+        name: value.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
+        for name, value in tensors.items()
+    }
 
 
 def load_newest(run: RunDirectory) -> Checkpoint | None:

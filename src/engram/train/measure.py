@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import time
 from dataclasses import dataclass
 
@@ -12,10 +13,12 @@ from torch import nn
 
 from engram.core.task import Task
 from engram.data.examples import Examples
-from engram.optim.build import optimizers
-from engram.train import precision
+from engram.train.callbacks.callback import Callback
 from engram.train.plan import Plan
-from engram.train.trainer import place, to_device
+from engram.train.trainer import Trainer
+
+TIMES = 3
+"""Steps and answers timed; the shortest counts, and never the first, which warms up."""
 
 
 @dataclass(frozen=True)
@@ -28,42 +31,40 @@ class Cost:
 
 def measure(task: Task, model: nn.Module, examples: Examples, plan: Plan, *, augmentation: object = None) -> Cost:
     """Time training steps and answers on a copy of the network; it and all random states stay as they were."""
-    copied = place(copy.deepcopy(model), plan)
-    device = torch.device(plan.device)
+    short = dataclasses.replace(plan, batch_size=plan.micro_batch, steps=TIMES)
     rows = np.resize(examples.splits["train"], plan.micro_batch)
-    made = optimizers(copied, plan.optimizer)
+    steps, answers = _Watch(), _Watch()
     with torch.random.fork_rng(devices=[]):
-        step = _best(lambda: _train(task, copied, examples, rows, plan, made, augmentation), device)
-        copied.eval()
-        answer = _best(lambda: _answer(task, copied, examples, rows, plan), device)
-    return Cost(step=step * plan.batch_size / plan.micro_batch, answer=answer / len(rows))
+        trainer = Trainer(task, copy.deepcopy(model), examples, short, augmentation=augmentation, callbacks=[steps])
+        trainer.fit()
+        answers.begin(trainer)
+        for _ in range(TIMES):
+            trainer.statistics(rows)
+            answers.look(trainer.device)
+    return Cost(step=steps.best * plan.batch_size / plan.micro_batch, answer=answers.best / len(rows))
 
 
-def _train(task, model, examples, rows, plan, made, augmentation) -> None:  # type: ignore[no-untyped-def]
-    batch = to_device(examples.batch(rows, augmentation=augmentation), torch.device(plan.device))
-    with precision.autocast(plan.precision, torch.device(plan.device)):
-        step = task.step(model, batch)
-    (step.loss_sum / len(rows)).backward()
-    for optimizer in made:
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+class _Watch(Callback):
+    """Takes the time after each step."""
 
+    def __init__(self) -> None:
+        self.moments: list[float] = []
 
-@torch.no_grad()
-def _answer(task, model, examples, rows, plan) -> None:  # type: ignore[no-untyped-def]
-    batch = to_device(examples.batch(rows), torch.device(plan.device))
-    with precision.autocast(plan.precision, torch.device(plan.device)):
-        task.step(model, batch)
+    def begin(self, trainer: Trainer) -> None:
+        """Take the time before the first."""
+        self.look(trainer.device)
 
+    def after_step(self, trainer: Trainer, *, loss: float, learning_rate: float) -> None:
+        """Take the time after it."""
+        self.look(trainer.device)
 
-def _best(call, device: torch.device, *, times: int = 3) -> float:  # type: ignore[no-untyped-def]
-    """The shortest of some runs, after one that warms up."""
-    best = float("inf")
-    for position in range(times):
-        began = time.perf_counter()
-        call()
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        if position > 0:
-            best = min(best, time.perf_counter() - began)
-    return best
+    def look(self, device: torch.device) -> None:
+        """Take the time, once the device has done what it was given."""
+        if device.type != "cpu":
+            torch.accelerator.synchronize(device)
+        self.moments.append(time.perf_counter())
+
+    @property
+    def best(self) -> float:
+        """The shortest of all but the first, in seconds."""
+        return min(b - a for a, b in zip(self.moments[1:], self.moments[2:], strict=False))

@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from engram.core.rundir import RunDirectory
 from engram.core.task import Batch, Task
 from engram.data.examples import Examples
 from engram.data.order import positions
@@ -33,7 +32,6 @@ class Trainer:
     model: nn.Module
     examples: Examples
     plan: Plan
-    run: RunDirectory
     augmentation: Any = None
     callbacks: Sequence[Callback] = ()
     optimizers: list[torch.optim.Optimizer] = field(default_factory=list)
@@ -74,17 +72,29 @@ class Trainer:
 
     def micro_batches(self, step: int) -> Iterator[Batch]:
         """The examples of one step, augmented, in pieces that fit into memory."""
-        rows = self.examples.splits["train"]
-        chosen, epochs = positions(step, batch_size=self.plan.batch_size, count=len(rows), seed=self.plan.seed)
+        train = self.examples.splits["train"]
+        chosen, epochs = positions(step, batch_size=self.plan.batch_size, count=len(train), seed=self.plan.seed)
         for start in range(0, len(chosen), self.plan.micro_batch):
             part = slice(start, start + self.plan.micro_batch)
-            yield self.load(rows[chosen[part]], augmented=True, epochs=epochs[part])
+            yield self.load(train[chosen[part]], augmented=True, epochs=epochs[part])
 
     def load(self, rows: np.ndarray, *, augmented: bool = False, epochs: np.ndarray | int = 0) -> Batch:
-        """Encode some rows and bring them to the device."""
+        """Encode some rows and bring them to the device, pictures laid out as the plan says."""
         augmentation = self.augmentation if augmented else None
         batch = self.examples.batch(rows, augmentation=augmentation, seed=self.plan.seed, epoch=epochs)
-        return to_device(batch, self.device)
+        return batch.to(self.device, channels_last=self.plan.channels_last)
+
+    @torch.no_grad()
+    def statistics(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """Answer for some rows as they are; return the statistics of the task's first metric."""
+        metric, parts = self.task.metrics[0], []
+        self.model.eval()
+        for start in range(0, len(rows), self.plan.micro_batch):
+            batch = self.load(rows[start : start + self.plan.micro_batch])
+            with self.autocast():
+                output = self.task.step(self.model, batch).output
+            parts.append(metric.update(output, batch))
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     def checkpoint(self) -> Checkpoint:
         """Everything that the next step depends on."""
@@ -126,13 +136,4 @@ def _part(tensors: dict[str, Tensor], kind: str) -> dict[str, Tensor]:
 def place(model: nn.Module, plan: Plan) -> nn.Module:
     """Bring a network to the plan's device and memory layout."""
     layout = torch.channels_last if plan.channels_last else torch.contiguous_format
-    return model.to(torch.device(plan.device)).to(memory_format=layout)  # type: ignore[call-overload]
-
-
-def to_device(batch: Batch, device: torch.device) -> Batch:
-    """Bring every tensor of a batch to a device."""
-    if device.type != "cpu":
-        for name, value in vars(batch).items():
-            if isinstance(value, torch.Tensor):
-                setattr(batch, name, value.to(device, non_blocking=True))
-    return batch
+    return model.to(plan.device).to(memory_format=layout)  # type: ignore[call-overload]

@@ -8,37 +8,41 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import NoReturn
 
 from engram.core.errors import Stopped
 from engram.core.events import emit
+from engram.core.rundir import RunDirectory
 from engram.train import checkpoint
 from engram.train.callbacks.callback import Callback
 from engram.train.trainer import Trainer
 
 
 class Checkpointing(Callback):
-    """Save every `seconds`; after a stop signal save after the running step and raise `Stopped`."""
+    """Save at the start, every `seconds` and after the last step; on a stop signal save and raise `Stopped`.
 
-    def __init__(self, *, seconds: float = 30.0) -> None:
+    The first checkpoint holds what training begins with, weights that were taken from elsewhere included.
+    """
+
+    def __init__(self, run: RunDirectory, *, seconds: float = 30.0) -> None:
+        self.run = run
         self.interval = seconds
         self.last = time.monotonic()
         self.signal: int | None = None
 
     def begin(self, trainer: Trainer) -> None:
-        """Start counting when training does."""
+        """Save what training begins with, and start counting."""
+        if trainer.pace.step == 0:
+            self._save(trainer)
         self.last = time.monotonic()
 
     def after_step(self, trainer: Trainer, *, loss: float, learning_rate: float) -> None:
         """Save where it is time."""
-        if self.signal is not None:
+        asked, due = self.signal is not None, time.monotonic() - self.last > self.interval
+        if asked or due or trainer.pace.finished:
             self._save(trainer)
-            raise Stopped(
-                f"Stopped at step {trainer.pace.step} of {trainer.pace.steps}; everything is saved. "
-                f"Go on with: engram train --resume {trainer.run}",
-                exit_code=128 + self.signal,
-            )
-        if time.monotonic() - self.last > self.interval and not trainer.pace.finished:
-            self._save(trainer)
+        if asked:
+            self._stop(f"Stopped at step {trainer.pace.step} of {trainer.pace.steps}")
 
     @contextmanager
     def catching_signals(self) -> Iterator[None]:
@@ -53,6 +57,14 @@ class Checkpointing(Callback):
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+        if self.signal is not None:  # asked after the last step
+            self._stop("Stopped after the last step")
+
+    def _stop(self, when: str) -> NoReturn:
+        assert self.signal is not None
+        number, self.signal = self.signal, None
+        message = f"{when}; everything is saved. Go on with: engram train --resume {self.run}"
+        raise Stopped(message, exit_code=128 + number)
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
         if self.signal is not None:
@@ -60,6 +72,6 @@ class Checkpointing(Callback):
         self.signal = number
 
     def _save(self, trainer: Trainer) -> None:
-        path = checkpoint.save(trainer.run, trainer.checkpoint())
+        path = checkpoint.save(self.run, trainer.checkpoint())
         self.last = time.monotonic()
         emit("checkpoint", step=trainer.pace.step, path=str(path))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
 import torch
 
 from engram.core.events import emit
@@ -17,10 +17,9 @@ from engram.train.trainer import Trainer
 class Evaluation(Callback):
     """Evaluate the averaged weights if there are any; `best` holds the state of the best evaluation so far."""
 
-    def __init__(self, *, every: float, batch_size: int = 500) -> None:
+    def __init__(self, *, every: float) -> None:
         """`every`: progress between two evaluations (1 or more: only at the end)."""
         self.every = every
-        self.batch_size = batch_size
         self.last_progress = 0.0
         self.best_score: float | None = None
         self.best: dict[str, torch.Tensor] = {}
@@ -56,19 +55,12 @@ class Evaluation(Callback):
                 self.best_score = score
                 self.best = {name: value.detach().clone() for name, value in trainer.model.state_dict().items()}
 
-    @torch.no_grad()
     def _score(self, trainer: Trainer) -> float:
-        """The task's first metric on the validation rows."""
-        metric, rows = trainer.task.metrics[0], trainer.examples.splits["val"]
-        trainer.model.eval()
-        collected: list[dict[str, np.ndarray]] = []
-        for start in range(0, len(rows), self.batch_size):
-            batch = trainer.load(rows[start : start + self.batch_size])
-            with trainer.autocast():
-                step = trainer.task.step(trainer.model, batch)
-            collected.append(metric.update(step.output, batch))
-        score = metric.compute({name: np.concatenate([part[name] for part in collected]) for name in collected[0]})
-        emit("evaluated", step=trainer.pace.step, metrics={metric.name: round(score, 5)})
+        """The task's first metric on the validation rows; NaN where they have no score."""
+        metric = trainer.task.metrics[0]
+        score = metric.compute(trainer.statistics(trainer.examples.splits["val"]))
+        if not math.isnan(score):
+            emit("evaluated", step=trainer.pace.step, metrics={metric.name: round(score, 5)})
         return score
 
 
@@ -80,11 +72,14 @@ def averaged(trainer: Trainer) -> Iterator[None]:
         return
     kept = {name: value.detach().clone() for name, value in trainer.model.state_dict().items()}
     trainer.average.copy_to(trainer.model)
-    yield
-    trainer.model.load_state_dict(kept)
+    try:
+        yield
+    finally:
+        trainer.model.load_state_dict(kept)
 
 
 def _better(trainer: Trainer, score: float, than: float | None) -> bool:
+    """Whether a later score is no worse than an earlier one; where there are none (NaN), later weights are better."""
     if than is None:
         return True
-    return score >= than if trainer.task.metrics[0].higher_is_better else score <= than
+    return not (score < than if trainer.task.metrics[0].higher_is_better else score > than)

@@ -12,8 +12,11 @@ import time
 from collections import deque
 from collections.abc import Callable
 
+from engram.core.rundir import RunDirectory
 from engram.train.callbacks.callback import Callback
 from engram.train.trainer import Trainer
+
+FILE = "pace.jsonl"
 
 SETTLED = 3
 """Steps before the first estimate: kernels are chosen and memory is taken in the first ones."""
@@ -22,7 +25,8 @@ SETTLED = 3
 class Pacing(Callback):
     """Fit the number of steps into `seconds_left()`; never more than `most` steps."""
 
-    def __init__(self, seconds_left: Callable[[], float], *, most: int) -> None:
+    def __init__(self, run: RunDirectory, seconds_left: Callable[[], float], *, most: int) -> None:
+        self.run = run
         self.seconds_left = seconds_left
         self.most = most
         self.moments: deque[tuple[int, float]] = deque(maxlen=256)
@@ -30,10 +34,10 @@ class Pacing(Callback):
 
     def begin(self, trainer: Trainer) -> None:
         """Read the changes that an interrupted training had recorded."""
-        path = trainer.run / "pace.jsonl"
-        if path.exists():
-            lines = [json.loads(line) for line in path.read_text().splitlines() if line.endswith("}")]
-            self.recorded = {line["step"]: line["steps"] for line in lines if line["step"] >= trainer.pace.step}
+        lines = self.run.read_lines(FILE)
+        if lines:  # without a line that a crash tore, to which the next would be glued
+            self.run.write_lines(FILE, lines)
+        self.recorded = {line["step"]: line["steps"] for line in lines if line["step"] >= trainer.pace.step}
         if trainer.pace.step in self.recorded:
             trainer.pace.steps = self.recorded[trainer.pace.step]
 
@@ -57,7 +61,7 @@ class Pacing(Callback):
         return (last[1] - first[1]) / (last[0] - first[0])
 
     def _change(self, trainer: Trainer, steps: int) -> None:
-        with open(trainer.run / "pace.jsonl", "a", encoding="utf-8") as file:
+        with open(self.run / FILE, "a", encoding="utf-8") as file:
             file.write(json.dumps({"step": trainer.pace.step, "steps": steps}) + "\n")
             file.flush()
             os.fsync(file.fileno())
