@@ -38,16 +38,34 @@ def from_user(model: nn.Module | Callable[..., nn.Module] | str, *, offered: dic
         network, record = model, {"factory": type(model).__name__, "arguments": {}, **_source_of(type(model))}
     else:
         factory = factory_from_file(model) if isinstance(model, str) else model
-        parameters = inspect.signature(factory).parameters
-        arguments = {name: value for name, value in offered.items() if name in parameters}
-        network = factory(**arguments)
-        record = {"factory": factory.__name__, "arguments": _plain(arguments), **_source_of(factory)}
+        path = model.rpartition(":")[0] if isinstance(model, str) else None
+        network, arguments = _made(factory, offered)
+        record = {"factory": _name_of(factory), "arguments": _plain(arguments), **_source_of(factory, path)}
     if not isinstance(network, nn.Module):
         raise ConfigError(
             f"expected the factory to give a torch.nn.Module; got {type(network).__name__}. Return the network from it."
         )
     network.record = record  # type: ignore[assignment]
     return network
+
+
+def _made(factory: Callable[..., nn.Module], offered: dict[str, Any]) -> tuple[nn.Module, dict[str, Any]]:
+    """Call a user's factory with what it names; ConfigError where it cannot be called or fails."""
+    if not callable(factory):
+        raise ConfigError(f"expected a torch.nn.Module or what makes one; got {type(factory).__name__} ({factory!r})")
+    parameters = inspect.signature(factory).parameters
+    arguments = {name: value for name, value in offered.items() if name in parameters}
+    try:
+        return factory(**arguments), arguments
+    except Exception as error:  # whatever the user's own code raises
+        raise ConfigError(
+            f"expected {_name_of(factory)} to make a network; it failed ({type(error).__name__}: {error}). It is given "
+            f"those of {', '.join(offered)} that it names; parameters of other names need defaults."
+        ) from error
+
+
+def _name_of(factory: Callable[..., nn.Module]) -> str:
+    return getattr(factory, "__name__", type(factory).__name__)
 
 
 def factory_from_file(text: str) -> Callable[..., nn.Module]:
@@ -60,7 +78,12 @@ def factory_from_file(text: str) -> Callable[..., nn.Module]:
     spec = importlib.util.spec_from_file_location(Path(path).stem, path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # whatever the user's own file raises
+        raise ConfigError(
+            f"expected a Python file that can be imported; {path} fails ({type(error).__name__}: {error}). Mend it."
+        ) from error
     if not hasattr(module, name):
         public = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
         raise unknown(f"network in {path}", name, public)
@@ -106,10 +129,13 @@ def keep_source(network: nn.Module, run: RunDirectory) -> None:
         (run / "source" / record["source"]).write_bytes(Path(path).read_bytes())
 
 
-def _source_of(factory: Callable[..., Any]) -> dict[str, Any]:
-    """File name, path and SHA-256 of the source that defines a factory; nothing for one typed in by hand."""
+def _source_of(factory: Callable[..., Any], file: str | None = None) -> dict[str, Any]:
+    """File name, path and SHA-256 of the source that defines a factory; nothing for one typed in by hand.
+
+    file: the source where it is known; a file that was imported by its path is not found by what it defines.
+    """
     try:
-        path = Path(inspect.getfile(factory))
+        path = Path(file or inspect.getfile(factory))
         content = path.read_bytes()
     except (TypeError, OSError):
         return {}
