@@ -349,3 +349,12 @@ def test_runs_of_other_data_cannot_be_compared(tmp_path):
         predictions.read(runs[0])
     with pytest.raises(RunError, match="there is none"):
         predictions.read(RunDirectory(tmp_path))
+
+
+def test_the_main_directions_of_wide_layers_are_those_of_the_data():
+    generator = torch.Generator().manual_seed(0)
+    scale_D = torch.cat([torch.full((8,), 10.0), torch.full((92,), 0.1)])
+    rows_ND = torch.randn(60, 100, generator=generator) * scale_D
+    found_DR = unfamiliarity._main_directions(rows_ND, 8)
+    assert torch.allclose(found_DR.T @ found_DR, torch.eye(8), atol=1e-5)
+    assert found_DR[:8].norm() ** 2 > 7.99  # all of them lie among the first eight axes

@@ -105,3 +105,20 @@ def test_it_can_be_exported_with_all_views():
     program = torch.export.export(module, (x,), dynamic_shapes=(({0: torch.export.Dim("batch", min=1, max=64)},),))
     more = torch.randn(7, 1, 8, 8)
     assert torch.allclose(program.module()(more), module(more), atol=1e-6)
+
+
+def test_a_flattened_picture_is_too_wide_to_be_judged_by():
+    network = nn.Sequential(nn.Flatten(), nn.Linear(100 * 100, 3))
+    assert hidden_width(network) == 0
+    module, x = delivered(network=network), torch.randn(2, 1, 100, 100)
+    assert module.hidden(lambda m: m(x))[1] is None
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_every_view_can_be_flattened_as_the_picture_itself_can(channels):
+    class Flat(nn.Module):
+        def forward(self, x):
+            return x.view(len(x), -1)[:, :2]
+
+    delivered = Delivered(Flat(), num_outputs=2, num_hidden=0, views=VIEWS)
+    assert delivered(torch.rand(4, channels, 8, 8)).shape == (4, 2)

@@ -17,6 +17,9 @@ from engram.core.errors import unknown
 VIEWS = ("plain", "mirror", "up-left", "down-right", "mirror-up-left", "mirror-down-right")
 """Ways an input can be looked at, in the order in which a few of them help most."""
 
+WIDEST_HIDDEN = 8192
+"""Of wider last hidden layers nothing is kept, and inputs are judged by their logits."""
+
 MAX_DIRECTIONS = 512
 """At most so many directions of the last hidden layer are looked at for unfamiliarity: 1 MiB for each 512 of D."""
 
@@ -136,9 +139,12 @@ def last_linear(network: nn.Module) -> nn.Linear | None:
 
 
 def hidden_width(network: nn.Module) -> int:
-    """Return the width of the last hidden layer: what the last linear layer takes in; 0 without one."""
+    """Return the width of the last hidden layer: what the last linear layer takes in.
+
+    0 without one, and where it is so wide (a flattened picture) that its spread would outweigh the network.
+    """
     last = last_linear(network)
-    return last.in_features if last is not None else 0
+    return last.in_features if last is not None and last.in_features <= WIDEST_HIDDEN else 0
 
 
 def view_weights(views: tuple[str, ...]) -> list[float]:
