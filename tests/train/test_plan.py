@@ -25,3 +25,18 @@ def test_a_plan_survives_json():
     plan.explain("optimizer.warmup", 0.25, "because")
     assert Plan.from_dict(json.loads(json.dumps(plan.as_dict()))) == plan
     assert "optimizer.warmup" in settable(plan)
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ({"batch_size": "0"}, "from 1 on for batch_size; got 0"),
+        ({"micro_batch": -4}, "from 1 on for micro_batch"),
+        ({"optimizer.learning_rate": "nan"}, "from 0 on for optimizer.learning_rate; got nan"),
+        ({"precision": "float23"}, "did you mean 'float32'"),
+        ({"size": "large"}, "an option of its own: --size"),
+    ],
+)
+def test_numbers_that_no_training_can_go_by_are_refused(setting, said):
+    with pytest.raises(ConfigError, match=said):
+        Plan().override(setting)

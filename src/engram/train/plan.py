@@ -7,6 +7,7 @@ is compared with what happened.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -66,9 +67,17 @@ class Plan:
     def override(self, settings: Mapping[str, Any]) -> None:
         """Set numbers by their printed names, from text or values. ConfigError offers the nearest name."""
         for name, value in settings.items():
+            if name in NAMED_OPTIONS:
+                raise ConfigError(f"{name} has an option of its own: --{name}. Use that in place of --set {name}=...")
             if name not in settable(self):
                 raise unknown("setting", name, settable(self))
-            self.explain(name, _parsed(name, value, _get(self, name)), "set by you")
+            self.explain(name, _checked(name, _parsed(name, value, _get(self, name))), "set by you")
+
+
+NAMED_OPTIONS = ("device", "seed", "size", "steps")
+CHOSEN_FROM = {"precision": ("float32", "bfloat16")}
+FROM_ONE = ("batch_size", "micro_batch")
+_FOLLOWS = ("optimizer", "reasons", "views", "threads", "passes", "evaluate_every")
 
 
 def settable(plan: Plan) -> list[str]:
@@ -76,7 +85,7 @@ def settable(plan: Plan) -> list[str]:
     own = [
         f.name
         for f in dataclasses.fields(plan)
-        if f.name not in ("optimizer", "reasons", "views") and "predicted" not in f.name
+        if f.name not in (*_FOLLOWS, *NAMED_OPTIONS) and "predicted" not in f.name
     ]
     return own + [f"optimizer.{f.name}" for f in dataclasses.fields(plan.optimizer)]
 
@@ -95,7 +104,10 @@ def _parsed(name: str, value: Any, present: Any) -> Any:
     """Read a value as the type of the present one."""
     kind = type(present)
     if not isinstance(value, str):
-        return kind(value)
+        try:
+            return kind(value)
+        except (TypeError, ValueError):
+            raise ConfigError(f"expected {kind.__name__} for {name}, such as {present}; got {value!r}") from None
     if kind is bool:
         if value.lower() in ("true", "yes", "on", "1", "false", "no", "off", "0"):
             return value.lower() in ("true", "yes", "on", "1")
@@ -104,3 +116,13 @@ def _parsed(name: str, value: Any, present: Any) -> Any:
         return kind(value)
     except ValueError:
         raise ConfigError(f"expected {kind.__name__} for {name}, such as {present}; got {value!r}") from None
+
+
+def _checked(name: str, value: Any) -> Any:
+    """Return a value as it is, or ConfigError where no training can go by it."""
+    if name in CHOSEN_FROM and value not in CHOSEN_FROM[name]:
+        raise unknown(name, value, CHOSEN_FROM[name])
+    least = 1 if name in FROM_ONE else 0
+    if isinstance(value, int | float) and not least <= value < math.inf:
+        raise ConfigError(f"expected a number from {least} on for {name}; got {value}")
+    return value
