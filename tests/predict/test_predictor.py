@@ -158,3 +158,16 @@ def test_a_task_that_is_not_installed_is_named(saved, tmp_path):
     run.update_run(task="image_clasification")
     with pytest.raises(RunError, match="image_classification"):
         load(run, model=tiny_run.Net)
+
+
+def test_any_number_of_grey_pictures_is_that_many_answers(predictor):
+    x, _ = tiny_run.pictures(4, seed=3)
+    for number in (2, 3, 4):  # three or four could be channels, but the network sees grey
+        assert len(predictor.predict(x[:number])) == number
+    assert "label" in predictor.predict(x[0]) and "label" in predictor.predict(torch.from_numpy(x[:1]))
+
+
+def test_items_without_a_name_are_counted_over_batches(predictor):
+    x, _ = tiny_run.pictures(5, seed=3)
+    found = [answer["input"] for answer in predictor.stream(list(x), batch_size=2)]
+    assert found == [f"ndarray[{number}]" for number in range(5)]

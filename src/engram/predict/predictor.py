@@ -67,13 +67,14 @@ class Predictor:
         """Answer for any number of items, one after the other, with memory for one batch alone."""
         chosen = task_options(self.task, options)
         batch: list[Any] = []
+        done = 0
         for item in items:
             batch.append(item)
             if len(batch) == batch_size:
-                yield from self._answers(batch, chosen)
-                batch = []
+                yield from self._answers(batch, chosen, first=done)
+                batch, done = [], done + batch_size
         if batch:
-            yield from self._answers(batch, chosen)
+            yield from self._answers(batch, chosen, first=done)
 
     def encode(self, items: Iterable[Any]) -> Batch:
         """Return items as the network sees them; DataError for one that cannot be read."""
@@ -83,9 +84,9 @@ class Predictor:
         """Return (raw output, unfamiliarity (B,)) of encoded examples, on the CPU."""
         return answer(self.task, self.module, batch, options=options, precision=self.precision)
 
-    def _answers(self, items: list[Any], options: Any) -> list[Answer]:
-        """Answer for a batch of items; what cannot be read gets its error in its place."""
-        answers: list[Answer] = [{"input": name_of(item, number)} for number, item in enumerate(items)]
+    def _answers(self, items: list[Any], options: Any, *, first: int = 0) -> list[Answer]:
+        """Answer for a batch of items, the first of which has that number; what cannot be read gets its error."""
+        answers: list[Answer] = [{"input": name_of(item, first + number)} for number, item in enumerate(items)]
         readable: list[int] = []
         stored: list[dict[str, dict[str, Any]]] = []
         for number, item in enumerate(items):
@@ -130,8 +131,14 @@ class Predictor:
 
 
 def _is_stack(items: Any, shape: tuple[int, ...]) -> bool:
-    """Whether three axes are several grey pictures, not one with channels: neither end is 1, 3 or 4."""
-    return len(shape) == 3 and not {items.shape[0], items.shape[-1]} & {1, 3, 4}
+    """Whether three axes are several grey pictures, not one with channels.
+
+    They are where neither end is 1, 3 or 4, and where the network sees grey pictures of just this height and width.
+    """
+    if len(shape) != 3:
+        return False
+    grey = shape[0] == 1 and items.shape[0] != 1 and tuple(items.shape[1:]) == tuple(shape[1:])
+    return grey or not {items.shape[0], items.shape[-1]} & {1, 3, 4}
 
 
 def load(
