@@ -274,3 +274,14 @@ def test_interrupt_during_start_is_no_traceback() -> None:
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.returncode == 128 + signal.SIGINT
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("form", ["--json", "--csv", "--top=1"])
+def test_names_that_are_no_text_are_printed_all_the_same(form: str) -> None:
+    code = "from engram import api\napi.predict = lambda *a, **k: [{'input': 'a\\udcff.png', 'label': 'x'}]\n"
+    code += f"import sys; sys.argv = ['engram', 'predict', 'r', 'x', '{form}']\nfrom engram.cli import main\nmain()"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True)
+    assert result.returncode == 0, result.stderr
+    assert b"a\\udcff.png" in result.stdout
+    if form == "--json":
+        assert json.loads(result.stdout) == {"input": "a\udcff.png", "label": "x"}

@@ -5,6 +5,7 @@ Nothing here imports torch: `engram --help` answers at once.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import time
@@ -363,4 +364,7 @@ def process_age() -> float:
 def main() -> None:
     """Run the command `engram`."""
     wait_passively()  # before any verb imports torch
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Names of files may hold what the terminal's encoding does not; in JSON this writes the escape for it.
+        sys.stdout.reconfigure(errors="backslashreplace")
     cli(obj=time.monotonic() - process_age(), prog_name="engram")

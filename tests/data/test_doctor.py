@@ -99,3 +99,19 @@ def test_several_labels(tmp_path: Path) -> None:
 def test_many_sizes(tmp_path: Path) -> None:
     values = [*pictures(20), *GENERATOR.integers(0, 256, (20, 30, 12), dtype=np.uint8)]
     assert "from 6 x 8 to 12 x 30" in findings(values, ["a", "b"] * 20, tmp_path)["sizes"].message
+
+
+def test_labels_that_a_run_has_not_learned_are_named(tmp_path: Path) -> None:
+    feature = Category()
+    feature.load_state({"names": ["cat", "dog"]}, {})
+    stored = prepare(Column("kind", ["cat", "fox", "fox"], "text"), feature, cache=tmp_path)
+    examples = Examples({"label": feature}, {"label": stored}, {"test": np.arange(3)})
+    (found,) = doctor.unknown_labels(examples, "label")
+    assert found.message.startswith("1 labels (2 times)") and found.where == ("fox",)
+    examples.splits["test"] = np.arange(1)
+    assert not list(doctor.unknown_labels(examples, "label"))
+
+
+def test_names_that_are_no_text_can_be_shown() -> None:
+    where = Column("image", ["a\udcff.png"], "path").where(0)
+    assert where == "a\\udcff.png" and where.encode()

@@ -152,6 +152,25 @@ def classes(labels: Stored, splits: Mapping[str, np.ndarray]) -> Iterator[Findin
         yield from _unseen(names, splits, several="names" in labels.arrays)
 
 
+def unknown_labels(examples: Examples, role: str) -> Iterator[Finding]:
+    """Labels of new data that a fitted feature has never seen; `role` is that of the labels."""
+    if role not in examples.stored or "test" not in examples.splits:
+        return
+    known = set(getattr(examples.features[role], "names", ()))
+    stored = examples.stored[role]
+    held = next(iter(stored.gather(examples.splits["test"]).values()), ())
+    counts = Counter(name for value in held for name in ([value] if isinstance(value, str) else value))
+    if unknown := {name: number for name, number in counts.items() if name not in known}:
+        yield Finding(
+            "warning",
+            "unknown_label",
+            f"{len(unknown):,} labels ({sum(unknown.values()):,} times) are none that the run has learned; "
+            "they count as errors",
+            tuple(sorted(unknown)[:SHOWN]),
+            f"it knows {', '.join(sorted(known)[:SHOWN])}{', ...' if len(known) > SHOWN else ''}",
+        )
+
+
 def _number_of_classes(ranked: list[tuple[str, int]], *, several: bool) -> Iterator[Finding]:
     if len(ranked) < (1 if several else 2):
         only = f" ({ranked[0][0]})" if ranked else ""

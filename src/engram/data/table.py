@@ -30,8 +30,9 @@ class Column:
         return len(self.values)
 
     def where(self, row: int) -> str:
-        """Name a value so that the user finds it: its path, or column and row."""
-        return str(self.values[row]) if self.kind == "path" else f"{self.name}[{row}]"
+        """Name a value so that the user finds it: its path, or column and row, as text that any encoding holds."""
+        place = str(self.values[row]) if self.kind == "path" else f"{self.name}[{row}]"
+        return place.encode("utf-8", "backslashreplace").decode()
 
 
 @dataclass
