@@ -12,7 +12,6 @@ from engram.core import events, machine
 from engram.core.deadline import Deadline
 from engram.core.errors import BudgetError
 from engram.core.evidence import Finding
-from engram.core.units import parse_duration
 from engram.data.examples import namespace
 
 
@@ -49,9 +48,7 @@ def inspect(
     settings: dict[str, Any] | None = None,
 ) -> Inspection:
     """Read and examine data as training would, and plan, without training. Options as for `train`."""
-    from engram.api.training import BUDGET
-
-    limit = parse_duration(budget) if budget is not None else None if epochs or steps else BUDGET
+    limit = planning.time_limit(budget=budget, epochs=epochs, steps=steps)
     with machine.keeping_memory(), events.listening():
         read = reading.read(data, task=task, target=target, input=input, split=split, group=group, seed=seed)
         plan: dict[str, Any] = {}

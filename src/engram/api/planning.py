@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,14 +15,19 @@ from torch import nn
 from engram.api.reading import Reading
 from engram.core import events, machine
 from engram.core.deadline import Deadline
-from engram.core.errors import BudgetError, ConfigError, unknown
-from engram.core.units import format_bytes, format_count, format_duration
+from engram.core.errors import BudgetError, ConfigError, EngramError, unknown
+from engram.core.units import format_bytes, format_count, format_duration, parse_duration
 from engram.data.examples import namespace
 from engram.models import build
+from engram.predict.answering import answer
 from engram.train import precision
 from engram.train.measure import Cost, measure
 from engram.train.plan import Plan
+from engram.train.trainer import place
 from engram.train.trial import trial
+
+BUDGET = 600.0
+"""Seconds a training may take where nobody says otherwise."""
 
 SIZES = ("small", "medium", "large")
 EPOCHS_WORTH = {"medium": 10, "large": 40}
@@ -33,6 +39,9 @@ LEAST_STEPS = 3000
 
 REPORT_SECONDS = 7.0
 """Writing predictions, report and model card."""
+
+INITIALISING_VALUES = 10_000_000
+"""Numbers that a network is initialised from: 66 photos of 224 px have 200,000 patches, which take 300 MB."""
 
 TRIAL_SHARE = 0.06
 """Share of the training time that trials may take."""
@@ -46,6 +55,22 @@ class Planned:
     network: nn.Module
     after: float
     most_steps: int
+
+
+def time_limit(*, budget: str | float | None, epochs: float | None, steps: int | None) -> float | None:
+    """Return the seconds that everything may take; None where the length is given in epochs or steps.
+
+    ConfigError where several are given, or one is no positive number.
+    """
+    if sum(value is not None for value in (budget, epochs, steps)) > 1:
+        raise ConfigError("expected one of budget, epochs and steps; got several. Give one of them.")
+    if epochs is not None and not 0 < epochs < math.inf:
+        raise ConfigError(f"expected a number of epochs above zero, such as 10; got {epochs}")
+    if steps is not None and (steps != int(steps) or steps < 1):
+        raise ConfigError(f"expected a whole number of steps, 1 or more; got {steps}")
+    if budget is not None:
+        return parse_duration(budget)
+    return BUDGET if epochs is None and steps is None else None
 
 
 def make_plan(
@@ -62,6 +87,8 @@ def make_plan(
     try_out: bool = True,
 ) -> Planned:
     """Decide everything. `try_out` False leaves out trials (for inspection, which trains nothing)."""
+    if size is not None and size not in SIZES:
+        raise unknown("size", size, SIZES)
     plan = _foundation(reading, device=device, seed=seed)
     torch.manual_seed(seed)
     network, cost = _network(reading, plan, deadline, size=size, model=model, settings=settings or {})
@@ -144,22 +171,43 @@ def _apply(plan: Plan, network: nn.Module, settings: Mapping[str, Any]) -> None:
 
 def _cost(reading: Reading, network: nn.Module, plan: Plan, settings: Mapping[str, Any]) -> Cost:
     _apply(plan, network, settings)
-    return measure(reading.task, network, reading.examples, plan)
+    ways = reading.task.augmentations(namespace(reading.examples.features), passes=1.0)
+    return measure(reading.task, network, reading.examples, plan, augmentation=next(iter(ways.values()), None))
 
 
 def _users_cost(reading: Reading, network: nn.Module, plan: Plan, settings: Mapping[str, Any]) -> Cost:
     """Try a user's network on one real batch; if it fails with pictures laid channels last, lay them plainly."""
     try:
-        return _cost(reading, network, plan, settings)
+        return _tried(reading, network, plan, settings)
+    except EngramError:
+        raise
     except RuntimeError as failed:
         first = failed
-    except IndexError as failed:
+    except Exception as failed:  # whatever the user's own code raises
         raise _does_not_fit(reading, failed) from failed
     plan.explain("channels_last", False, f"your network cannot take it ({str(first).splitlines()[0]})")
     try:
-        return _cost(reading, network, plan, settings)
-    except (RuntimeError, IndexError) as failed:
+        return _tried(reading, network, plan, settings)
+    except Exception as failed:
         raise _does_not_fit(reading, failed) from failed
+
+
+def _tried(reading: Reading, network: nn.Module, plan: Plan, settings: Mapping[str, Any]) -> Cost:
+    cost = _cost(reading, network, plan, settings)
+    _check_output(reading, network, plan)
+    return cost
+
+
+def _check_output(reading: Reading, network: nn.Module, plan: Plan) -> None:
+    """Let a copy of a network answer for two examples; ValueError where the answer is not of the shape it should be."""
+    expected = _offered(namespace(reading.examples.features))["num_classes"]
+    if expected is None:
+        return
+    batch = reading.examples.batch(np.resize(reading.examples.splits["train"], 2))
+    output, _ = answer(reading.task, place(copy.deepcopy(network), plan).eval(), batch)
+    found = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
+    if found != (2, expected):
+        raise ValueError(f"for two examples it gave {found}, not (2, {expected})")
 
 
 def _does_not_fit(reading: Reading, error: Exception) -> ConfigError:
@@ -214,8 +262,7 @@ def _augmentation(
     """Choose how examples may be changed: by trial where time and validation rows allow it."""
     if not candidates:
         return
-    preferred = next(iter(candidates))
-    seconds = min(seconds, 3600.0)
+    preferred, seconds = next(iter(candidates)), min(seconds, 3600.0)
     network = reading.task.model(SIZES[0], namespace(reading.examples.features))
     steps = min(
         200, int(TRIAL_SHARE * seconds / len(candidates) / measure(reading.task, network, reading.examples, plan).step)
@@ -240,8 +287,9 @@ def initialise(network: nn.Module, reading: Reading) -> None:
     begin: Any = getattr(network, "initialise", None)
     if begin is None:
         return
-    rows = reading.examples.splits["train"]
-    some = rows[np.linspace(0, len(rows) - 1, min(len(rows), 3000)).astype(np.int64)]
+    rows, values = reading.examples.splits["train"], _values(reading)
+    number = min(len(rows), 3000, max(64, INITIALISING_VALUES // values))
+    some = rows[np.linspace(0, len(rows) - 1, number).astype(np.int64)]
     batch = reading.examples.batch(some, roles=list(reading.task.inputs))
     begin(*(getattr(batch, role) for role in reading.task.inputs))
 
@@ -290,12 +338,17 @@ def _predict(reading: Reading, plan: Plan, network: nn.Module, deadline: Deadlin
     """Predict time, memory and disk."""
     seconds = deadline.elapsed() + plan.steps * cost.step + after
     weights = sum(p.numel() * p.element_size() for p in network.parameters())
-    example = sum(np.prod(f.shape) * 4 for f in reading.examples.features.values() if hasattr(f, "shape"))
+    example = 4 * _values(reading)
     # Weights, gradients, two moments and copies; activations of a convolutional network are about 100 inputs deep.
     memory = int(600e6 + 6 * weights + 100 * example * plan.micro_batch)
     plan.explain("predicted_seconds", round(seconds, 1), "for everything, the report included")
     plan.explain("predicted_memory", memory, f"free are {format_bytes(machine.free_memory())}")
     plan.explain("predicted_disk", int(6 * weights + 5e6), "the run directory, checkpoints included")
+
+
+def _values(reading: Reading) -> int:
+    """How many numbers the network sees of one example."""
+    return sum(int(np.prod(f.shape)) for f in reading.examples.features.values() if hasattr(f, "shape")) or 1
 
 
 def _parameters(network: nn.Module) -> str:

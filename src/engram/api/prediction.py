@@ -10,6 +10,7 @@ from typing import Any
 
 from engram.core import machine
 from engram.core.errors import DataError
+from engram.data.table import Table
 
 
 def load(run: Any, **options: Any) -> Any:
@@ -31,15 +32,24 @@ def predict(
 
 
 def expanded(items: Iterable[Any]) -> Iterator[Any]:
-    """Put the pictures of folders and the matches of patterns in their place; other items as they are."""
+    """Put the pictures of folders, patterns, tables and arrays in their place; other items as they are."""
     from engram.data import source
 
     for item in items:
         text = os.fspath(item) if isinstance(item, str | os.PathLike) else ""
-        if text and (Path(text).is_dir() or (glob.has_magic(text) and not Path(text).exists())):
-            table = source.read(text, target=())
-            yield from next(column for column in table.columns.values() if column.kind == "path").values
+        if text and (source.holds_many(text) or (glob.has_magic(text) and not Path(text).exists())):
+            yield from _pictures(source.read(text, target=()))
         elif text and not Path(text).exists():
             raise DataError(f"expected a file, folder or pattern to answer for; there is no {text}")
         else:
             yield item
+
+
+def _pictures(table: Table) -> Iterable[Any]:
+    columns = [column for column in table.columns.values() if column.kind in ("path", "bytes", "array")]
+    if not columns:
+        raise DataError(
+            f"expected pictures to answer for; {table.origin} has none among its columns {', '.join(table.columns)}. "
+            "Name the pictures themselves, their folder or a table of their paths."
+        )
+    return columns[0].values

@@ -17,6 +17,7 @@ from engram.core.task import Task
 from engram.core.units import format_duration
 from engram.data import balance, doctor, infer, source, split, store
 from engram.data.examples import Examples
+from engram.data.source.rows import PICTURE_KINDS
 from engram.data.table import Column, Table
 
 TASKS = "engram.tasks"
@@ -75,16 +76,23 @@ def choose_task(table: Table, *, task: str | None, target: Any = None, input: An
         (candidate, candidate.matches(narrowed))
         for candidate in (find(TASKS, n, base="task")() for n in names(TASKS, base=""))
     ]
+    why_not = "; ".join(f"{candidate.name}: {evidence.reason}" for candidate, evidence in fits)
     fits = sorted((fit for fit in fits if fit[1]), key=lambda fit: -fit[1].score)
+    if not fits and all(column.kind in PICTURE_KINDS for column in narrowed.columns.values()):
+        raise DataError(
+            f"expected pictures with labels; {table.origin} has {len(table):,} pictures and no labels. Put the "
+            "pictures of each class into a folder of its own, or bring a table with a column of labels."
+        )
     if not fits:
         raise DataError(
-            f"expected data that one of the tasks can learn from ({', '.join(names(TASKS, base=''))}); "
-            f"{table.origin} has the columns {', '.join(table.columns)}. Name the task with --task and what to "
-            "predict with --target."
+            f"expected data that one of the tasks can learn from; {table.origin} has the columns "
+            f"{', '.join(narrowed.columns)} ({why_not}). Name what to predict with --target, or the task with --task."
         )
     if len(fits) > 1 and fits[0][1].score - fits[1][1].score < CLOSE:
         either = " or ".join(candidate.name for candidate, _ in fits[:2])
-        raise ConfigError(f"this could be {either}: {fits[0][1].reason}. Say which with --task.")
+        raise ConfigError(
+            f"this could be {either}: {fits[0][1].reason}. Say which with --task, or what to predict with --target."
+        )
     events.note(f"The task is {fits[0][0].name}: {fits[0][1].reason}.")
     return fits[0]
 
@@ -122,7 +130,17 @@ def prepare(
     if features is None:
         _balance(task, examples)
     findings = doctor.inspect(examples=examples, table=table, roles=roles) + splits.findings
+    if features is not None:
+        findings += doctor.unknown_labels(examples, next(iter(task.target), ""))
     return examples, findings
+
+
+def warn(findings: list[Finding]) -> None:
+    """Tell what is wrong with the data where that does not stop the work."""
+    for finding in findings:
+        if finding.severity != "info":
+            shown = "".join(f"\n    {where}" for where in finding.where[:5])
+            events.warn(f"{finding.message}.{shown}" + (f"\n    {finding.fix}" if finding.fix else ""))
 
 
 def _balance(task: Task, examples: Examples) -> None:

@@ -10,7 +10,7 @@ from torch import nn
 from engram.api import reading
 from engram.api.prediction import load
 from engram.core import machine
-from engram.core.errors import RunError, unknown
+from engram.core.errors import DataError, RunError, unknown
 from engram.core.rundir import RunDirectory
 from engram.data.examples import namespace
 from engram.evaluate import predictions
@@ -18,6 +18,9 @@ from engram.evaluate.evaluation import collect
 from engram.evaluate.evaluation import evaluate as say
 from engram.predict.opening import read_tensors
 from engram.predict.predictor import Predictor
+
+OF_LEARNING = ("one_class", "single_example", "unbalanced")
+"""Findings that matter to whoever learns from data, and not to whoever is scored on it."""
 
 
 def evaluate(
@@ -43,7 +46,10 @@ def evaluate(
     task = predictor.task
     with machine.keeping_memory():
         read = reading.read(data, task=task.name, target=target, input=input, features=predictor.features, only=split)
+        reading.warn([finding for finding in read.findings if finding.kind not in OF_LEARNING])
         rows = read.examples.splits["test"]
+        if len(rows) == 0:
+            raise DataError(f"expected pictures to score; none of the {len(read.table):,} in {data} could be read.")
         outputs = collect(task, predictor.module, read.examples, rows, precision=predictor.precision)
         floors = {
             name: collect(task, module, read.examples, rows) for name, module in _floors(directory, predictor).items()

@@ -36,9 +36,6 @@ from engram.train.callbacks.sanity import Sanity
 from engram.train.plan import Plan
 from engram.train.trainer import Trainer
 
-BUDGET = 600.0
-"""Seconds a training may take where nobody says otherwise."""
-
 
 @dataclass(frozen=True)
 class Trained:
@@ -84,12 +81,18 @@ def train(
     """
     began = time.monotonic() if started is None else started
     if resume is not None:
+        given = {"data": data, "epochs": epochs, "steps": steps, "out": out, "size": size, "from": start_from}
+        if named := [name for name, value in {**given, "settings": settings or None}.items() if value is not None]:
+            raise ConfigError(
+                f"expected nothing but a budget beside resume; got {', '.join(named)}. A run goes on as it began: "
+                "leave that out, or train another from its weights with --from."
+            )
         return _resume(RunDirectory.open(resume), model=model, budget=budget, began=began)
     if data is None:
         raise ConfigError("expected data to learn from; got none. Name a folder, a file or Python objects.")
-    if sum(value is not None for value in (budget, epochs, steps)) > 1:
-        raise ConfigError("expected one of budget, epochs and steps; got several. Give one of them.")
-    limit = parse_duration(budget) if budget is not None else None if epochs or steps else BUDGET
+    if seed < 0:
+        raise ConfigError(f"expected a seed of 0 or more; got {seed}")
+    limit = planning.time_limit(budget=budget, epochs=epochs, steps=steps)
     deadline = Deadline(limit, began)
     options: dict[str, Any] = {"task": task, "target": target, "input": input, "split": split, "group": group}
     options["seed"] = seed
@@ -119,7 +122,7 @@ def _leaving_nothing_behind(run: RunDirectory) -> Iterator[None]:
         yield
     except BaseException:
         (run / "metrics.jsonl").unlink(missing_ok=True)
-        run.path.rmdir()
+        run.take_away()
         raise
 
 
@@ -198,10 +201,8 @@ def _resume(run: RunDirectory, *, model: Any, budget: str | float | None, began:
         )
     newest = checkpoint.load_newest(run)
     used = newest.facts["seconds"] + facts["before_seconds"] if newest else 0.0
-    limit = (
-        parse_duration(budget) if budget is not None else max(10.0, recorded_budget - used) if recorded_budget else None
-    )
-    deadline = Deadline(limit, began)
+    left = parse_duration(budget) if budget is not None else recorded_budget and max(10.0, recorded_budget - used)
+    deadline = Deadline(left and used + left, began - used)  # seconds count from the first beginning
     _cut_back(run, newest.step if newest else 0)
     with _recording(run), machine.keeping_memory():
         read = reading.read(data, **options, deadline=None)
@@ -253,10 +254,7 @@ def _record(
 
 
 def _stop_if_unusable(read: reading.Reading) -> None:
-    for finding in read.findings:
-        if finding.severity == "warning":
-            shown = "".join(f"\n    {where}" for where in finding.where[:5])
-            events.warn(f"{finding.message}.{shown}" + (f"\n    {finding.fix}" if finding.fix else ""))
+    reading.warn([finding for finding in read.findings if finding.severity == "warning"])
     doctor.stop_if_unusable(read.findings)
 
 
@@ -286,7 +284,8 @@ def _start_from(network: nn.Module, source: str | Path) -> None:
 @contextlib.contextmanager
 def _recording(run: RunDirectory) -> Iterator[None]:
     """Write every event to metrics.jsonl."""
-    with open(run / "metrics.jsonl", "a", encoding="utf-8", buffering=1) as file:
+    # A file's name may hold what is no text; JSON has an escape for it, and it is the one that Python writes.
+    with open(run / "metrics.jsonl", "a", encoding="utf-8", errors="backslashreplace", buffering=1) as file:
 
         def write(event: events.Event) -> None:
             if event["event"] != "progress":

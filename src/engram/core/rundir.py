@@ -49,6 +49,7 @@ class RunDirectory:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
+        self._made: list[Path] = []
 
     def __truediv__(self, name: str) -> Path:
         return self.path / name
@@ -63,8 +64,23 @@ class RunDirectory:
                 f"expected a new or empty folder for the run; {self.path} already holds something. "
                 f"Name another with --out, or go on with it: engram train --resume {self.path}"
             )
-        self.path.mkdir(parents=True, exist_ok=True)
+        new = [path for path in (self.path, *self.path.parents) if not path.exists()]
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunError(
+                f"expected a place where a folder for the run can be made; {self.path} is none ({error.strerror}). "
+                "Name another with --out."
+            ) from None
+        self._made = new
         return self
+
+    def take_away(self) -> None:
+        """Remove the folders that `create` made, as far as they are empty."""
+        for path in self._made:
+            if any(path.iterdir()):
+                return
+            path.rmdir()
 
     @classmethod
     def open(cls, path: str | Path) -> RunDirectory:
@@ -79,7 +95,9 @@ class RunDirectory:
 
     def write_json(self, name: str, value: Any) -> None:
         """Write a JSON file of the run atomically."""
-        write_atomically(self / name, (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode())
+        write_atomically(
+            self / name, (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")
+        )
 
     def read_json(self, name: str) -> Any:
         """Read a JSON file of the run; RunError names it if missing or damaged."""

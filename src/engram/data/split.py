@@ -62,6 +62,8 @@ def assign(
             "expected rows to train on; after given splits and duplicates of test rows were set aside, none is left. "
             "Check the split column or the train/ folder."
         )
+    if len(rows["val"]) == 0 and val > 0:
+        findings.append(_nothing_to_check(len(np.unique(unit[usable])), groups is not None))
     return Splits({name: chosen for name, chosen in rows.items() if len(chosen)}, findings)
 
 
@@ -248,4 +250,14 @@ def _lonely(names: list[str]) -> Finding:
         f"{len(names):,} classes have a single example (or group): learned from, never checked: {shown}",
         tuple(names[:SHOWN]),
         "add examples, or leave the class out",
+    )
+
+
+def _nothing_to_check(number: int, grouped: bool) -> Finding:
+    kind = "groups" if grouped else "examples"
+    return Finding(
+        "error",
+        "too_few",
+        f"expected enough different {kind} to set some aside for validation; {number:,} are too few",
+        fix="Add examples (a class is divided from two on; copies count once), or give validation rows of your own",
     )

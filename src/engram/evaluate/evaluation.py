@@ -113,7 +113,11 @@ def evaluate(
     scores = score(outputs, task.metrics)
     first = next((metric for metric in task.metrics if metric.name in scores), None)
     against = {
-        name: vars(comparison.paired(first, theirs.statistics[first.name], outputs.statistics[first.name]))
+        name: vars(
+            comparison.paired(
+                first, theirs.statistics[first.name], outputs.statistics[first.name], names=(name, "the network")
+            )
+        )
         for name, theirs in floors.items()
         if first is not None
     }

@@ -14,7 +14,7 @@ from engram.data.table import Table
 if TYPE_CHECKING:
     from engram.data.source.listing import Listing
 
-__all__ = ["read"]
+__all__ = ["holds_many", "read"]
 
 _TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".pq")
 _ARCHIVES = (".zip", ".tar", ".tgz", ".7z", ".rar", ".xz", ".bz2")
@@ -36,6 +36,16 @@ def read(
     """
     labelled = target is None or len(target) > 0
     return arrange(_open(data, labelled=labelled), target=target, inputs=inputs, split=split, group=group)
+
+
+def holds_many(path: str) -> bool:
+    """Tell whether a path is a form of data (a folder, a table, a file of arrays) rather than one example."""
+    if not os.path.isfile(path):
+        return os.path.isdir(path)
+    from engram.data.source.idx import is_idx
+    from engram.data.source.listing import is_picture
+
+    return path.lower().endswith((*_TABLES, ".npz")) or (not is_picture(path) and is_idx(path))
 
 
 def _open(data: Any, *, labelled: bool) -> Table:

@@ -1,0 +1,76 @@
+"""What the verbs refuse before they begin, and what they leave behind then: nothing."""
+
+import math
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from engram import api
+from engram.api import planning, prediction
+from engram.core.errors import ConfigError, DataError
+from engram.core.rundir import RunDirectory
+
+
+def draw(folder, *names):
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, name in enumerate(names):
+        Image.fromarray(np.full((8, 8), 20 * number, np.uint8)).save(folder / name)
+    return folder
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"steps": 0}, {"steps": -3}, {"steps": 2.5}, {"epochs": 0}, {"epochs": math.nan}, {"budget": 9, "steps": 3}],
+)
+def test_lengths_that_are_none_are_refused(given):
+    with pytest.raises(ConfigError, match="expected"):
+        planning.time_limit(**{"budget": None, "epochs": None, "steps": None, **given})
+
+
+def test_a_length_in_steps_has_no_time_limit():
+    assert planning.time_limit(budget=None, epochs=None, steps=5) is None
+    assert planning.time_limit(budget="90s", epochs=None, steps=None) == 90
+    assert planning.time_limit(budget=None, epochs=None, steps=None) == planning.BUDGET
+
+
+def test_a_training_that_cannot_begin_leaves_folders_as_they_were(tmp_path):
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    for out in (tmp_path / "new" / "run", mine):
+        with pytest.raises(DataError, match="expected data"):
+            api.train(tmp_path / "nowhere", steps=1, out=out)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_a_resume_takes_no_other_options(tmp_path):
+    run = RunDirectory(tmp_path / "run").create()
+    run.update_run(status="training")
+    with pytest.raises(ConfigError, match="beside resume; got data, steps"):
+        api.train(tmp_path, resume=run.path, steps=5)
+
+
+def test_too_few_pictures_are_told_so(tmp_path):
+    photos = tmp_path / "photos"
+    draw(photos / "dark", "0.png")
+    (photos / "copies").mkdir()
+    for name in ("1.png", "2.png", "3.png"):  # copies count once
+        Image.fromarray(np.eye(8, dtype=np.uint8)).save(photos / "copies" / name)
+    with pytest.raises(DataError, match="to set some aside for validation; 2 are too few"):
+        api.train(photos, steps=1, out=tmp_path / "run")
+    found = api.inspect(photos)
+    assert "too_few" in {finding.kind for finding in found.findings} and not found.plan
+
+
+def test_pictures_without_labels_are_told_where_labels_come_from(tmp_path):
+    with pytest.raises(DataError, match=r"3 pictures and no labels\. Put the pictures of each class into a folder"):
+        api.inspect(draw(tmp_path / "photos", "a.png", "b.png", "c.png"))
+
+
+def test_tables_and_arrays_are_items_too(tmp_path):
+    draw(tmp_path, "a.png", "b.png")
+    (tmp_path / "rows.csv").write_text("file,colour\na.png,red\nb.png,blue\n")
+    np.savez(tmp_path / "three.npz", x=np.zeros((3, 8, 8), np.uint8))
+    found = list(prediction.expanded([tmp_path / "rows.csv", tmp_path / "three.npz", tmp_path / "a.png"]))
+    assert [str(item)[-5:] for item in found[:2]] == ["a.png", "b.png"]
+    assert len(found) == 6 and found[2].shape == (8, 8)
