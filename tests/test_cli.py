@@ -285,3 +285,18 @@ def test_names_that_are_no_text_are_printed_all_the_same(form: str) -> None:
     assert b"a\\udcff.png" in result.stdout
     if form == "--json":
         assert json.loads(result.stdout) == {"input": "a\udcff.png", "label": "x"}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_to_end_lets_what_is_half_done_be_taken_away(number: int) -> None:
+    code = (
+        "import os, time\nfrom engram import api\n"
+        "def train(*a, **k):\n"
+        f"    try: os.kill(os.getpid(), {int(number)}); time.sleep(5)\n"
+        "    finally: print('taken away')\n"
+        "api.train = train\n"
+        "import sys; sys.argv = ['engram', 'train', 'x']\nfrom engram.cli import main\nmain()"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 128 + number
+    assert "taken away" in result.stdout and "Traceback" not in result.stderr

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -364,6 +365,9 @@ def process_age() -> float:
 def main() -> None:
     """Run the command `engram`."""
     wait_passively()  # before any verb imports torch
+    for name in ("SIGTERM", "SIGHUP"):  # as Ctrl-C does, they let what is half done be taken away
+        if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) == signal.SIG_DFL:
+            signal.signal(getattr(signal, name), lambda number, _: sys.exit(128 + number))
     if isinstance(sys.stdout, io.TextIOWrapper):
         # Names of files may hold what the terminal's encoding does not; in JSON this writes the escape for it.
         sys.stdout.reconfigure(errors="backslashreplace")
