@@ -338,6 +338,13 @@ def test_runs_are_compared_by_content_whatever_their_order(tmp_path, several):
         assert c.b == pytest.approx(metric.compute(b.statistics[metric.name]), abs=1e-4)
 
 
+def test_runs_that_agree_on_no_label_cannot_be_compared(tmp_path):
+    made, digest = outputs(number=30), np.random.default_rng(0).integers(0, 256, (30, 16), dtype=np.uint8)
+    runs = [written(tmp_path / names, {"test": made}, list(names), digest) for names in ("abcd", "efgh")]
+    with pytest.raises(DataError, match="same labels"):
+        predictions.compare(*runs, (Accuracy(),))
+
+
 def test_runs_of_other_data_cannot_be_compared(tmp_path):
     made, names = outputs(number=30), ["a", "b", "c", "d"]
     digest = np.random.default_rng(0).integers(0, 256, (2, 30, 16), dtype=np.uint8)
