@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from engram import api
-from engram.api import planning, prediction
-from engram.core.errors import ConfigError, DataError
+from engram.api import planning, prediction, training
+from engram.core.errors import ConfigError, DataError, Stopped
 from engram.core.rundir import RunDirectory
 
 
@@ -74,3 +74,23 @@ def test_tables_and_arrays_are_items_too(tmp_path):
     found = list(prediction.expanded([tmp_path / "rows.csv", tmp_path / "three.npz", tmp_path / "a.png"]))
     assert [str(item)[-5:] for item in found[:2]] == ["a.png", "b.png"]
     assert len(found) == 6 and found[2].shape == (8, 8)
+
+
+@pytest.mark.parametrize(("asked", "code"), [(KeyboardInterrupt(), 130), (SystemExit(143), 143)])
+def test_a_stop_after_training_can_be_gone_on_from(tmp_path, monkeypatch, asked, code):
+    random = np.random.default_rng(0)
+    for name, level in (("dark", 0), ("light", 120)):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for number in range(12):
+            pixels = random.integers(level, level + 99, (8, 8), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "photos" / name / f"{number}.png")
+
+    def stopped(*arguments):
+        raise asked
+
+    with monkeypatch.context() as patched:
+        patched.setattr(training, "deliver", stopped)
+        with pytest.raises(Stopped, match="--resume") as caught:
+            api.train(tmp_path / "photos", steps=2, out=tmp_path / "run")
+    assert caught.value.exit_code == code
+    assert api.train(resume=tmp_path / "run").metrics

@@ -16,11 +16,11 @@ import torch
 from torch import nn
 
 import engram
-from engram.api import planning, reading
+from engram.api import networks, planning, reading
 from engram.api.delivery import deliver, fit_floors
 from engram.core import events, machine
 from engram.core.deadline import Deadline
-from engram.core.errors import ConfigError, RunError
+from engram.core.errors import ConfigError, RunError, Stopped
 from engram.core.rundir import FORMAT, RunDirectory, fresh
 from engram.core.units import format_duration, parse_duration
 from engram.data import doctor
@@ -108,7 +108,7 @@ def train(
             floors = _floors(read, deadline)
             planned = planning.make_plan(read, deadline, seed=seed, **wishes)
             planning.announce(planned, read)
-            planning.initialise(planned.network, read)
+            networks.initialise(planned.network, read)
             if start_from is not None:
                 _start_from(planned.network, start_from)
         _record(run, read, planned, options={**options, "data": _plain(data), "budget": limit}, used=deadline.elapsed())
@@ -157,9 +157,23 @@ def _fit(
         events.note(f"Going on from step {trainer.pace.step} of {trainer.pace.steps}.")
     with events.stage("training"), saving.catching_signals():
         trainer.fit()
-    with events.stage("evaluation"):
+    with events.stage("evaluation"), _saying_how_to_go_on(run):
         results = deliver(run, read, trainer, floors)
     return _finish(run, results, deadline, plan)
+
+
+@contextlib.contextmanager
+def _saying_how_to_go_on(run: RunDirectory) -> Iterator[None]:
+    """Within the block, after the last checkpoint, a signal to stop loses nothing: say so."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit) as asked:
+        code = asked.code if isinstance(asked, SystemExit) and isinstance(asked.code, int) else 130
+        raise Stopped(
+            "Stopped before the end of the evaluation; what was learned is saved. "
+            f"Go on with: engram train --resume {run}",
+            exit_code=code,
+        ) from None
 
 
 def _finish(run: RunDirectory, results: dict[str, Any], deadline: Deadline, plan: Plan) -> Trained:
@@ -216,7 +230,7 @@ def _resume(run: RunDirectory, *, model: Any, budget: str | float | None, began:
         network = build.from_record(
             facts["network"], run=run, model=model, trust_source=False, features=namespace(read.examples.features)
         )
-        planning.initialise(network, read)
+        networks.initialise(network, read)
         return _fit(run, read, planning.Planned(plan, network, after, most), _floors(read, deadline), deadline)
 
 
