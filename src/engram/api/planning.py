@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,26 +11,21 @@ import numpy as np
 import torch
 from torch import nn
 
+from engram.api import networks
 from engram.api.reading import Reading
 from engram.core import events, machine
 from engram.core.deadline import Deadline
-from engram.core.errors import BudgetError, ConfigError, EngramError, unknown
+from engram.core.errors import BudgetError, ConfigError, unknown
 from engram.core.units import format_bytes, format_count, format_duration, parse_duration
 from engram.data.examples import namespace
-from engram.models import build
-from engram.predict.answering import answer
+from engram.models.delivered import VIEWS
 from engram.train import precision
 from engram.train.measure import Cost, measure
 from engram.train.plan import Plan
-from engram.train.trainer import place
 from engram.train.trial import trial
 
 BUDGET = 600.0
 """Seconds a training may take where nobody says otherwise."""
-
-SIZES = ("small", "medium", "large")
-EPOCHS_WORTH = {"medium": 10, "large": 40}
-"""Passes over the data from which the larger network overtakes the smaller one (LOG.md, 2026-11-22)."""
 
 MOST_EPOCHS = 200
 LEAST_STEPS = 3000
@@ -39,9 +33,6 @@ LEAST_STEPS = 3000
 
 REPORT_SECONDS = 7.0
 """Writing predictions, report and model card."""
-
-INITIALISING_VALUES = 10_000_000
-"""Numbers that a network is initialised from: 66 photos of 224 px have 200,000 patches, which take 300 MB."""
 
 TRIAL_SHARE = 0.06
 """Share of the training time that trials may take."""
@@ -87,13 +78,17 @@ def make_plan(
     try_out: bool = True,
 ) -> Planned:
     """Decide everything. `try_out` False leaves out trials (for inspection, which trains nothing)."""
-    if size is not None and size not in SIZES:
-        raise unknown("size", size, SIZES)
     plan = _foundation(reading, device=device, seed=seed)
     torch.manual_seed(seed)
-    network, cost = _network(reading, plan, deadline, size=size, model=model, settings=settings or {})
+
+    def seconds_left(cost: Cost) -> float:
+        return deadline.remaining() - _seconds_after(reading, cost, views=2)
+
+    network, cost = networks.choose(
+        reading, plan, size=size, model=model, settings=settings or {}, seconds_left=seconds_left
+    )
     after = _seconds_after(reading, cost, views=2)
-    left = deadline.remaining() - after
+    left = seconds_left(cost)
     if left < 5 * cost.step:
         suffices = deadline.elapsed() + after + 100 * cost.step
         raise BudgetError(
@@ -128,104 +123,6 @@ def _foundation(reading: Reading, *, device: str | None, seed: int) -> Plan:
     plan.explain("batch_size", min(size, 500), f"suits {format_count(rows)} training examples")
     plan.micro_batch = plan.batch_size
     return plan
-
-
-def _network(
-    reading: Reading, plan: Plan, deadline: Deadline, *, size: str | None, model: Any, settings: Mapping[str, Any]
-) -> tuple[nn.Module, Cost]:
-    """The user's network, the size asked for, or the largest size that has the time to pay."""
-    features = namespace(reading.examples.features)
-    if model is not None:
-        network = build.from_user(model, offered=_offered(features))
-        plan.explain("size", "yours", f"your own network, {_parameters(network)} parameters")
-        return network, _users_cost(reading, network, plan, settings)
-    chosen = SIZES[0] if size is None else size
-    network = reading.task.model(chosen, features)
-    cost = _cost(reading, network, plan, settings)
-    reason = "named by you"
-    if size is None:
-        reason = f"{_parameters(network)} parameters, for quick learning"
-        for larger in SIZES[1:]:
-            bigger = reading.task.model(larger, features)
-            if not math.isfinite(deadline.remaining()):
-                break
-            bigger_cost = _cost(reading, bigger, plan, settings)
-            left = deadline.remaining() - _seconds_after(reading, bigger_cost, views=2)
-            possible = left / bigger_cost.step * plan.batch_size / len(reading.examples.splits["train"])
-            if possible < EPOCHS_WORTH[larger]:
-                break
-            network, cost, chosen = bigger, bigger_cost, larger
-            reason = f"{_parameters(network)} parameters: the budget allows {possible:.0f} passes over the data"
-    plan.explain("size", chosen, reason)
-    _apply(plan, network, settings)
-    return network, cost
-
-
-def _apply(plan: Plan, network: nn.Module, settings: Mapping[str, Any]) -> None:
-    """The numbers that a network comes with, then those that the user set."""
-    for name, value in getattr(network, "recipe", {}).items():
-        plan.explain(name, value, "found best for this network")
-    plan.override(settings)
-    plan.micro_batch = min(plan.micro_batch, plan.batch_size)
-
-
-def _cost(reading: Reading, network: nn.Module, plan: Plan, settings: Mapping[str, Any]) -> Cost:
-    _apply(plan, network, settings)
-    ways = reading.task.augmentations(namespace(reading.examples.features), passes=1.0)
-    return measure(reading.task, network, reading.examples, plan, augmentation=next(iter(ways.values()), None))
-
-
-def _users_cost(reading: Reading, network: nn.Module, plan: Plan, settings: Mapping[str, Any]) -> Cost:
-    """Try a user's network on one real batch; if it fails with pictures laid channels last, lay them plainly."""
-    try:
-        return _tried(reading, network, plan, settings)
-    except EngramError:
-        raise
-    except RuntimeError as failed:
-        first = failed
-    except Exception as failed:  # whatever the user's own code raises
-        raise _does_not_fit(reading, failed) from failed
-    plan.explain("channels_last", False, f"your network cannot take it ({str(first).splitlines()[0]})")
-    try:
-        return _tried(reading, network, plan, settings)
-    except Exception as failed:
-        raise _does_not_fit(reading, failed) from failed
-
-
-def _tried(reading: Reading, network: nn.Module, plan: Plan, settings: Mapping[str, Any]) -> Cost:
-    cost = _cost(reading, network, plan, settings)
-    _check_output(reading, network, plan)
-    return cost
-
-
-def _check_output(reading: Reading, network: nn.Module, plan: Plan) -> None:
-    """Let a copy of a network answer for two examples; ValueError where the answer is not of the shape it should be."""
-    expected = _offered(namespace(reading.examples.features))["num_classes"]
-    if expected is None:
-        return
-    batch = reading.examples.batch(np.resize(reading.examples.splits["train"], 2))
-    output, _ = answer(reading.task, place(copy.deepcopy(network), plan).eval(), batch)
-    found = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
-    if found != (2, expected):
-        raise ValueError(f"for two examples it gave {found}, not (2, {expected})")
-
-
-def _does_not_fit(reading: Reading, error: Exception) -> ConfigError:
-    offered = _offered(namespace(reading.examples.features))
-    return ConfigError(
-        f"expected a network that takes inputs of shape (batch, {', '.join(map(str, offered['input_shape'] or ()))}) "
-        f"and gives {offered['num_classes']} outputs an example; on one real batch it failed: {error}"
-    )
-
-
-def _offered(features: Any) -> dict[str, Any]:
-    """What a user's factory may ask for by name."""
-    inputs = next(iter(vars(features).values()))
-    return {
-        "input_shape": getattr(inputs, "shape", None),
-        "num_classes": getattr(getattr(features, "label", None), "size", None),
-        "features": features,
-    }
 
 
 def _seconds_after(reading: Reading, cost: Cost, *, views: int) -> float:
@@ -263,7 +160,7 @@ def _augmentation(
     if not candidates:
         return
     preferred, seconds = next(iter(candidates)), min(seconds, 3600.0)
-    network = reading.task.model(SIZES[0], namespace(reading.examples.features))
+    network = reading.task.model(networks.SIZES[0], namespace(reading.examples.features))
     steps = min(
         200, int(TRIAL_SHARE * seconds / len(candidates) / measure(reading.task, network, reading.examples, plan).step)
     )
@@ -275,34 +172,21 @@ def _augmentation(
         return
 
     def small() -> nn.Module:
-        made = reading.task.model(SIZES[0], namespace(reading.examples.features))
-        initialise(made, reading)
+        made = reading.task.model(networks.SIZES[0], namespace(reading.examples.features))
+        networks.initialise(made, reading)
         return made
 
     plan.explain("augmentation", *trial(reading.task, small, reading.examples, plan, candidates, steps=steps))
-
-
-def initialise(network: nn.Module, reading: Reading) -> None:
-    """Let a network set what it derives from data (such as whitening) from some training examples."""
-    begin: Any = getattr(network, "initialise", None)
-    if begin is None:
-        return
-    rows, values = reading.examples.splits["train"], _values(reading)
-    number = min(len(rows), 3000, max(64, INITIALISING_VALUES // values))
-    some = rows[np.linspace(0, len(rows) - 1, number).astype(np.int64)]
-    batch = reading.examples.batch(some, roles=list(reading.task.inputs))
-    begin(*(getattr(batch, role) for role in reading.task.inputs))
 
 
 def _views(reading: Reading, augmentation: str, cost: Cost, *, seconds: float) -> tuple[str, ...]:
     """The views an answer is averaged over: those that the network has learned to see alike, where there is time."""
     if reading.task.calibration is None or not augmentation:
         return ("plain",)
-    views = ("plain", "mirror") if augmentation == "mirrored" else ("plain",)
-    more = tuple(v if v != "plain" else "" for view in views for v in (view, f"{view}-up-left", f"{view}-down-right"))
-    more = tuple(view.removeprefix("plain-") or "plain" for view in more)
+    alike = VIEWS if augmentation == "mirrored" else tuple(view for view in VIEWS if "mirror" not in view)
     asked = sum(len(rows) for name, rows in reading.examples.splits.items() if name != "train")
-    return more if cost.answer * asked * len(more) < 0.03 * min(seconds, 600) else views
+    affordable = cost.answer * asked * len(alike) < 0.03 * min(seconds, 600)
+    return alike if affordable else tuple(view for view in alike if view in ("plain", "mirror"))
 
 
 def _plan_steps(
@@ -338,21 +222,12 @@ def _predict(reading: Reading, plan: Plan, network: nn.Module, deadline: Deadlin
     """Predict time, memory and disk."""
     seconds = deadline.elapsed() + plan.steps * cost.step + after
     weights = sum(p.numel() * p.element_size() for p in network.parameters())
-    example = 4 * _values(reading)
+    example = 4 * networks.values_seen(reading)
     # Weights, gradients, two moments and copies; activations of a convolutional network are about 100 inputs deep.
     memory = int(600e6 + 6 * weights + 100 * example * plan.micro_batch)
     plan.explain("predicted_seconds", round(seconds, 1), "for everything, the report included")
     plan.explain("predicted_memory", memory, f"free are {format_bytes(machine.free_memory())}")
     plan.explain("predicted_disk", int(6 * weights + 5e6), "the run directory, checkpoints included")
-
-
-def _values(reading: Reading) -> int:
-    """How many numbers the network sees of one example."""
-    return sum(int(np.prod(f.shape)) for f in reading.examples.features.values() if hasattr(f, "shape")) or 1
-
-
-def _parameters(network: nn.Module) -> str:
-    return format_count(sum(p.numel() for p in network.parameters()))
 
 
 def announce(planned: Planned, reading: Reading) -> None:

@@ -1,0 +1,158 @@
+"""Which network: the user's, of the size asked for, or the largest that pays; tried on real examples first."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from engram.api.reading import Reading
+from engram.core.errors import ConfigError, EngramError, unknown
+from engram.core.units import format_count
+from engram.data.examples import namespace
+from engram.models import build
+from engram.predict.answering import answer
+from engram.train.measure import Cost, measure
+from engram.train.plan import Plan
+from engram.train.trainer import place
+
+SIZES = ("small", "medium", "large")
+EPOCHS_WORTH = {"medium": 10, "large": 40}
+"""Passes over the data from which the larger network overtakes the smaller one (LOG.md, 2026-11-22)."""
+
+INITIALISING_VALUES = 10_000_000
+"""Numbers that a network is initialised from: 66 photos of 224 px have 200,000 patches, which take 300 MB."""
+
+
+def choose(
+    reading: Reading,
+    plan: Plan,
+    *,
+    size: str | None,
+    model: Any,
+    settings: Mapping[str, Any],
+    seconds_left: Callable[[Cost], float],
+) -> tuple[nn.Module, Cost]:
+    """The user's network, the size asked for, or the largest size that has the time to pay; and what it costs.
+
+    seconds_left: the time to train that a network of such a cost would have. `plan` takes the network's numbers.
+    """
+    if size is not None and size not in SIZES:
+        raise unknown("size", size, SIZES)
+    features = namespace(reading.examples.features)
+    if model is not None:
+        network = build.from_user(model, offered=_offered(features))
+        plan.explain("size", "yours", f"your own network, {_parameters(network)} parameters")
+        return network, _users_cost(reading, network, plan, settings)
+    chosen = SIZES[0] if size is None else size
+    network = reading.task.model(chosen, features)
+    cost = _cost(reading, network, plan, settings)
+    reason = "named by you"
+    if size is None:
+        reason = f"{_parameters(network)} parameters, for quick learning"
+        for larger in SIZES[1:] if math.isfinite(seconds_left(cost)) else ():
+            bigger = reading.task.model(larger, features)
+            bigger_cost = _cost(reading, bigger, plan, settings)
+            possible = (
+                seconds_left(bigger_cost) / bigger_cost.step * plan.batch_size / len(reading.examples.splits["train"])
+            )
+            if possible < EPOCHS_WORTH[larger]:
+                break
+            network, cost, chosen = bigger, bigger_cost, larger
+            reason = f"{_parameters(network)} parameters: the budget allows {possible:.0f} passes over the data"
+    plan.explain("size", chosen, reason)
+    _apply(plan, network, settings)
+    return network, cost
+
+
+def _apply(plan: Plan, network: nn.Module, settings: Mapping[str, Any]) -> None:
+    """The numbers that a network comes with, then those that the user set."""
+    for name, value in getattr(network, "recipe", {}).items():
+        plan.explain(name, value, "found best for this network")
+    plan.override(settings)
+    plan.micro_batch = min(plan.micro_batch, plan.batch_size)
+
+
+def _cost(reading: Reading, network: nn.Module, plan: Plan, settings: Mapping[str, Any]) -> Cost:
+    _apply(plan, network, settings)
+    ways = reading.task.augmentations(namespace(reading.examples.features), passes=1.0)
+    return measure(reading.task, network, reading.examples, plan, augmentation=next(iter(ways.values()), None))
+
+
+def _users_cost(reading: Reading, network: nn.Module, plan: Plan, settings: Mapping[str, Any]) -> Cost:
+    """Try a user's network on one real batch; if it fails with pictures laid channels last, lay them plainly."""
+    try:
+        return _tried(reading, network, plan, settings)
+    except EngramError:
+        raise
+    except RuntimeError as failed:
+        first = failed
+    except Exception as failed:  # whatever the user's own code raises
+        raise _does_not_fit(reading, failed) from failed
+    plan.explain("channels_last", False, f"your network cannot take it ({str(first).splitlines()[0]})")
+    try:
+        return _tried(reading, network, plan, settings)
+    except Exception as failed:
+        raise _does_not_fit(reading, failed) from failed
+
+
+def _tried(reading: Reading, network: nn.Module, plan: Plan, settings: Mapping[str, Any]) -> Cost:
+    cost = _cost(reading, network, plan, settings)
+    _check_output(reading, network, plan)
+    return cost
+
+
+def _check_output(reading: Reading, network: nn.Module, plan: Plan) -> None:
+    """Let a copy of a network answer for two examples; ValueError where the answer is not of the shape it should be."""
+    expected = _offered(namespace(reading.examples.features))["num_classes"]
+    if expected is None:
+        return
+    batch = reading.examples.batch(np.resize(reading.examples.splits["train"], 2))
+    output, _ = answer(reading.task, place(copy.deepcopy(network), plan).eval(), batch)
+    found = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
+    if found != (2, expected):
+        raise ValueError(f"for two examples it gave {found}, not (2, {expected})")
+
+
+def _does_not_fit(reading: Reading, error: Exception) -> ConfigError:
+    offered = _offered(namespace(reading.examples.features))
+    return ConfigError(
+        f"expected a network that takes inputs of shape (batch, {', '.join(map(str, offered['input_shape'] or ()))}) "
+        f"and gives {offered['num_classes']} outputs an example; on one real batch it failed: {error}"
+    )
+
+
+def _offered(features: Any) -> dict[str, Any]:
+    """What a user's factory may ask for by name."""
+    inputs = next(iter(vars(features).values()))
+    return {
+        "input_shape": getattr(inputs, "shape", None),
+        "num_classes": getattr(getattr(features, "label", None), "size", None),
+        "features": features,
+    }
+
+
+def initialise(network: nn.Module, reading: Reading) -> None:
+    """Let a network set what it derives from data (such as whitening) from some training examples."""
+    begin: Any = getattr(network, "initialise", None)
+    if begin is None:
+        return
+    rows, values = reading.examples.splits["train"], values_seen(reading)
+    number = min(len(rows), 3000, max(64, INITIALISING_VALUES // values))
+    some = rows[np.linspace(0, len(rows) - 1, number).astype(np.int64)]
+    batch = reading.examples.batch(some, roles=list(reading.task.inputs))
+    begin(*(getattr(batch, role) for role in reading.task.inputs))
+
+
+def values_seen(reading: Reading) -> int:
+    """How many numbers the network sees of one example."""
+    return sum(int(np.prod(f.shape)) for f in reading.examples.features.values() if hasattr(f, "shape")) or 1
+
+
+def _parameters(network: nn.Module) -> str:
+    return format_count(sum(p.numel() for p in network.parameters()))
