@@ -1,44 +1,69 @@
-"""What all tasks on pictures share: the network that fits them and the ways they may be changed."""
+"""What all tasks that give labels to pictures share: input, network, ways to change pictures, floors.
+
+Shapes: B examples, C classes.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
-from torch import nn
+from torch import Tensor, nn
 
-from engram.core.task import Sample
+from engram.core.evidence import Evidence
+from engram.core.task import Batch, Sample, Task
 from engram.data.augment.pictures import Pictures
+from engram.data.table import Table
+from engram.features.image import Image
+from engram.floors.linear_on_pixels import LinearOnPixels
+from engram.floors.majority_class import MajorityClass
 from engram.models import build
 from engram.models.conv_net import sized
+from engram.tasks._answers import LabelOptions
+
+CHANGED_MORE_FROM = 25
+"""Passes over the data from which pictures are turned, zoomed and partly hidden too (LOG.md, 2026-11-22)."""
 
 
-def picture_network(size: str, features: Any) -> nn.Module:
-    """A convolutional network that gives each picture one logit per label."""
-    shape = features.image.shape
-    return build.named("conv_net", input_shape=shape, num_classes=features.label.size, **sized(size, shape))
+class PictureTask(Task):
+    """Labels for pictures. What the labels are, the loss and the answer, a task says itself."""
 
+    inputs: ClassVar = {"image": Image}
+    floors: ClassVar = (MajorityClass(), LinearOnPixels())
+    options: ClassVar = LabelOptions
 
-ERASE_FROM, TURN_FROM = 12, 25
-"""Passes over the data from which hiding squares pays, and turning what is mirrored (LOG.md, 2026-11-22)."""
+    def matches(self, table: Table) -> Evidence:
+        """A column of pictures and a column that the target's feature reads."""
+        pictures = max((Image.matches(c) for c in table.columns.values()), key=lambda e: e.score)
+        labels = max((self.target["label"].matches(c) for c in table.columns.values()), key=lambda e: e.score)
+        return Evidence(min(pictures.score, labels.score), f"{pictures.reason}; {labels.reason}")
 
+    def model(self, size: str, features: Any) -> nn.Module:
+        """A convolutional network that gives each picture one logit per label."""
+        shape = features.image.shape
+        return build.named("conv_net", input_shape=shape, num_classes=features.label.size, **sized(size, shape))
 
-def picture_augmentations(features: Any, *, passes: float) -> dict[str, Pictures]:
-    """Ways to change pictures and keep their labels, by name; a short trial says which suits the data.
+    def augmentations(self, features: Any, *, passes: float) -> dict[str, Pictures]:
+        """Shifted, and mirrored or turned: a short trial says which suits the data.
 
-    Photos may be mirrored. Written and drawn signs may not, but they lean this way and that and vary in size.
-    """
-    height, width = features.image.shape[1:]
-    photos = features.image.store_size is not None  # large pictures, whose subject stands anywhere at any size
-    plain = Pictures(
-        size=(height, width),
-        shift=0 if photos else max(1, round(min(height, width) / 14)),
-        crop=0.35 if photos else 1.0,
-        erase=0.2 if passes >= ERASE_FROM else 0.0,
-    )
-    turned = replace(plain, rotate=10.0, zoom=0.1)
-    return {"mirrored": replace(turned if passes >= TURN_FROM else plain, mirror=True), "turned": turned}
+        Photos may be mirrored. Written and drawn signs may not, but they lean this way and that and vary in size.
+        """
+        height, width = features.image.shape[1:]
+        photos = features.image.store_size is not None  # large pictures, whose subject stands anywhere at any size
+        long = passes >= CHANGED_MORE_FROM
+        plain = Pictures(
+            size=(height, width),
+            shift=0 if photos else max(1, round(min(height, width) / 14)),
+            crop=0.35 if photos else 1.0,
+            erase=0.2 if long else 0.0,
+        )
+        turned = replace(plain, rotate=10.0, zoom=0.1)
+        return {"mirrored": replace(turned if long else plain, mirror=True), "turned": turned}
+
+    def predict(self, model: nn.Module, inputs: Batch, options: Any) -> Tensor:
+        """Calibrated logits (B, C) when the model is the delivered one."""
+        return model(inputs.image)
 
 
 def picture_sample(*, multilabel: bool) -> Sample:
