@@ -72,3 +72,7 @@ def test_percentages_do_not_claim_perfection() -> None:
     assert words.percent(0.00001) == f"under 0.1{space}%"
     assert words.score("cross_entropy", 0.2512) == "0.251"
     assert words.listed(["a", "b", "c"]) == "a, b and c" and words.listed([]) == ""
+
+
+def test_a_level_line_is_drawn() -> None:
+    assert "<path" in chart.lines([chart.Series("accuracy", [1.0, 2.0], [0.0, 0.0])], x_name="step", y_name="accuracy", y_from=0.0)

@@ -26,6 +26,7 @@ from engram.features import saved
 from engram.models.delivered import Delivered, hidden_width
 from engram.optim.average import reestimate_batchnorm
 from engram.predict.answering import answer
+from engram.predict.predictor import Predictor
 from engram.train.checkpoint import separate
 from engram.train.trainer import Trainer
 
@@ -48,8 +49,13 @@ def fit_floors(reading: Reading, *, seconds: float) -> dict[str, nn.Module]:
     return {floor.name: floor.fit(batches, namespace(examples.features), seconds=each).eval() for floor in floors}
 
 
-def deliver(run: RunDirectory, reading: Reading, trainer: Trainer, floors: dict[str, nn.Module]) -> dict[str, Any]:
-    """Calibrate, score and save. Returns split -> results, as `engram.evaluate.evaluation.evaluate` gives them."""
+def deliver(
+    run: RunDirectory, reading: Reading, trainer: Trainer, floors: dict[str, nn.Module]
+) -> tuple[dict[str, Any], Predictor]:
+    """Calibrate, score and save. Returns split -> results, as `engram.evaluate.evaluation.evaluate` gives them.
+
+    The second value answers with what was delivered, as `engram.load` would.
+    """
     network, rows = trainer.model, reading.examples.splits
     if trainer.average is not None:
         reestimate_batchnorm(network, lambda batch: _plain(trainer, batch), _batches(trainer, _mixed(trainer)))
@@ -71,7 +77,8 @@ def deliver(run: RunDirectory, reading: Reading, trainer: Trainer, floors: dict[
     )
     _keep_examples(run, reading, outputs)
     _say(results)
-    return results
+    predictor = Predictor(run, reading.task, reading.examples.features, module.cpu(), trainer.plan.precision)
+    return results, predictor
 
 
 def _calibrated(reading: Reading, trainer: Trainer) -> tuple[Delivered, dict[str, Outputs]]:

@@ -22,8 +22,11 @@ from engram.train.plan import Plan
 from engram.train.trainer import place
 
 SIZES = ("small", "medium", "large")
-EPOCHS_WORTH = {"medium": 10, "large": 40}
+PASSES_WORTH = {"medium": 6, "large": 40}
 """Passes over the data from which the larger network overtakes the smaller one (LOG.md, 2026-11-22)."""
+
+STEPS_WORTH = {"medium": 300, "large": 3000}
+"""Steps that it needs besides, where the data are few."""
 
 INITIALISING_VALUES = 10_000_000
 """Numbers that a network is initialised from: 66 photos of 224 px have 200,000 patches, which take 300 MB."""
@@ -58,10 +61,9 @@ def choose(
         for larger in SIZES[1:] if math.isfinite(seconds_left(cost)) else ():
             bigger = reading.task.model(larger, features)
             bigger_cost = _cost(reading, bigger, plan, settings)
-            possible = (
-                seconds_left(bigger_cost) / bigger_cost.step * plan.batch_size / len(reading.examples.splits["train"])
-            )
-            if possible < EPOCHS_WORTH[larger]:
+            steps = seconds_left(bigger_cost) / bigger_cost.step
+            possible = steps * plan.batch_size / len(reading.examples.splits["train"])
+            if possible < PASSES_WORTH[larger] or steps < STEPS_WORTH[larger]:
                 break
             network, cost, chosen = bigger, bigger_cost, larger
             reason = f"{_parameters(network)} parameters: the budget allows {possible:.0f} passes over the data"

@@ -28,10 +28,10 @@ BUDGET = 600.0
 """Seconds a training may take where nobody says otherwise."""
 
 MOST_EPOCHS = 200
-LEAST_STEPS = 3000
+LEAST_STEPS = 1000
 """Training ends after so many epochs, or steps if those are more: further ones change nothing but the time."""
 
-REPORT_SECONDS = 7.0
+REPORT_SECONDS = 3.5
 """Writing predictions, report and model card."""
 
 TRIAL_SHARE = 0.06
@@ -224,9 +224,12 @@ def _predict(reading: Reading, plan: Plan, network: nn.Module, deadline: Deadlin
     weights = sum(p.numel() * p.element_size() for p in network.parameters())
     example = 4 * networks.values_seen(reading)
     # Weights, gradients, two moments and copies; activations of a convolutional network are about 100 inputs deep.
-    memory = int(600e6 + 6 * weights + 100 * example * plan.micro_batch)
+    fixed, free = 600e6 + 6 * weights, machine.free_memory()
+    while plan.micro_batch > 1 and fixed + 100 * example * plan.micro_batch > 0.8 * free:
+        plan.explain("micro_batch", plan.micro_batch // 2, "fits the memory; the rest of the batch accumulates")
+    memory = int(fixed + 100 * example * plan.micro_batch)
     plan.explain("predicted_seconds", round(seconds, 1), "for everything, the report included")
-    plan.explain("predicted_memory", memory, f"free are {format_bytes(machine.free_memory())}")
+    plan.explain("predicted_memory", memory, f"free are {format_bytes(free)}")
     plan.explain("predicted_disk", int(6 * weights + 5e6), "the run directory, checkpoints included")
 
 

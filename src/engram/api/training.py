@@ -27,6 +27,7 @@ from engram.data import doctor
 from engram.data.examples import namespace
 from engram.features import saved
 from engram.models import build
+from engram.predict.predictor import Predictor
 from engram.train import checkpoint
 from engram.train.callbacks.checkpointing import Checkpointing
 from engram.train.callbacks.evaluation import Evaluation
@@ -111,7 +112,7 @@ def train(
             networks.initialise(planned.network, read)
             if start_from is not None:
                 _start_from(planned.network, start_from)
-        _record(run, read, planned, options={**options, "data": _plain(data), "budget": limit}, used=deadline.elapsed())
+        _record(run, read, planned, options={**options, "data": _place(data), "budget": limit}, used=deadline.elapsed())
         return _fit(run, read, planned, floors, deadline)
 
 
@@ -158,8 +159,8 @@ def _fit(
     with events.stage("training"), saving.catching_signals():
         trainer.fit()
     with events.stage("evaluation"), _saying_how_to_go_on(run):
-        results = deliver(run, read, trainer, floors)
-    return _finish(run, results, deadline, plan)
+        results, predictor = deliver(run, read, trainer, floors)
+    return _finish(run, results, predictor, deadline, plan)
 
 
 @contextlib.contextmanager
@@ -176,14 +177,16 @@ def _saying_how_to_go_on(run: RunDirectory) -> Iterator[None]:
         ) from None
 
 
-def _finish(run: RunDirectory, results: dict[str, Any], deadline: Deadline, plan: Plan) -> Trained:
+def _finish(
+    run: RunDirectory, results: dict[str, Any], predictor: Predictor, deadline: Deadline, plan: Plan
+) -> Trained:
     """Write the report and the closing facts."""
     from engram.report import build as build_report
 
     split = "test" if "test" in results else "val"
     run.update_run(status="done", results=results, seconds=round(deadline.elapsed(), 2))
     with events.stage("report"):
-        build_report(run, seconds=max(1.0, deadline.remaining()))
+        build_report(run, seconds=max(1.0, deadline.remaining()), predictor=predictor)
     seconds = round(deadline.elapsed(), 2)
     run.update_run(seconds=seconds)
     chosen = results[split]
@@ -307,6 +310,13 @@ def _recording(run: RunDirectory) -> Iterator[None]:
 
         with events.listening(write):
             yield
+
+
+def _place(data: Any) -> str | None:
+    """Where data lies, whichever folder a resume is started from; None for data that has no name."""
+    if not isinstance(data, str | Path):
+        return None
+    return str(Path(data).resolve() if Path(data).exists() else data)
 
 
 def _plain(value: Any) -> Any:

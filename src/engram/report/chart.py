@@ -110,7 +110,7 @@ def lines(
     x_ticks = ticks(min(xs), max(xs), 5)
     y_ticks = ticks(min(ys) if y_from is None else min(y_from, *ys), max(ys), 5)
     x_low, x_high = min(xs), max(max(xs), min(xs) + 1e-9)
-    y_low, y_high = y_ticks[0], y_ticks[-1]
+    y_low, y_high = y_ticks[0], max(y_ticks[-1], y_ticks[0] + 1e-9)  # a line may be level throughout
 
     def px(value: float) -> float:
         return round(LEFT + (value - x_low) / (x_high - x_low) * (WIDTH - LEFT - RIGHT), 1)

@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from engram.core.units import format_count
 from engram.explain.network import Block, blocks, layers, num_parameters
+from engram.predict.answering import moved
 from engram.report import words
 from engram.report.chart import draw, join
 from engram.report.facts import Facts
@@ -51,7 +52,7 @@ def measure(facts: Facts) -> list[Block]:
     """Send one example through the bare network and return its blocks."""
     assert facts.predictor is not None and facts.kept is not None
     predictor = facts.predictor
-    batch = predictor.encode([facts.kept.pictures[0]])
+    batch = moved(predictor.encode([facts.kept.pictures[0]]), predictor.module)
     network = predictor.module.network
     return blocks(layers(network, lambda: predictor.task.predict(network, batch, predictor.task.options())))
 
