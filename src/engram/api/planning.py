@@ -22,7 +22,7 @@ from engram.models.delivered import VIEWS
 from engram.train import precision
 from engram.train.measure import Cost, measure
 from engram.train.plan import Plan
-from engram.train.trial import trial
+from engram.train.trial import in_small_steps, trial
 
 BUDGET = 600.0
 """Seconds a training may take where nobody says otherwise."""
@@ -34,8 +34,8 @@ LEAST_STEPS = 1000
 REPORT_SECONDS = 3.5
 """Writing predictions, report and model card."""
 
-TRIAL_SHARE = 0.06
-"""Share of the training time that trials may take."""
+TRIAL_SHARE, MOST_TRIAL_STEPS = 0.06, 300
+"""Share of the training time that trials may take, and the steps from which one tells no more."""
 
 
 @dataclass
@@ -99,7 +99,7 @@ def make_plan(
     plan.passes = _passes(reading, plan, cost, seconds=left, epochs=epochs, steps=steps)
     candidates = reading.task.augmentations(namespace(reading.examples.features), passes=plan.passes)
     if "augmentation" not in (settings or {}):
-        _augmentation(reading, plan, candidates, cost=cost, seconds=left, try_out=try_out)
+        _augmentation(reading, plan, candidates, seconds=left, try_out=try_out)
     elif plan.augmentation not in candidates:
         raise unknown("augmentation", plan.augmentation, candidates)
     plan.evaluate_every = _evaluate_every(reading, cost, seconds=left)
@@ -154,16 +154,15 @@ def _most_steps(per_epoch: float) -> int:
 
 
 def _augmentation(
-    reading: Reading, plan: Plan, candidates: Mapping[str, Any], *, cost: Cost, seconds: float, try_out: bool
+    reading: Reading, plan: Plan, candidates: Mapping[str, Any], *, seconds: float, try_out: bool
 ) -> None:
     """Choose how examples may be changed: by trial where time and validation rows allow it."""
     if not candidates:
         return
     preferred, seconds = next(iter(candidates)), min(seconds, 3600.0)
     network = reading.task.model(networks.SIZES[0], namespace(reading.examples.features))
-    steps = min(
-        200, int(TRIAL_SHARE * seconds / len(candidates) / measure(reading.task, network, reading.examples, plan).step)
-    )
+    a_step = measure(reading.task, network, reading.examples, in_small_steps(plan)).step
+    steps = min(MOST_TRIAL_STEPS, int(TRIAL_SHARE * seconds / len(candidates) / a_step))
     if len(candidates) == 1 or steps < 20 or len(reading.examples.splits.get("val", ())) < 100:
         plan.explain("augmentation", preferred, "suits most data of this kind; there is too little time or data to try")
         return

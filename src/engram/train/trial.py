@@ -17,7 +17,10 @@ from engram.train.plan import Plan
 from engram.train.trainer import Trainer
 
 MOST_ROWS = 2000
-"""Validation rows that a trial is judged on."""
+"""Validation rows that a trial is judged on, evenly spread over them all."""
+
+BATCH_SIZE = 128
+"""Examples a step: in a moment, many small steps learn more than few large ones."""
 
 
 def trial(
@@ -35,8 +38,9 @@ def trial(
     difference, because augmentation pays late in training and a trial sees only its beginning.
     """
     began = time.monotonic()
-    metric, short = task.metrics[0], dataclasses.replace(plan, steps=steps)
-    rows = examples.splits["val"][:MOST_ROWS]
+    metric, short = task.metrics[0], dataclasses.replace(in_small_steps(plan), steps=steps)
+    rows = examples.splits["val"]
+    rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), MOST_ROWS)).astype(np.int64)]
     results = {}
     for name, augmentation in candidates.items():
         torch.manual_seed(plan.seed)
@@ -53,6 +57,12 @@ def trial(
     figures = ", ".join(f"{name} {score:.3f}" for name, score in scores.items())
     seconds = time.monotonic() - began
     return chosen, f"{metric.name} in a trial of {steps} steps each ({seconds:.0f} s): {figures}"
+
+
+def in_small_steps(plan: Plan) -> Plan:
+    """The plan as a trial follows it."""
+    size = min(plan.batch_size, BATCH_SIZE)
+    return dataclasses.replace(plan, batch_size=size, micro_batch=min(plan.micro_batch, size))
 
 
 def _paired_error(metric: Any, one: dict[str, np.ndarray], other: dict[str, np.ndarray], *, draws: int = 100) -> float:
