@@ -102,7 +102,9 @@ def _settings(ctx: click.Context, parameter: click.Parameter, pairs: tuple[str, 
 
 DEBUG = click.option("--debug", is_flag=True, expose_value=False, callback=_remember_debug, help="Show tracebacks.")
 JSON = click.option("--json", "as_json", is_flag=True, help="Print only JSON on stdout.")
-DEVICE = click.option("--device", metavar="NAME", help="cpu, cuda or mps (default: the best there is).")
+DEVICE = click.option(
+    "--device", metavar="NAME", help="cpu, cuda or mps (default: the best to train on, the CPU to answer)."
+)
 
 OWN_NETWORK = _options(
     click.option("--model", metavar="FILE:NAME", help="Your own network, where the run was trained with one."),

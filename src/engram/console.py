@@ -185,6 +185,8 @@ def show_scores(scores: Mapping[str, Any], console: Console | None = None) -> No
         ]
         rows.append((name, text(_value(score), name), _interval(score), *beside))
     show_table(("metric", "", "95 % interval", *floors), rows, console)
+    if "num_examples" in scores:
+        (console or _console()).print(f"On {scores['num_examples']:,} examples.")
 
 
 def show_inspection(inspection: Mapping[str, Any]) -> None:

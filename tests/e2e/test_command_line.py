@@ -1,11 +1,11 @@
 """The whole road through the command line, on small real files, the way a user walks it."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -71,7 +71,7 @@ def test_predictions_are_one_object_per_picture(run, photos):
     result = engram("predict", run, photos / "test", "--json")
     answers = [json.loads(line) for line in result.stdout.splitlines()]
     assert len(answers) == 60
-    right = sum(answer["label"] == os.path.basename(os.path.dirname(answer["input"])) for answer in answers)
+    right = sum(answer["label"] == Path(answer["input"]).parent.name for answer in answers)
     assert right >= 54
     assert all(0 <= answer["probability"] <= 1 and answer["unfamiliar"] in (True, False) for answer in answers)
 

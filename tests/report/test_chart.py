@@ -75,4 +75,5 @@ def test_percentages_do_not_claim_perfection() -> None:
 
 
 def test_a_level_line_is_drawn() -> None:
-    assert "<path" in chart.lines([chart.Series("accuracy", [1.0, 2.0], [0.0, 0.0])], x_name="step", y_name="accuracy", y_from=0.0)
+    level = chart.Series("accuracy", [1.0, 2.0], [0.0, 0.0])
+    assert "<path" in chart.lines([level], x_name="step", y_name="accuracy", y_from=0.0)

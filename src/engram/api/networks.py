@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,11 +23,25 @@ from engram.train.plan import Plan
 from engram.train.trainer import place
 
 SIZES = ("small", "medium", "large")
-PASSES_WORTH = {"medium": 6, "large": 40}
-"""Passes over the data from which the larger network overtakes the smaller one (LOG.md, 2026-11-22)."""
 
-STEPS_WORTH = {"medium": 300, "large": 3000}
-"""Steps that it needs besides, where the data are few."""
+
+@dataclass(frozen=True)
+class Worth:
+    """From when on a larger network pays (LOG.md, 2026-11-22).
+
+    rows: to learn from; on fewer the smaller one does as well. passes: over the data, or, where the data are
+    many, examples seen.
+    """
+
+    rows: int
+    passes: float
+    examples: int
+
+
+WORTH = {
+    "medium": Worth(rows=10_000, passes=6, examples=320_000),
+    "large": Worth(rows=50_000, passes=40, examples=4_000_000),
+}
 
 INITIALISING_VALUES = 10_000_000
 """Numbers that a network is initialised from: 66 photos of 224 px have 200,000 patches, which take 300 MB."""
@@ -52,23 +67,38 @@ def choose(
         network = build.from_user(model, offered=_offered(features))
         plan.explain("size", "yours", f"your own network, {_parameters(network)} parameters")
         return network, _users_cost(reading, network, plan, settings)
-    chosen = SIZES[0] if size is None else size
-    network = reading.task.model(chosen, features)
+    network = reading.task.model(size or SIZES[0], features)
     cost = _cost(reading, network, plan, settings)
-    reason = "named by you"
-    if size is None:
-        reason = f"{_parameters(network)} parameters, for quick learning"
-        for larger in SIZES[1:] if math.isfinite(seconds_left(cost)) else ():
-            bigger = reading.task.model(larger, features)
-            bigger_cost = _cost(reading, bigger, plan, settings)
-            steps = seconds_left(bigger_cost) / bigger_cost.step
-            possible = steps * plan.batch_size / len(reading.examples.splits["train"])
-            if possible < PASSES_WORTH[larger] or steps < STEPS_WORTH[larger]:
-                break
-            network, cost, chosen = bigger, bigger_cost, larger
-            reason = f"{_parameters(network)} parameters: the budget allows {possible:.0f} passes over the data"
-    plan.explain("size", chosen, reason)
+    plan.explain(
+        "size", size or SIZES[0], "named by you" if size else f"{_parameters(network)} parameters, for quick learning"
+    )
+    if size is None and math.isfinite(seconds_left(cost)):
+        network, cost = _larger(reading, plan, network, cost, settings, seconds_left)
     _apply(plan, network, settings)
+    return network, cost
+
+
+def _larger(
+    reading: Reading,
+    plan: Plan,
+    network: nn.Module,
+    cost: Cost,
+    settings: Mapping[str, Any],
+    seconds_left: Callable[[Cost], float],
+) -> tuple[nn.Module, Cost]:
+    """Go up the sizes as long as the next one has the data and the time to pay."""
+    rows = len(reading.examples.splits["train"])
+    for size, worth in WORTH.items():
+        if rows < worth.rows:
+            break
+        larger = reading.task.model(size, namespace(reading.examples.features))
+        larger_cost = _cost(reading, larger, plan, settings)
+        seen = seconds_left(larger_cost) / larger_cost.step * plan.batch_size
+        if seen / rows < worth.passes and seen < worth.examples:
+            break
+        network, cost = larger, larger_cost
+        reason = f"{_parameters(network)} parameters: the budget allows {seen / rows:.0f} passes over the data"
+        plan.explain("size", size, reason)
     return network, cost
 
 

@@ -27,9 +27,9 @@ from engram.train.trial import in_small_steps, trial
 BUDGET = 600.0
 """Seconds a training may take where nobody says otherwise."""
 
-MOST_EPOCHS = 200
+MOST_EPOCHS = 60
 LEAST_STEPS = 1000
-"""Training ends after so many epochs, or steps if those are more: further ones change nothing but the time."""
+"""Training ends after so many epochs, or steps if those are more: further ones bring nothing (LOG.md, 2026-11-22)."""
 
 REPORT_SECONDS = 3.5
 """Writing predictions, report and model card."""

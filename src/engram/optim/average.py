@@ -1,4 +1,7 @@
-"""An exponential moving average of weights: nearly always better than the last weights themselves."""
+"""An exponential moving average of weights.
+
+Off by default: where the learning rate falls to zero, the last weights are an average already.
+"""
 
 from __future__ import annotations
 
