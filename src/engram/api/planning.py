@@ -20,22 +20,24 @@ from engram.core.units import format_bytes, format_count, format_duration, parse
 from engram.data.examples import namespace
 from engram.models.delivered import VIEWS
 from engram.train import precision
-from engram.train.measure import Cost, measure
+from engram.train.measure import Cost
 from engram.train.plan import Plan
 from engram.train.trial import in_small_steps, trial
 
 BUDGET = 600.0
 """Seconds a training may take where nobody says otherwise."""
 
-MOST_EPOCHS = 60
+FEW_ROWS = 10_000
+MOST_PASSES = {"few": 25, "many": 200}
 LEAST_STEPS = 1000
-"""Training ends after so many epochs, or steps if those are more: further ones bring nothing (LOG.md, 2026-11-22)."""
+"""Training ends after so many passes over few or many rows, or steps if those are more: on few rows a network learns
+them by heart, and answers worse for data from elsewhere (LOG.md, 2026-11-22)."""
 
 REPORT_SECONDS = 3.5
 """Writing predictions, report and model card."""
 
 TRIAL_SHARE, MOST_TRIAL_STEPS = 0.06, 300
-"""Share of the training time that trials may take, and the steps from which one tells no more."""
+"""Share of the examples seen that trials may see, and the steps from which one tells no more."""
 
 
 @dataclass
@@ -99,7 +101,7 @@ def make_plan(
     plan.passes = _passes(reading, plan, cost, seconds=left, epochs=epochs, steps=steps)
     candidates = reading.task.augmentations(namespace(reading.examples.features), passes=plan.passes)
     if "augmentation" not in (settings or {}):
-        _augmentation(reading, plan, candidates, seconds=left, try_out=try_out)
+        _augmentation(reading, plan, candidates, try_out=try_out)
     elif plan.augmentation not in candidates:
         raise unknown("augmentation", plan.augmentation, candidates)
     plan.evaluate_every = _evaluate_every(reading, cost, seconds=left)
@@ -119,7 +121,7 @@ def _foundation(reading: Reading, *, device: str | None, seed: int) -> Plan:
     plan.explain("precision", *precision.choose_precision(chosen))
     plan.threads = torch.get_num_threads()
     rows = len(reading.examples.splits["train"])
-    size = int(np.clip(2 ** round(math.log2(max(1, rows) / 16)), 32, 512))
+    size = int(np.clip(2 ** round(math.log2(max(1, rows) / 32)), 32, 512))
     plan.explain("batch_size", min(size, 500), f"suits {format_count(rows)} training examples")
     plan.micro_batch = plan.batch_size
     return plan
@@ -139,8 +141,8 @@ def _passes(
     if epochs is not None:
         return epochs
     per_epoch = len(reading.examples.splits["train"]) / plan.batch_size
-    possible = min(seconds / cost.step, _most_steps(per_epoch)) if steps is None else steps
-    return round(possible / per_epoch, 1)
+    possible = min(seconds / cost.step, _most_steps(reading, plan)) if steps is None else steps
+    return round(possible / per_epoch, 2)
 
 
 def _evaluate_every(reading: Reading, cost: Cost, *, seconds: float) -> float:
@@ -149,20 +151,19 @@ def _evaluate_every(reading: Reading, cost: Cost, *, seconds: float) -> float:
     return round(max(0.1, share), 3)
 
 
-def _most_steps(per_epoch: float) -> int:
-    return max(LEAST_STEPS, math.ceil(MOST_EPOCHS * per_epoch))
+def _most_steps(reading: Reading, plan: Plan) -> int:
+    rows = len(reading.examples.splits["train"])
+    passes = MOST_PASSES["few" if rows < FEW_ROWS else "many"]
+    return max(LEAST_STEPS, math.ceil(passes * rows / plan.batch_size))
 
 
-def _augmentation(
-    reading: Reading, plan: Plan, candidates: Mapping[str, Any], *, seconds: float, try_out: bool
-) -> None:
-    """Choose how examples may be changed: by trial where time and validation rows allow it."""
+def _augmentation(reading: Reading, plan: Plan, candidates: Mapping[str, Any], *, try_out: bool) -> None:
+    """Choose how examples may be changed: by trial where the training is long enough and validation rows allow it."""
     if not candidates:
         return
-    preferred, seconds = next(iter(candidates)), min(seconds, 3600.0)
-    network = reading.task.model(networks.SIZES[0], namespace(reading.examples.features))
-    a_step = measure(reading.task, network, reading.examples, in_small_steps(plan)).step
-    steps = min(MOST_TRIAL_STEPS, int(TRIAL_SHARE * seconds / len(candidates) / a_step))
+    preferred = next(iter(candidates))
+    seen = TRIAL_SHARE * plan.passes * len(reading.examples.splits["train"])
+    steps = min(MOST_TRIAL_STEPS, int(seen / len(candidates) / in_small_steps(plan).batch_size))
     if len(candidates) == 1 or steps < 20 or len(reading.examples.splits.get("val", ())) < 100:
         plan.explain("augmentation", preferred, "suits most data of this kind; there is too little time or data to try")
         return
@@ -206,13 +207,13 @@ def _plan_steps(
     if epochs is not None:
         plan.explain("steps", max(1, math.ceil(epochs * per_epoch)), f"{epochs:g} passes over the data, as you said")
         return plan.steps
-    most = _most_steps(per_epoch)
+    most = _most_steps(reading, plan)
     fitting = max(1, int((deadline.remaining() - after) / cost.step))
     plan.explain(
         "steps",
         min(most, fitting),
         f"{min(most, fitting) / per_epoch:.1f} passes over the data at {cost.step:.2g} s a step"
-        + ("" if fitting <= most else "; more would change nothing"),
+        + ("" if fitting <= most else "; more would bring nothing"),
     )
     return most
 

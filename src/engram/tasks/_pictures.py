@@ -22,7 +22,7 @@ from engram.models import build
 from engram.models.conv_net import sized
 from engram.tasks._answers import LabelOptions
 
-CHANGED_MORE_FROM = 25
+CHANGED_MORE_FROM = 60
 """Passes over the data from which pictures are turned, zoomed and partly hidden too (LOG.md, 2026-11-22)."""
 
 
