@@ -50,7 +50,9 @@ class Checkpointing(Callback):
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        caught = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
+        caught = [signal.SIGINT, signal.SIGTERM]
+        if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+            caught.append(signal.SIGHUP)  # ignored under nohup, as the user wanted
         before = {number: signal.signal(number, self._ask) for number in caught}
         try:
             yield
