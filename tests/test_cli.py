@@ -290,7 +290,8 @@ def test_names_that_are_no_text_are_printed_all_the_same(form: str) -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_to_end_lets_what_is_half_done_be_taken_away(number: int) -> None:
     code = (
-        "import os, time\nfrom engram import api\n"
+        "import os, signal, time\nfrom engram import api\n"
+        f"signal.signal({int(number)}, signal.SIG_DFL)\n"  # the tests themselves may run under nohup
         "def train(*a, **k):\n"
         f"    try: os.kill(os.getpid(), {int(number)}); time.sleep(5)\n"
         "    finally: print('taken away')\n"
