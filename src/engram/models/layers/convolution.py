@@ -45,6 +45,7 @@ class _Convolution(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        """Gradients of the input, as usual, and of the weight, from maps laid side by side."""
         x, weight = ctx.saved_tensors
         grad = grads[0].contiguous(memory_format=torch.channels_last)
         geometry = ([1, 1], [1, 1], [1, 1], False, [0, 0], 1)
