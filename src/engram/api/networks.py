@@ -29,8 +29,8 @@ SIZES = ("small", "medium", "large")
 class Worth:
     """From when on a larger network pays (LOG.md, 2026-11-22).
 
-    rows: to learn from; on fewer the smaller one does as well. passes: over the data, or, where the data are
-    many, examples seen.
+    rows: to learn from (see `rows_seen`); on fewer the smaller one does as well. passes: over the data, or, where
+    the data are many, examples seen.
     """
 
     rows: int
@@ -89,7 +89,7 @@ def _larger(
     """Go up the sizes as long as the next one has the data and the time to pay."""
     rows = len(reading.examples.splits["train"])
     for size, worth in WORTH.items():
-        if rows < worth.rows:
+        if rows_seen(reading) < worth.rows:
             break
         larger = reading.task.model(size, namespace(reading.examples.features))
         larger_cost = _cost(reading, larger, plan, settings)
@@ -112,8 +112,18 @@ def _apply(plan: Plan, network: nn.Module, settings: Mapping[str, Any]) -> None:
 
 def _cost(reading: Reading, network: nn.Module, plan: Plan, settings: Mapping[str, Any]) -> Cost:
     _apply(plan, network, settings)
+    return measure(reading.task, network, reading.examples, plan, augmentation=_preferred(reading))
+
+
+def _preferred(reading: Reading) -> Any:
+    """The augmentation that the task would choose without a trial; None where it has none."""
     ways = reading.task.augmentations(namespace(reading.examples.features), passes=1.0)
-    return measure(reading.task, network, reading.examples, plan, augmentation=next(iter(ways.values()), None))
+    return next(iter(ways.values()), None)
+
+
+def rows_seen(reading: Reading) -> int:
+    """How many rows there are to learn from, as far as their number matters: each counts as often as it looks new."""
+    return len(reading.examples.splits["train"]) * getattr(_preferred(reading), "variety", 1)
 
 
 def _users_cost(reading: Reading, network: nn.Module, plan: Plan, settings: Mapping[str, Any]) -> Cost:

@@ -28,16 +28,17 @@ BUDGET = 600.0
 """Seconds a training may take where nobody says otherwise."""
 
 FEW_ROWS = 10_000
-MOST_PASSES = {"few": 25, "many": 200}
-LEAST_STEPS = 1000
+MOST_PASSES = {"few": 14, "many": 200}
+LEAST_STEPS = 450
 """Training ends after so many passes over few or many rows, or steps if those are more: on few rows a network learns
-them by heart, and answers worse for data from elsewhere (LOG.md, 2026-11-22)."""
+them by heart, and answers worse for data from elsewhere (LOG.md, 2026-11-25)."""
 
 REPORT_SECONDS = 3.5
 """Writing predictions, report and model card."""
 
-TRIAL_SHARE, MOST_TRIAL_STEPS = 0.06, 300
-"""Share of the examples seen that trials may see, and the steps from which one tells no more."""
+TRIAL_SHARE, LONGEST_TRIAL, MOST_TRIAL_STEPS = 0.06, 0.5, 300
+"""Share of the time that trials may take, share of the training where that is far shorter than the time, and the steps
+from which one tells no more."""
 
 
 @dataclass
@@ -101,7 +102,7 @@ def make_plan(
     plan.passes = _passes(reading, plan, cost, seconds=left, epochs=epochs, steps=steps)
     candidates = reading.task.augmentations(namespace(reading.examples.features), passes=plan.passes)
     if "augmentation" not in (settings or {}):
-        _augmentation(reading, plan, candidates, try_out=try_out)
+        _augmentation(reading, plan, candidates, steps=_trial_steps(reading, plan, cost, seconds=left), try_out=try_out)
     elif plan.augmentation not in candidates:
         raise unknown("augmentation", plan.augmentation, candidates)
     plan.evaluate_every = _evaluate_every(reading, cost, seconds=left)
@@ -152,18 +153,26 @@ def _evaluate_every(reading: Reading, cost: Cost, *, seconds: float) -> float:
 
 
 def _most_steps(reading: Reading, plan: Plan) -> int:
-    rows = len(reading.examples.splits["train"])
-    passes = MOST_PASSES["few" if rows < FEW_ROWS else "many"]
-    return max(LEAST_STEPS, math.ceil(passes * rows / plan.batch_size))
+    passes = MOST_PASSES["few" if networks.rows_seen(reading) < FEW_ROWS else "many"]
+    return max(LEAST_STEPS, math.ceil(passes * len(reading.examples.splits["train"]) / plan.batch_size))
 
 
-def _augmentation(reading: Reading, plan: Plan, candidates: Mapping[str, Any], *, try_out: bool) -> None:
-    """Choose how examples may be changed: by trial where the training is long enough and validation rows allow it."""
+def _trial_steps(reading: Reading, plan: Plan, cost: Cost, *, seconds: float) -> int:
+    """How many small steps all trials together may take."""
+    training = plan.passes * len(reading.examples.splits["train"])
+    possible = seconds / cost.step * plan.batch_size if math.isfinite(seconds) else training
+    return int(min(TRIAL_SHARE * possible, LONGEST_TRIAL * training) / in_small_steps(plan).batch_size)
+
+
+def _augmentation(reading: Reading, plan: Plan, candidates: Mapping[str, Any], *, steps: int, try_out: bool) -> None:
+    """Choose how examples may be changed: by trial where the training is long enough and validation rows allow it.
+
+    steps: of all trials together.
+    """
     if not candidates:
         return
     preferred = next(iter(candidates))
-    seen = TRIAL_SHARE * plan.passes * len(reading.examples.splits["train"])
-    steps = min(MOST_TRIAL_STEPS, int(seen / len(candidates) / in_small_steps(plan).batch_size))
+    steps = min(MOST_TRIAL_STEPS, steps // len(candidates))
     if len(candidates) == 1 or steps < 20 or len(reading.examples.splits.get("val", ())) < 100:
         plan.explain("augmentation", preferred, "suits most data of this kind; there is too little time or data to try")
         return
