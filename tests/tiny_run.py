@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from engram.core.rundir import FORMAT, RunDirectory
+from engram.core.rundir import RunDirectory
 from engram.data.examples import Examples
 from engram.data.store import prepare
 from engram.data.table import Column
@@ -96,5 +96,5 @@ def save(path, data: Examples, module: Delivered) -> RunDirectory:
     saved.save(run, data.features, {role: role for role in data.features})
     run.write_arrays("model.safetensors", {key: value.numpy() for key, value in module.state_dict().items()})
     facts = {"task": ImageClassification().name, "network": record, "delivered": module.record(), "plan": {}}
-    run.write_json("run.json", {"format": FORMAT, "status": "done", **facts})
+    run.seal(status="done", **facts)
     return run

@@ -1,5 +1,6 @@
 """A training that was stopped, however early, ends in the same model as one that was not."""
 
+import json
 import os
 import signal
 
@@ -44,6 +45,13 @@ def same(run_a, run_b):
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
+def learned(run):
+    """What metrics.jsonl tells of steps and scores, times left out."""
+    told = map(json.loads, (run / "metrics.jsonl").read_text().splitlines())
+    times = ("seconds", "seconds_left", "examples_per_second")
+    return [{k: v for k, v in e.items() if k not in times} for e in told if e["event"] in ("step", "evaluated")]
+
+
 @pytest.fixture(scope="module")
 def whole(pictures, tmp_path_factory):
     """An uninterrupted training that started from the weights of another, and its options."""
@@ -55,10 +63,20 @@ def whole(pictures, tmp_path_factory):
     return folder / "whole", options
 
 
-@pytest.mark.parametrize("step", [0, 7, 12], ids=["before the first step", "between", "after the last"])
-def test_a_resumed_training_is_the_uninterrupted_one(whole, pictures, tmp_path, step):
+MOMENTS = {
+    "before the first step": lambda e: e.get("name") == "training",
+    "between": lambda e: e["event"] == "evaluated" and e["step"] >= 7,
+    "after the last": lambda e: e["event"] == "evaluated" and e["step"] == 12,
+    "evaluation": lambda e: e.get("name") == "evaluation",
+    "report": lambda e: e.get("name") == "report",
+}
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_resumed_training_is_the_uninterrupted_one(whole, pictures, tmp_path, moment):
     run, options = whole
-    kinds = ("checkpoint", "evaluated")
-    stopped_at(lambda e: e["event"] in kinds and e["step"] >= step, pictures, out=tmp_path / "cut", **options)
+    stopped_at(MOMENTS[moment], pictures, out=tmp_path / "cut", **options)
     engram.train(resume=tmp_path / "cut")
     assert same(run, tmp_path / "cut")
+    assert learned(tmp_path / "cut") == learned(run)
+    assert (tmp_path / "cut" / "report.html").exists()
