@@ -12,10 +12,13 @@ from typing import Any
 
 def train(data: Any = None, **options: Any) -> Any:
     """Learn from data; see `engram.api.training.train`. Returns a `Trained`."""
-    for name in ("resume", "start_from"):
-        run = options.get(name)
-        if isinstance(run, str | os.PathLike) and (name == "resume" or Path(run).is_dir()):
-            options[name] = _checked(run)
+    if options.get("resume") is not None:
+        from engram.core.checkpoints import newest
+
+        options["resume"] = _checked(options["resume"])
+        newest(options["resume"])
+    if isinstance(start := options.get("start_from"), str | os.PathLike) and Path(start).is_dir():
+        options["start_from"] = _checked(start)
     from engram.api.training import train
 
     return train(data, **options)

@@ -182,16 +182,19 @@ class RunDirectory:
         """Read run.json and check its seal, its format version and the names of the files it speaks of."""
         with self._refusing(self / "run.json"):
             content = strict.read_plain(self / "run.json", most=strict.MOST_BYTES)
-            self._refuse_other_formats(content)
-            facts = strict.unsealed(content)
+            try:
+                facts = strict.unsealed(content)
+            except ValueError:
+                self._refuse_other_formats(strict.parse(content))
+                raise
+            self._refuse_other_formats(facts)
         files = facts.get("files", {})
         if not isinstance(files, dict) or not all(_is_ours(name) for name in files):
             raise RunError(f"{self / 'run.json'} is damaged: it names files that no run has. Repeat the training.")
         return facts
 
-    def _refuse_other_formats(self, content: bytes) -> None:
+    def _refuse_other_formats(self, facts: Any) -> None:
         """RunError where another version of engram wrote run.json, which may seal it in another way or not at all."""
-        facts = strict.parse(content)
         if not isinstance(facts, dict) or type(facts.get("format")) is not int:
             raise ValueError("it does not say its format")
         if facts["format"] != FORMAT:

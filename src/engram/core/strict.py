@@ -14,8 +14,8 @@ import stat
 from pathlib import Path
 from typing import Any
 
-MOST_BYTES = 64 << 20
-"""JSON longer than this is refused: the names and scores of 100,000 classes are a third of it."""
+MOST_BYTES, MOST_PARTS = 32 << 20, 2_000_000
+"""JSON of more bytes, or more values, is refused: the scores of 20,000 classes are a third of it."""
 
 DEEPEST = 40
 """JSON nested deeper than this is refused; ours has some ten levels."""
@@ -56,16 +56,18 @@ def read_json(path: Path) -> Any:
 
 def parse(content: bytes) -> Any:
     """Parse JSON that repeats no key and is not nested without end."""
+    if sum(map(content.count, (b",", b"[", b"{"))) > MOST_PARTS:
+        raise ValueError(f"it holds more than {MOST_PARTS} values")
     try:
         value = json.loads(content.decode("utf-8"), object_pairs_hook=_unique)
     except RecursionError:
         raise ValueError("it is nested without end") from None
-    level, depth = [value], 0
+    level, depth = [[value]], 0
     while level:
         if depth > DEEPEST:
             raise ValueError(f"it is nested deeper than {DEEPEST} levels")
-        inner = [v.values() if isinstance(v, dict) else v for v in level if isinstance(v, dict | list)]
-        level, depth = [v for values in inner for v in values], depth + 1
+        inner = [v for outer in level for v in outer if isinstance(v, dict | list)]
+        level, depth = [list(v.values()) if isinstance(v, dict) else v for v in inner], depth + 1
     return value
 
 

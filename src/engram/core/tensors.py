@@ -15,6 +15,7 @@ from engram.core import strict
 
 MOST_HEADER = 16 << 20
 MOST_AXES = 16
+LONGEST_NAME = 500
 
 SIZES = {
     **dict.fromkeys(("BOOL", "U8", "I8", "F8_E5M2", "F8_E4M3"), 1),
@@ -67,6 +68,8 @@ def header(path: Path) -> dict[str, Entry]:
 def _entry(name: str, described: Any, *, first: int) -> Entry:
     fields = described if isinstance(described, dict) else {}
     dtype, shape, place = fields.get("dtype"), _whole(fields.get("shape")), _whole(fields.get("data_offsets"))
+    if not name.isprintable() or len(name) > LONGEST_NAME or ".." in name.split("/"):
+        raise ValueError(f"a tensor has the impossible name {name[:LONGEST_NAME]!r}")
     if not isinstance(dtype, str) or dtype not in SIZES:
         raise ValueError(f"{name!r} is of an unknown type {dtype!r}")
     if shape is None or len(shape) > MOST_AXES or place is None or len(place) != 2:

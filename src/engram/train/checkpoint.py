@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,12 +22,8 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from engram.core import durable, events, strict
-from engram.core.errors import RunError
+from engram.core.checkpoints import FACTS, FOLDER, MANIFEST, STATE, newest, numbered, step_of
 from engram.core.rundir import RunDirectory
-from engram.core.tensors import header
-
-FOLDER, MANIFEST = "checkpoints", "manifest.json"
-STATE, FACTS = "state.safetensors", "state.json"
 
 KEPT = 2
 """The newest, and the one before."""
@@ -87,11 +82,11 @@ def _put_in_place(temporary: Path, final: Path) -> None:
     durable.sync_folder(final.parent)
 
 
-def _remove_older(run: RunDirectory, newest: Path) -> None:
-    """Remove what a crash left, and all checkpoints but the newest and the one before."""
-    before = [path for path in numbered(run) if _step(path) < _step(newest)]
-    kept = {newest, *before[: KEPT - 1]}
-    for path in newest.parent.iterdir():
+def _remove_older(run: RunDirectory, saved: Path) -> None:
+    """Remove what a crash left, and all checkpoints but the one just saved and the one before."""
+    before = [path for path in numbered(run) if step_of(path) < step_of(saved)]
+    kept = {saved, *before[: KEPT - 1]}
+    for path in saved.parent.iterdir():
         if path not in kept and path.name.startswith("step-"):
             with contextlib.suppress(OSError):  # it is in nobody's way, and goes with the next one
                 _remove(path)
@@ -100,18 +95,6 @@ def _remove_older(run: RunDirectory, newest: Path) -> None:
 def _remove(path: Path) -> None:
     if path.is_dir():
         shutil.rmtree(path)
-
-
-def numbered(run: RunDirectory) -> list[Path]:
-    """The checkpoints of a run, newest first; one that another of its step was about to replace comes after it."""
-    folder = run / FOLDER
-    inside = folder.iterdir() if folder.is_dir() else ()
-    found = [path for path in inside if re.fullmatch(r"step-\d{1,18}(\.old)?", path.name)]
-    return sorted(found, key=lambda path: (_step(path), path.suffix != ".old"), reverse=True)
-
-
-def _step(path: Path) -> int:
-    return int(path.stem.removeprefix("step-"))
 
 
 def separate(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -127,44 +110,14 @@ def load_newest(run: RunDirectory) -> Checkpoint | None:
 
     A damaged one is told, put aside as `step-N.damaged`, and the one before is taken. RunError where none is whole.
     """
-    damaged: dict[Path, str] = {}
-    for path in numbered(run):
-        try:
-            found = _verified(path)
-        except (OSError, ValueError) as error:
-            damaged[path] = f"The checkpoint {path} is damaged ({error})"
-            continue
-        for other, why in damaged.items():
-            events.warn(f"{why}; the one of step {found.step} is taken.")
-            other.rename(other.with_name(other.name + ".damaged"))
-        return found
-    if damaged:
-        raise RunError(f"expected a checkpoint that is whole. {'. '.join(damaged.values())}. Repeat the training.")
-    return None
-
-
-def _verified(path: Path) -> Checkpoint:
-    """Read a checkpoint whose files are all as its manifest says; ValueError or OSError says what is not."""
-    strict.check_plain(path, folder=True)
-    manifest = strict.unsealed(_read(path / MANIFEST))
-    if manifest.get("step") != _step(path):
-        raise ValueError(f"{MANIFEST} is of step {manifest.get('step')}")
-    checksums = manifest.get("files")
-    if not isinstance(checksums, dict) or set(checksums) != {STATE, FACTS}:
-        raise ValueError(f"{MANIFEST} names other files than a checkpoint has")
-    header(path / STATE)
-    contents = {name: _read(path / name) for name in checksums}
-    for name, content in contents.items():
-        if hashlib.sha256(content).hexdigest() != checksums[name]:
-            raise ValueError(f"the checksum of {name} is not the one in {MANIFEST}")
-    facts = strict.parse(contents[FACTS])
-    if not isinstance(facts, dict):
-        raise ValueError(f"{FACTS} is no object")
-    return Checkpoint(step=_step(path), tensors=load_tensors(contents[STATE]), facts=facts)
-
-
-def _read(path: Path) -> bytes:
-    return strict.read_plain(path, most=None if path.name == STATE else strict.MOST_BYTES)
+    path, damaged = newest(run)
+    if path is None:
+        return None
+    for other, why in damaged.items():
+        events.warn(f"The checkpoint {other} is damaged ({why}); the one of step {step_of(path)} is taken.")
+        other.rename(other.with_name(other.name + ".damaged"))
+    facts = strict.read_json(path / FACTS)
+    return Checkpoint(step=step_of(path), tensors=load_tensors((path / STATE).read_bytes()), facts=facts)
 
 
 def pack_optimizer(optimizer: torch.optim.Optimizer, prefix: str) -> dict[str, Tensor]:

@@ -11,6 +11,7 @@ from types import FrameType
 from typing import NoReturn
 
 from engram.core import durable
+from engram.core.checkpoints import numbered
 from engram.core.errors import Interrupted, Stopped
 from engram.core.events import emit
 from engram.core.rundir import RunDirectory
@@ -34,7 +35,7 @@ class Checkpointing(Callback):
 
     def begin(self, trainer: Trainer) -> None:
         """Save what training begins with, and start counting."""
-        if trainer.pace.step == 0 and not checkpoint.numbered(self.run):
+        if trainer.pace.step == 0 and not numbered(self.run):
             self.save(trainer)
         self.last, self.over = time.monotonic(), trainer.pace.finished
 
