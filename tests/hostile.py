@@ -218,7 +218,7 @@ KINDS = {
     "weights that are infinite": replaced("model.safetensors", spoiled(np.inf)),
     "network named like a path": facts(network__name="../../evil"),
     "network named like a function": facts(network__name="os.system"),
-    "network of a billion channels": facts(network__arguments={"input_shape": [1, 9, 9], "widths": [10**9], "depth": 2}),
+    "network of a billion channels": facts(network__arguments={"widths": [10**9], "depth": 2}),
     "network of infinite depth": facts(network__arguments={"depth": float("inf")}),
     "source that leads out": facts(network={"factory": "system", "source": "../../x.py", "sha256": ""}),
     "source that leads out in Windows": facts(network={"factory": "system", "source": "..\\x.py", "sha256": ""}),

@@ -14,7 +14,7 @@ import stat
 from pathlib import Path
 from typing import Any
 
-MOST_BYTES, MOST_PARTS = 32 << 20, 2_000_000
+MOST_BYTES, MOST_PARTS = 32 << 20, 1_000_000
 """JSON of more bytes, or more values, is refused: the scores of 20,000 classes are a third of it."""
 
 DEEPEST = 40
