@@ -1,6 +1,7 @@
 """Hostile and damaged runs: refused with a RunError, within a second, before torch is imported; nothing is executed."""
 
 import json
+import random
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,10 @@ import numpy as np
 import pytest
 
 import engram
+from engram.core.checkpoints import check
+from engram.core.errors import RunError
+from engram.core.rundir import SEALED
+from engram.predict.checking import checked
 
 OPEN_EACH = """
 import json, sys, time
@@ -30,8 +35,7 @@ print(json.dumps(found))
 
 @pytest.fixture(scope="module")
 def honest(tmp_path_factory):
-    random = np.random.default_rng(0)
-    pictures = random.integers(0, 90, (60, 12, 12), dtype=np.uint8)
+    pictures = np.random.default_rng(0).integers(0, 90, (60, 12, 12), dtype=np.uint8)
     pictures[::2, :4] = 200
     labels = ["<script>alert(1)</script>", "[x](javascript:alert(2))"] * 30
     folder = tmp_path_factory.mktemp("runs") / "honest"
@@ -67,6 +71,28 @@ def test_a_hostile_run_is_refused_before_torch_is_imported(opened, kind):
 
 def test_an_honest_run_opens(honest):
     assert len(engram.predict(honest, [np.zeros((12, 12), np.uint8)])) == 1
+
+
+def test_a_thousand_flipped_bits_and_cuts_are_all_found(honest, tmp_path):
+    run, luck = shutil.copytree(honest, tmp_path / "run"), random.Random(0)
+    checkpoint = next(run.glob("checkpoints/step-2"))
+    files = [run / name for name in (*SEALED, "run.json")] + list(checkpoint.iterdir())
+    missed = []
+    for number in range(1000):
+        path = files[number % len(files)]
+        content = path.read_bytes()
+        place, bit = luck.randrange(len(content)), luck.randrange(8)
+        cut = luck.random() < 0.2
+        flipped = bytes([content[place] ^ 1 << bit])
+        path.write_bytes(content[:place] + (b"" if cut else flipped + content[place + 1 :]))
+        try:
+            check(checkpoint) if path.parent == checkpoint else checked(run)
+            missed.append((path.name, place, bit, cut))
+        except ValueError as error:
+            assert isinstance(error, RunError) or path.parent == checkpoint
+        path.write_bytes(content)
+    assert missed == []
+    assert checked(run).path == run
 
 
 def test_names_of_classes_are_text_wherever_they_are_shown(honest):

@@ -60,7 +60,7 @@ def assert_sound(run):
     assert sorted(path.name for path in (run / "checkpoints").iterdir()) == ["step-2", "step-3"]
 
 
-@pytest.mark.parametrize("after", [False, True], ids=["in the call", "after it"])
+@pytest.mark.parametrize("after", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["in the call", "after it"])
 def test_a_process_may_die_in_any_call(make, after):
     for number in count(1):
         run = make()
@@ -91,7 +91,9 @@ def test_a_disk_may_refuse_any_call(make, refusal):
 def test_a_file_that_may_not_grow_is_told_with_path_and_bytes(make):
     run = make()
     script = (
-        "import resource, sys, torch; from engram.core.rundir import RunDirectory; from engram.train import checkpoint\n"
+        "import resource, sys, torch\n"
+        "from engram.core.rundir import RunDirectory\n"
+        "from engram.train import checkpoint\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, 1 << 16))\n"
         "tensors = {'w': torch.zeros(1 << 16)}\n"
         "checkpoint.save(RunDirectory(sys.argv[1]), checkpoint.Checkpoint(3, tensors, {}))"
