@@ -1,8 +1,10 @@
 """A training that was stopped, however early, ends in the same model as one that was not."""
 
+import contextlib
 import json
 import os
 import signal
+import subprocess
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from safetensors.torch import load_file
 
 import engram
 from engram.core import events
-from engram.core.errors import Stopped
+from engram.core.errors import DiskError, Stopped
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +72,36 @@ MOMENTS = {
     "evaluation": lambda e: e.get("name") == "evaluation",
     "report": lambda e: e.get("name") == "report",
 }
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """A disk of 100 MiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=100m", "tmpfs", folder], capture_output=True).returncode:
+        pytest.skip("mounting takes rights that are missing here")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def test_a_disk_that_fills_up_stops_the_training_and_it_goes_on_where_there_is_room(whole, pictures, disk):
+    def fill(event):
+        if event["event"] == "step" and event["step"] == 7:
+            with contextlib.suppress(OSError), open(disk / "full", "wb") as file:
+                while True:
+                    file.write(bytes(4096))
+
+    run, options = whole
+    said = r"No space left.*needs \d+.* free on its disk are .*--resume .*/cut"
+    with pytest.raises(DiskError, match=said) as refused, events.listening(fill):
+        engram.train(str(pictures), out=disk / "cut", **options)
+    assert refused.value.exit_code == 1
+    with pytest.raises(DiskError, match=r"/cut/.* free on its disk are 0 bytes"):
+        engram.train(resume=disk / "cut")
+    (disk / "full").unlink()
+    engram.train(resume=disk / "cut")
+    assert same(run, disk / "cut") and learned(disk / "cut") == learned(run)
 
 
 @pytest.mark.parametrize("moment", MOMENTS)

@@ -85,7 +85,7 @@ def _locked(run: RunDirectory) -> Iterator[IO[bytes]]:
 def refuse_if_in_use(run: RunDirectory) -> None:
     """RunError where a process trains in the run."""
     if (run / FILE).is_file():
-        with open(run / FILE, "rb") as file:
+        with open(run / FILE, "r+b") as file:
             if not lock.take(file):
                 raise _in_use(run, file)
 

@@ -263,6 +263,7 @@ def _resume(run: RunDirectory, *, model: Any, budget: str | float | None, began:
             raise RunError(f"expected a checkpoint to go on from; {run / 'checkpoints'} has none. Repeat the training.")
         record.cut_back(newest.facts["recorded"])
         plan = Plan.from_dict(facts["plan"])
+        durable.check_room(run.path, plan.predicted_disk - run.size())
         used = newest.facts["seconds"] + facts["before_seconds"]
         left = parse_duration(budget) if budget is not None else recorded_budget and max(10.0, recorded_budget - used)
         deadline = Deadline(left and used + left, began - used)  # seconds count from the first beginning

@@ -93,7 +93,7 @@ def check_room(path: Path, needed: int) -> None:
     if free < needed:
         raise DiskError(
             f"expected room for {path} on its disk; it needs {_exactly(needed)}; free are {_exactly(free)}. "
-            "Make room, or name a folder on another disk with --out."
+            "Make room, or train on another disk."
         )
 
 

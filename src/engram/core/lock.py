@@ -5,9 +5,14 @@ from __future__ import annotations
 import sys
 from typing import IO
 
+from engram.core import events
+
 
 def take(file: IO[bytes]) -> bool:
-    """Lock an open file until it is closed; False where another process, or another thread of this one, holds it."""
+    """Lock a file open for writing until it is closed; False where another process, or part of this one, holds it.
+
+    Where the file system knows no locks, this is told, and the file counts as locked.
+    """
     try:
         if sys.platform == "win32":
             import msvcrt
@@ -19,4 +24,6 @@ def take(file: IO[bytes]) -> bool:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except (BlockingIOError, PermissionError):
         return False
+    except OSError as error:
+        events.warn(f"{file.name} cannot be locked ({error.strerror}): see to it that nothing else writes there.")
     return True

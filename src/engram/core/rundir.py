@@ -101,6 +101,10 @@ class RunDirectory:
             elif path.name.removesuffix(".tmp") in FILES - {"metrics.jsonl"}:
                 path.unlink()
 
+    def size(self) -> int:
+        """The bytes of all files in the folder."""
+        return sum(path.lstat().st_size for path in self.path.rglob("*"))
+
     def take_away(self) -> None:
         """Remove the folders that `create` made, as far as they are empty."""
         for path in self._made:
