@@ -185,6 +185,8 @@ KINDS = {
     "pickle as the floors": replaced("floors.safetensors", pickled),
     "pickle as the examples": replaced("examples.safetensors", pickled),
     "pickle as a checkpoint": checkpointed,
+    "resumed on a billion threads": facts(status="training", plan__threads=10**9),
+    "resumed without a plan": facts(status="training", plan={}),
     "pickle as run.json": lambda run: (run / "run.json").write_bytes(pickled(run)),
     "archive of torch.save, with names that lead out": replaced("model.safetensors", zipped),
     "tensor named like a path out": replaced("model.safetensors", renamed("../../bias")),

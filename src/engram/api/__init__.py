@@ -13,10 +13,10 @@ from typing import Any
 def train(data: Any = None, **options: Any) -> Any:
     """Learn from data; see `engram.api.training.train`. Returns a `Trained`."""
     if options.get("resume") is not None:
-        from engram.core.checkpoints import newest
+        from engram.predict.checking import check_resumable
 
         options["resume"] = _checked(options["resume"])
-        newest(options["resume"])
+        check_resumable(options["resume"])
     if isinstance(start := options.get("start_from"), str | os.PathLike) and Path(start).is_dir():
         options["start_from"] = _checked(start)
     from engram.api.training import train

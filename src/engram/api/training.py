@@ -261,8 +261,8 @@ def _resume(run: RunDirectory, *, model: Any, budget: str | float | None, began:
         newest = checkpoint.load_newest(run)
         if newest is None:
             raise RunError(f"expected a checkpoint to go on from; {run / 'checkpoints'} has none. Repeat the training.")
+        plan = _recorded_plan(facts, newest, run)
         record.cut_back(newest.facts["recorded"])
-        plan = Plan.from_dict(facts["plan"])
         durable.check_room(run.path, plan.predicted_disk - run.size())
         used = newest.facts["seconds"] + facts["before_seconds"]
         left = parse_duration(budget) if budget is not None else recorded_budget and max(10.0, recorded_budget - used)
@@ -286,6 +286,16 @@ def _resume(run: RunDirectory, *, model: Any, budget: str | float | None, began:
         _restore(training.trainer, newest, run)
         events.note(f"Going on from step {newest.step} of {training.trainer.pace.steps}.")
         return _fit(training, floors.load(run, read.task, read.examples.features))
+
+
+def _recorded_plan(facts: dict[str, Any], newest: checkpoint.Checkpoint, run: RunDirectory) -> Plan:
+    """The plan as it was recorded; RunError where another version of engram recorded it, or a checkpoint."""
+    try:
+        for name in ("recorded", "seconds"):
+            float(newest.facts[name])
+        return Plan.from_dict(facts["plan"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunError(f"{run} was begun by another version of engram, and cannot be gone on with ({error}).") from None
 
 
 def _restore(trainer: Trainer, newest: checkpoint.Checkpoint, run: RunDirectory) -> None:

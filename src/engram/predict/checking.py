@@ -12,6 +12,7 @@ from pathlib import PurePath
 from typing import Any
 
 from engram.core import tensors
+from engram.core.checkpoints import newest
 from engram.core.errors import RunError
 from engram.core.registry import names
 from engram.core.rundir import RunDirectory
@@ -56,6 +57,22 @@ KINDS: dict[str, tuple[type, ...]] = {
 }
 """Fields of run.json, where they are there, and the kinds of value they may have."""
 
+NEEDED_TO_RESUME = [
+    *(
+        "status",
+        "task",
+        "network",
+        "before_seconds",
+        "data.fingerprint",
+        "plan.optimizer",
+        "plan.views",
+        "plan.threads",
+    ),
+    *("plan.seed", "options.data", "options.budget", "options.after", "options.most_steps", "options.seed"),
+]
+LIMITS = {"plan.threads": 4096, "plan.batch_size": 10**7, "plan.micro_batch": 10**7, "plan.steps": 10**12}
+"""Numbers of a plan that must lie between 1 and these."""
+
 LARGEST = 4096
 """Larger numbers than this build a network only where one of its tensors has such a side."""
 
@@ -79,15 +96,35 @@ def checked(run: RunDirectory | str | os.PathLike[str]) -> RunDirectory:
     return opened
 
 
+def check_resumable(run: RunDirectory) -> None:
+    """RunError where a run does not say what going on with it takes, or has checkpoints and none that is whole."""
+    facts = run.read_run()
+    missing = [path for path in NEEDED_TO_RESUME if _found(facts, path) is _NOTHING]
+    limits = {path: _found(facts, path) for path in LIMITS}
+    far_off = [path for path, value in limits.items() if value is not _NOTHING and not 1 <= value <= LIMITS[path]]
+    if missing or far_off:
+        wrong = f"{missing[0]} is missing" if missing else f"{far_off[0]} is {limits[far_off[0]]}"
+        raise RunError(f"{run} cannot be gone on with: in run.json {wrong}. Repeat the training.")
+    newest(run)
+
+
+_NOTHING = object()
+
+
+def _found(facts: dict[str, Any], path: str) -> Any:
+    """The value of a field such as "plan.steps", where there is one."""
+    *outer, last = path.split(".")
+    for name in outer:
+        facts = facts.get(name, {})
+    return facts.get(last, _NOTHING)
+
+
 def _wrong_kinds(facts: dict[str, Any]) -> str:
     """Say which field has a value of another kind; nothing where all are right."""
     for path, kinds in KINDS.items():
-        value: Any = facts
-        *outer, last = path.split(".")
-        for name in outer:
-            value = value.get(name, {})
-        if last in value and not (isinstance(value[last], kinds) and (type(value[last]) is not bool or bool in kinds)):
-            return f"{path} is {type(value[last]).__name__}, not {' or '.join(kind.__name__ for kind in kinds)}"
+        value = _found(facts, path)
+        if value is not _NOTHING and not (isinstance(value, kinds) and (type(value) is not bool or bool in kinds)):
+            return f"{path} is {type(value).__name__}, not {' or '.join(kind.__name__ for kind in kinds)}"
     return ""
 
 
