@@ -184,7 +184,7 @@ KINDS = {
     "pickle as the features": replaced("features.safetensors", pickled),
     "pickle as the floors": replaced("floors.safetensors", pickled),
     "pickle as the examples": replaced("examples.safetensors", pickled),
-    "pickle as a checkpoint": checkpointed,
+    "resumed from a pickle": checkpointed,
     "resumed on a billion threads": facts(status="training", plan__threads=10**9),
     "resumed without a plan": facts(status="training", plan={}),
     "pickle as run.json": lambda run: (run / "run.json").write_bytes(pickled(run)),

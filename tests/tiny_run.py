@@ -88,6 +88,16 @@ def fit(module: Delivered, data: Examples) -> calibration.Calibration:
     return fitted
 
 
+def begun(path) -> RunDirectory:
+    """A run whose training has only begun, with all that run.json must say for it to go on."""
+    run = RunDirectory(path).create()
+    plan = {"optimizer": {}, "views": ["plain"], "threads": 1, "seed": 0, "steps": 9}
+    options = {"data": "nowhere", "budget": None, "after": 1.0, "most_steps": 9}
+    facts = {"task": ImageClassification().name, "network": {"name": "conv_net"}, "data": {"fingerprint": "f"}}
+    run.seal(status="training", plan=plan, options=options, before_seconds=1.0, **facts)
+    return run
+
+
 def save(path, data: Examples, module: Delivered) -> RunDirectory:
     """Write what training leaves of a run with a network of the user's own."""
     run = RunDirectory(path).create()

@@ -5,6 +5,7 @@ import os
 import signal
 
 import pytest
+import tiny_run
 
 import engram
 from engram.api.recording import FILE, recording
@@ -18,8 +19,8 @@ def run(tmp_path):
     return RunDirectory(tmp_path / "run").create()
 
 
-def test_a_second_training_is_refused_and_told_who_trains(run, tmp_path):
-    run.seal(status="training")
+def test_a_second_training_is_refused_and_told_who_trains(tmp_path):
+    run = tiny_run.begun(tmp_path / "run")
     with recording(run):
         for options in ({"out": run.path}, {"resume": run.path}):
             data = None if "resume" in options else tmp_path

@@ -48,9 +48,8 @@ def opened(honest, tmp_path_factory):
     """Kind -> [what came of opening it, seconds, whether torch was imported], and whether something was executed."""
     folders = {}
     for kind, make in hostile.KINDS.items():
-        folders[kind] = tmp_path_factory.mktemp("hostile") / (
-            "resumed" if "checkpoint" in kind or "resumed" in kind else "opened"
-        )
+        resumed = kind.startswith("resumed")
+        folders[kind] = tmp_path_factory.mktemp("hostile") / ("resumed" if resumed else "opened")
         shutil.copytree(honest, folders[kind])
         make(folders[kind])
     command = [sys.executable, "-c", OPEN_EACH, *map(str, folders.values())]

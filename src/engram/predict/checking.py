@@ -57,19 +57,10 @@ KINDS: dict[str, tuple[type, ...]] = {
 }
 """Fields of run.json, where they are there, and the kinds of value they may have."""
 
-NEEDED_TO_RESUME = [
-    *(
-        "status",
-        "task",
-        "network",
-        "before_seconds",
-        "data.fingerprint",
-        "plan.optimizer",
-        "plan.views",
-        "plan.threads",
-    ),
-    *("plan.seed", "options.data", "options.budget", "options.after", "options.most_steps", "options.seed"),
-]
+NEEDED_TO_RESUME = (
+    *("status", "task", "network", "before_seconds", "data.fingerprint", "plan.optimizer", "plan.views"),
+    *("plan.threads", "plan.seed", "options.data", "options.budget", "options.after", "options.most_steps"),
+)
 LIMITS = {"plan.threads": 4096, "plan.batch_size": 10**7, "plan.micro_batch": 10**7, "plan.steps": 10**12}
 """Numbers of a plan that must lie between 1 and these."""
 
