@@ -65,6 +65,28 @@ def whole(pictures, tmp_path_factory):
     return folder / "whole", options
 
 
+def test_an_evaluation_is_cut_short_by_a_stop_and_made_up_for(whole, pictures, tmp_path, monkeypatch):
+    from engram.metrics.accuracy import Accuracy
+
+    _, options = whole
+    calls, update = [], Accuracy.update
+
+    def slow(self, output, batch):
+        calls.append(1)
+        if len(calls) == 4:
+            os.kill(os.getpid(), signal.SIGINT)
+        return update(self, output, batch)
+
+    settings = {**options["settings"], "micro_batch": 2}
+    engram.train(str(pictures), out=tmp_path / "whole", **{**options, "settings": settings})
+    monkeypatch.setattr(Accuracy, "update", slow)
+    with pytest.raises(Stopped, match="Stopped at step"):
+        engram.train(str(pictures), out=tmp_path / "cut", **{**options, "settings": settings})
+    assert len(calls) == 4, "no further batch was scored"
+    engram.train(resume=tmp_path / "cut")
+    assert same(tmp_path / "whole", tmp_path / "cut") and learned(tmp_path / "whole") == learned(tmp_path / "cut")
+
+
 MOMENTS = {
     "before the first step": lambda e: e.get("name") == "training",
     "between": lambda e: e["event"] == "evaluated" and e["step"] >= 7,

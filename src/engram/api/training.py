@@ -177,7 +177,7 @@ class _Training:
             examples=read.examples,
             plan=plan,
             augmentation=ways.get(plan.augmentation),
-            callbacks=[Sanity(), *([pacing] if deadline.seconds else []), evaluation, Reporting(), saving],
+            callbacks=[Sanity(), *([pacing] if deadline.seconds else []), Reporting(), evaluation, saving],
         )
         return cls(run, read, planned, deadline, trainer, saving)
 

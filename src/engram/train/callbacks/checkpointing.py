@@ -32,12 +32,13 @@ class Checkpointing(Callback):
         self.last = time.monotonic()
         self.signal: int | None = None
         self.over = False
+        self.trainer: Trainer | None = None
 
     def begin(self, trainer: Trainer) -> None:
         """Save what training begins with, and start counting."""
         if trainer.pace.step == 0 and not numbered(self.run):
             self.save(trainer)
-        self.last, self.over = time.monotonic(), trainer.pace.finished
+        self.last, self.over, self.trainer = time.monotonic(), trainer.pace.finished, trainer
 
     def after_step(self, trainer: Trainer, *, loss: float, learning_rate: float) -> None:
         """Save where it is time."""
@@ -82,6 +83,8 @@ class Checkpointing(Callback):
         if self.signal is not None or self.over:
             raise Interrupted(number)
         self.signal = number
+        if self.trainer is not None:
+            self.trainer.stopping = True
 
     def save(self, trainer: Trainer) -> None:
         """Save where training stands, and up to where metrics.jsonl tells of it."""
