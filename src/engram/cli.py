@@ -12,12 +12,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import click
 
 from engram import __version__
-from engram.core.errors import ConfigError, EngramError, Stopped, nearest
+from engram.core.errors import ConfigError, EngramError, Interrupted, Stopped, nearest
 from engram.core.machine import wait_passively
 
 EXAMPLES = """\b
@@ -64,10 +65,16 @@ class Verbs(click.Group):
             ctx.exit(code)
 
 
+_asked: list[int] = []
+"""The signals that asked for the end at once."""
+
+
 def _told(error: BaseException) -> tuple[str, int]:
     """What to print for an exception, and the exit code."""
     if isinstance(error, Stopped):
         return str(error), error.exit_code
+    if _asked:  # whatever a library made of it on the way
+        return "Stopped.", 128 + _asked[0]
     if isinstance(error, EngramError):
         return f"Error: {error}", error.exit_code
     if isinstance(error, KeyboardInterrupt):
@@ -367,10 +374,19 @@ def process_age() -> float:
 def main() -> None:
     """Run the command `engram`."""
     wait_passively()  # before any verb imports torch
-    for name in ("SIGTERM", "SIGHUP"):  # as Ctrl-C does, they let what is half done be taken away
-        if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) == signal.SIG_DFL:
-            signal.signal(getattr(signal, name), lambda number, _: sys.exit(128 + number))
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) is not signal.SIG_IGN:
+            signal.signal(getattr(signal, name), _end_at_once)
     if isinstance(sys.stdout, io.TextIOWrapper):
         # Names of files may hold what the terminal's encoding does not; in JSON this writes the escape for it.
         sys.stdout.reconfigure(errors="backslashreplace")
-    cli(obj=time.monotonic() - process_age(), prog_name="engram")
+    try:
+        cli(obj=time.monotonic() - process_age(), prog_name="engram")
+    except SystemExit as leaving:
+        sys.exit(128 + _asked[0] if _asked else leaving.code)
+
+
+def _end_at_once(number: int, frame: FrameType | None) -> None:
+    """End as Ctrl-C does, which lets what is half done be taken away."""
+    _asked.append(number)
+    raise Interrupted(number)

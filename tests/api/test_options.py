@@ -4,12 +4,12 @@ import math
 
 import numpy as np
 import pytest
+import tiny_run
 from PIL import Image
 
 from engram import api
 from engram.api import planning, prediction, training
 from engram.core.errors import ConfigError, DataError, Stopped
-from engram.core.rundir import RunDirectory
 
 
 def draw(folder, *names):
@@ -44,8 +44,7 @@ def test_a_training_that_cannot_begin_leaves_folders_as_they_were(tmp_path):
 
 
 def test_a_resume_takes_no_other_options(tmp_path):
-    run = RunDirectory(tmp_path / "run").create()
-    run.update_run(status="training")
+    run = tiny_run.begun(tmp_path / "run")
     with pytest.raises(ConfigError, match="beside resume; got data, steps"):
         api.train(tmp_path, resume=run.path, steps=5)
 

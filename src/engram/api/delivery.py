@@ -16,13 +16,12 @@ from torch import nn
 
 from engram.api.reading import Reading
 from engram.core import events
-from engram.core.rundir import RunDirectory, write_atomically
+from engram.core.rundir import RunDirectory
 from engram.core.task import Batch
 from engram.data.examples import namespace
 from engram.evaluate import calibration, unfamiliarity
 from engram.evaluate.evaluation import Outputs, collect, evaluate
 from engram.evaluate.predictions import write as write_predictions
-from engram.features import saved
 from engram.models.delivered import Delivered, hidden_width
 from engram.optim.average import reestimate_batchnorm
 from engram.predict.answering import answer
@@ -34,19 +33,6 @@ KEPT_BYTES = 8_000_000
 """Pictures that a run keeps to be shown in its report."""
 
 MOST_KEPT = 1200
-
-
-def fit_floors(reading: Reading, *, seconds: float) -> dict[str, nn.Module]:
-    """Fit the task's floors on the training rows, within about `seconds` in all."""
-    examples = reading.examples
-    rows = np.random.default_rng(0).permutation(examples.splits["train"])
-
-    def batches(*roles: str) -> Iterable[Batch]:
-        return examples.batches(rows, size=1000, roles=roles)
-
-    floors = reading.task.floors
-    each = seconds / max(1, len(floors))
-    return {floor.name: floor.fit(batches, namespace(examples.features), seconds=each).eval() for floor in floors}
 
 
 def deliver(
@@ -70,7 +56,7 @@ def deliver(
     for split, found in outputs.items():
         beside = {name: collect(reading.task, floor, reading.examples, rows[split]) for name, floor in floors.items()}
         results[split] = evaluate(reading.task, found, names, floors=beside)
-    _save(run, reading, module, floors)
+    run.write("model.safetensors", save_tensors(separate(module.state_dict())))
     first = next(iter(reading.task.inputs))
     write_predictions(
         run, outputs, names, where=reading.roles[first].where, digest=reading.examples.stored[first].digest
@@ -143,15 +129,6 @@ def _mixed(trainer: Trainer, *, batches: int = 20) -> np.ndarray:
 
 def _num_outputs(trainer: Trainer, rows: np.ndarray) -> int:
     return int(_plain(trainer, trainer.load(rows[:1])).shape[1])
-
-
-def _save(run: RunDirectory, reading: Reading, module: Delivered, floors: dict[str, nn.Module]) -> None:
-    """Write the delivered module, the floors and the features as they are delivered."""
-    write_atomically(run / "model.safetensors", save_tensors(separate(module.state_dict())))
-    fitted = {f"{name}/{key}": value for name, floor in floors.items() for key, value in floor.state_dict().items()}
-    write_atomically(run / "floors.safetensors", save_tensors(separate(fitted)))
-    saved.save(run, reading.examples.features, {role: column.name for role, column in reading.roles.items()})
-    run.update_run(delivered=module.record())
 
 
 def _keep_examples(run: RunDirectory, reading: Reading, outputs: dict[str, Outputs]) -> None:

@@ -20,6 +20,7 @@ from engram.core.units import format_bytes, format_count, format_duration, parse
 from engram.data.examples import namespace
 from engram.models.delivered import VIEWS
 from engram.train import precision
+from engram.train.checkpoint import KEPT
 from engram.train.measure import Cost
 from engram.train.plan import Plan
 from engram.train.trial import in_small_steps, trial
@@ -35,6 +36,9 @@ them by heart, and answers worse for data from elsewhere (LOG.md, 2026-11-25).""
 
 REPORT_SECONDS = 3.5
 """Writing predictions, report and model card."""
+
+RUN_BYTES, ANSWER_BYTES = 20_000_000, 500
+"""What a run takes on disk beside weights: the report, pictures kept for it, and what it keeps of each answer."""
 
 TRIAL_SHARE, LONGEST_TRIAL, MOST_TRIAL_STEPS = 0.06, 0.5, 300
 """Share of the time that trials may take, share of the training where that is far shorter than the time, and the steps
@@ -239,7 +243,10 @@ def _predict(reading: Reading, plan: Plan, network: nn.Module, deadline: Deadlin
     memory = int(fixed + 100 * example * plan.micro_batch)
     plan.explain("predicted_seconds", round(seconds, 1), "for everything, the report included")
     plan.explain("predicted_memory", memory, f"free are {format_bytes(free)}")
-    plan.explain("predicted_disk", int(6 * weights + 5e6), "the run directory, checkpoints included")
+    kept = (5 if plan.optimizer.average_decay else 4) * weights  # weights, two moments, the best ones, the average
+    answers = sum(len(rows) for name, rows in reading.examples.splits.items() if name != "train")
+    disk = (KEPT + 1) * kept + weights + ANSWER_BYTES * answers + RUN_BYTES
+    plan.explain("predicted_disk", int(disk), "the run directory at its largest: three checkpoints while one is saved")
 
 
 def announce(planned: Planned, reading: Reading) -> None:

@@ -3,30 +3,31 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import platform
+import signal
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
 import engram
-from engram.api import networks, planning, reading
-from engram.api.delivery import deliver, fit_floors
-from engram.core import events, machine
+from engram.api import floors, networks, planning, reading
+from engram.api.delivery import deliver
+from engram.api.recording import recording, refuse_if_in_use
+from engram.core import durable, events, machine, tensors
 from engram.core.deadline import Deadline
-from engram.core.errors import ConfigError, RunError, Stopped
-from engram.core.rundir import FORMAT, RunDirectory, fresh
+from engram.core.errors import ConfigError, DiskError, Interrupted, RunError, Stopped
+from engram.core.rundir import RunDirectory, fresh
 from engram.core.units import format_duration, parse_duration
 from engram.data import doctor
 from engram.data.examples import namespace
 from engram.features import saved
 from engram.models import build
+from engram.predict.checking import checked
 from engram.predict.predictor import Predictor
 from engram.train import checkpoint
 from engram.train.callbacks.checkpointing import Checkpointing
@@ -66,8 +67,8 @@ def train(
     out: str | Path | None = None,
     device: str | None = None,
     seed: int = 0,
-    start_from: str | Path | None = None,
-    resume: str | Path | None = None,
+    start_from: str | Path | RunDirectory | None = None,
+    resume: str | Path | RunDirectory | None = None,
     settings: dict[str, Any] | None = None,
     started: float | None = None,
 ) -> Trained:
@@ -88,7 +89,7 @@ def train(
                 f"expected nothing but a budget beside resume; got {', '.join(named)}. A run goes on as it began: "
                 "leave that out, or train another from its weights with --from."
             )
-        return _resume(RunDirectory.open(resume), model=model, budget=budget, began=began)
+        return _resume(checked(resume), model=model, budget=budget, began=began)
     if data is None:
         raise ConfigError("expected data to learn from; got none. Name a folder, a file or Python objects.")
     if seed < 0:
@@ -97,23 +98,36 @@ def train(
     deadline = Deadline(limit, began)
     options: dict[str, Any] = {"task": task, "target": target, "input": input, "split": split, "group": group}
     options["seed"] = seed
-    name = str(data) if isinstance(data, str | Path) else "run"
-    run = RunDirectory(out if out is not None else fresh(Path("runs"), name)).create()
+    run = _run_for(data, out)
     wishes = {"epochs": epochs, "steps": steps, "size": size, "model": model, "device": device, "settings": settings}
-    with _recording(run), machine.keeping_memory():
+    with recording(run) as record, machine.keeping_memory():
+        run.check_free()  # again, as it is only now that nobody else writes there
+        record.cut_back(0)
         if budget is None and limit is not None:
             events.note(f"The budget is {format_duration(limit)}; another is set with --budget.")
         with _leaving_nothing_behind(run):
+            run.clear()
             read = reading.read(data, **options, deadline=deadline)
             _stop_if_unusable(read)
-            floors = _floors(read, deadline)
+            fitted = _fit_floors(read, deadline)
             planned = planning.make_plan(read, deadline, seed=seed, **wishes)
             planning.announce(planned, read)
+            durable.check_room(run.path, planned.plan.predicted_disk)
             networks.initialise(planned.network, read)
             if start_from is not None:
                 _start_from(planned.network, start_from)
-        _record(run, read, planned, options={**options, "data": _place(data), "budget": limit}, used=deadline.elapsed())
-        return _fit(run, read, planned, floors, deadline)
+            training = _Training.of(run, read, planned, deadline)
+            origin = {**options, "data": _place(data), "budget": limit}
+            _record(training, fitted, options=origin, used=deadline.elapsed())
+        return _fit(training, fitted)
+
+
+def _run_for(data: Any, out: str | Path | None) -> RunDirectory:
+    """Make the run directory; RunError where it holds another run, or is being trained in."""
+    if out is None:
+        return fresh(Path("runs"), str(data) if isinstance(data, str | Path) else "run")
+    refuse_if_in_use(RunDirectory(out))
+    return RunDirectory(out).create()
 
 
 @contextlib.contextmanager
@@ -121,75 +135,99 @@ def _leaving_nothing_behind(run: RunDirectory) -> Iterator[None]:
     """Take an empty run away again where the training cannot begin."""
     try:
         yield
-    except BaseException:
-        (run / "metrics.jsonl").unlink(missing_ok=True)
-        run.take_away()
+    except BaseException as error:
+        with contextlib.suppress(OSError):  # the disk may be what failed
+            run.clear()
+            (run / "metrics.jsonl").unlink(missing_ok=True)
+            run.take_away()
+        if isinstance(error, KeyboardInterrupt | SystemExit):
+            raise Stopped(
+                "Stopped before the training began; nothing is left behind. Start it again with the same command.",
+                exit_code=_exit_code(error),
+            ) from None
         raise
 
 
-def _floors(read: reading.Reading, deadline: Deadline) -> dict[str, nn.Module]:
+def _fit_floors(read: reading.Reading, deadline: Deadline) -> dict[str, nn.Module]:
     with events.stage("floors"):
-        return fit_floors(read, seconds=min(6.0, max(0.5, 0.05 * deadline.remaining())))
+        return floors.fit(read, seconds=min(6.0, max(0.5, 0.05 * deadline.remaining())))
 
 
-def _fit(
-    run: RunDirectory,
-    read: reading.Reading,
-    planned: planning.Planned,
-    floors: dict[str, nn.Module],
-    deadline: Deadline,
-) -> Trained:
-    """Train, deliver, score and report; on from the newest checkpoint if there is one."""
-    plan = planned.plan
-    saving, evaluation = Checkpointing(run), Evaluation(every=plan.evaluate_every)
-    pacing = Pacing(run, lambda: deadline.remaining() - planned.after, most=planned.most_steps)
-    trainer = Trainer(
-        task=read.task,
-        model=planned.network,
-        examples=read.examples,
-        plan=plan,
-        augmentation=read.task.augmentations(namespace(read.examples.features), passes=plan.passes).get(
-            plan.augmentation
-        ),
-        callbacks=[Sanity(), *([pacing] if deadline.seconds else []), evaluation, Reporting(), saving],
-    )
-    if (newest := checkpoint.load_newest(run)) is not None:
-        trainer.restore(newest)
-        events.note(f"Going on from step {trainer.pace.step} of {trainer.pace.steps}.")
-    with events.stage("training"), saving.catching_signals():
-        trainer.fit()
-    with events.stage("evaluation"), _saying_how_to_go_on(run):
-        results, predictor = deliver(run, read, trainer, floors)
-    return _finish(run, results, predictor, deadline, plan)
+@dataclass
+class _Training:
+    """A training that can begin: the trainer with its callbacks, and what it is for."""
+
+    run: RunDirectory
+    read: reading.Reading
+    planned: planning.Planned
+    deadline: Deadline
+    trainer: Trainer
+    saving: Checkpointing
+
+    @classmethod
+    def of(cls, run: RunDirectory, read: reading.Reading, planned: planning.Planned, deadline: Deadline) -> _Training:
+        """Put the trainer together as the plan says."""
+        plan, saving = planned.plan, Checkpointing(run)
+        ways = read.task.augmentations(namespace(read.examples.features), passes=plan.passes)
+        pacing = Pacing(run, lambda: deadline.remaining() - planned.after, most=planned.most_steps)
+        evaluation = Evaluation(every=plan.evaluate_every)
+        trainer = Trainer(
+            task=read.task,
+            model=planned.network,
+            examples=read.examples,
+            plan=plan,
+            augmentation=ways.get(plan.augmentation),
+            callbacks=[Sanity(), *([pacing] if deadline.seconds else []), Reporting(), evaluation, saving],
+        )
+        return cls(run, read, planned, deadline, trainer, saving)
+
+
+def _fit(training: _Training, fitted: dict[str, nn.Module]) -> Trained:
+    """Train, deliver, score and report."""
+    with _saying_how_to_go_on(training.run):
+        with events.stage("training"), training.saving.catching_signals():
+            training.trainer.fit()
+        with events.stage("evaluation"):
+            results, predictor = deliver(training.run, training.read, training.trainer, fitted)
+        seconds = round(training.deadline.elapsed(), 2)
+        training.run.seal(status="delivered", delivered=predictor.module.record(), results=results, seconds=seconds)
+        return _finish(training.run, training.deadline, predictor)
 
 
 @contextlib.contextmanager
 def _saying_how_to_go_on(run: RunDirectory) -> Iterator[None]:
-    """Within the block, after the last checkpoint, a signal to stop loses nothing: say so."""
+    """Within the block a checkpoint is on disk, from which a training that is stopped, or lacks room, goes on."""
     try:
         yield
     except (KeyboardInterrupt, SystemExit) as asked:
-        code = asked.code if isinstance(asked, SystemExit) and isinstance(asked.code, int) else 130
         raise Stopped(
-            "Stopped before the end of the evaluation; what was learned is saved. "
-            f"Go on with: engram train --resume {run}",
-            exit_code=code,
+            f"Stopped at once; what the last checkpoint holds is saved. Go on with: engram train --resume {run}",
+            exit_code=_exit_code(asked),
         ) from None
+    except DiskError as error:
+        raise DiskError(
+            f"{error} The checkpoints before are whole: mend that, then go on with: engram train --resume {run}"
+        ) from error
 
 
-def _finish(
-    run: RunDirectory, results: dict[str, Any], predictor: Predictor, deadline: Deadline, plan: Plan
-) -> Trained:
-    """Write the report and the closing facts."""
+def _exit_code(asked: KeyboardInterrupt | SystemExit) -> int:
+    """128 + the number of the signal that asked."""
+    if isinstance(asked, SystemExit):
+        return asked.code if isinstance(asked.code, int) else 1
+    return 128 + (asked.number if isinstance(asked, Interrupted) else signal.SIGINT)
+
+
+def _finish(run: RunDirectory, deadline: Deadline, predictor: Predictor | None = None) -> Trained:
+    """Write the report and the closing facts of a run that is delivered."""
     from engram.report import build as build_report
 
-    split = "test" if "test" in results else "val"
-    run.update_run(status="done", results=results, seconds=round(deadline.elapsed(), 2))
     with events.stage("report"):
         build_report(run, seconds=max(1.0, deadline.remaining()), predictor=predictor)
     seconds = round(deadline.elapsed(), 2)
-    run.update_run(seconds=seconds)
-    chosen = results[split]
+    run.update_run(status="done", seconds=seconds)
+    facts = run.read_run()
+    split = "test" if "test" in facts["results"] else "val"
+    chosen, predicted = facts["results"][split], facts["plan"]["predicted_seconds"]
     events.emit(
         "done",
         run=str(run),
@@ -197,60 +235,91 @@ def _finish(
         metrics=chosen["metrics"],
         floors=chosen["floors"],
         seconds=seconds,
-        predicted_seconds=plan.predicted_seconds,
+        predicted_seconds=predicted,
         report=str(run / "report.html"),
     )
-    return Trained(str(run), split, chosen["metrics"], chosen["floors"], seconds, plan.predicted_seconds)
+    return Trained(str(run), split, chosen["metrics"], chosen["floors"], seconds, predicted)
 
 
 def _resume(run: RunDirectory, *, model: Any, budget: str | float | None, began: float) -> Trained:
-    """Go on with a run: the same data, features, plan and network, from its newest checkpoint."""
-    facts = run.read_run()
-    if facts.get("status") == "done":
+    """Go on with a run: the same data, features, floors, plan and network, from its newest checkpoint."""
+    if run.read_run()["status"] == "done":
         raise RunError(
             f"{run} is complete; there is nothing to resume. Start another from its weights with --from {run}"
         )
-    options = dict(facts["options"])
-    data, recorded_budget, after, most = (options.pop(k) for k in ("data", "budget", "after", "most_steps"))
-    if data is None:
-        raise RunError(
-            f"{run} was trained on Python objects, which a run does not keep; it cannot be resumed by its folder."
-        )
-    newest = checkpoint.load_newest(run)
-    used = newest.facts["seconds"] + facts["before_seconds"] if newest else 0.0
-    left = parse_duration(budget) if budget is not None else recorded_budget and max(10.0, recorded_budget - used)
-    deadline = Deadline(left and used + left, began - used)  # seconds count from the first beginning
-    _cut_back(run, newest.step if newest else 0)
-    with _recording(run), machine.keeping_memory():
+    with recording(run) as record, machine.keeping_memory():
+        facts = run.read_run()
+        if facts["status"] == "delivered":
+            with _saying_how_to_go_on(run):
+                return _finish(run, Deadline(None, began - facts["seconds"]))
+        options = dict(facts["options"])
+        data, recorded_budget, after, most = (options.pop(k) for k in ("data", "budget", "after", "most_steps"))
+        if data is None:
+            raise RunError(
+                f"{run} was trained on Python objects, which a run does not keep; it cannot be resumed by its folder."
+            )
+        newest = checkpoint.load_newest(run)
+        if newest is None:
+            raise RunError(f"expected a checkpoint to go on from; {run / 'checkpoints'} has none. Repeat the training.")
+        plan = _recorded_plan(facts, newest, run)
+        record.cut_back(newest.facts["recorded"])
+        durable.check_room(run.path, plan.predicted_disk - run.size())
+        used = newest.facts["seconds"] + facts["before_seconds"]
+        left = parse_duration(budget) if budget is not None else recorded_budget and max(10.0, recorded_budget - used)
+        deadline = Deadline(left and used + left, began - used)  # seconds count from the first beginning
         read = reading.read(data, **options, deadline=None)
         if read.table.fingerprint != facts["data"]["fingerprint"]:
             raise RunError(
                 f"the data of {run} ({data}) has changed since the training began; it cannot go on with other data."
             )
-        plan = Plan.from_dict(facts["plan"])
         torch.set_num_threads(plan.threads)  # sums are the same to the last bit only with as many
         torch.manual_seed(plan.seed)
         network = build.from_record(
-            facts["network"], run=run, model=model, trust_source=False, features=namespace(read.examples.features)
+            facts["network"],
+            run=run,
+            model=model,
+            trust_source=False,
+            features=namespace(read.examples.features),
+            shapes=build.shapes(newest.tensors, prefix="model/"),
         )
-        networks.initialise(network, read)
-        return _fit(run, read, planning.Planned(plan, network, after, most), _floors(read, deadline), deadline)
+        training = _Training.of(run, read, planning.Planned(plan, network, after, most), deadline)
+        _restore(training.trainer, newest, run)
+        events.note(f"Going on from step {newest.step} of {training.trainer.pace.steps}.")
+        return _fit(training, floors.load(run, read.task, read.examples.features))
 
 
-def _cut_back(run: RunDirectory, step: int) -> None:
-    """Drop the events of steps that will be done again."""
-    events_before = [event for event in run.read_lines("metrics.jsonl") if event.get("step", 0) <= step]
-    run.write_lines("metrics.jsonl", events_before)
+def _recorded_plan(facts: dict[str, Any], newest: checkpoint.Checkpoint, run: RunDirectory) -> Plan:
+    """The plan as it was recorded; RunError where another version of engram recorded it, or a checkpoint."""
+    try:
+        for name in ("recorded", "seconds"):
+            float(newest.facts[name])
+        return Plan.from_dict(facts["plan"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunError(f"{run} was begun by another version of engram, and cannot be gone on with ({error}).") from None
 
 
-def _record(
-    run: RunDirectory, read: reading.Reading, planned: planning.Planned, *, options: dict[str, Any], used: float
-) -> None:
-    """Write everything a resume and all later stages need, before the first step."""
+def _restore(trainer: Trainer, newest: checkpoint.Checkpoint, run: RunDirectory) -> None:
+    """Go back to a checkpoint; RunError where it is of another network or another version of engram."""
+    try:
+        trainer.restore(newest)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, RuntimeError) as error:
+        raise RunError(
+            f"expected a checkpoint of this network; that of step {newest.step} in {run} does not fit it ({error}). "
+            "Hand over the network that the training began with."
+        ) from None
+
+
+def _record(training: _Training, fitted: dict[str, nn.Module], *, options: dict[str, Any], used: float) -> None:
+    """Write everything a resume and all later stages need, before the first step; run.json, which makes it a run, last.
+
+    The first checkpoint holds what training begins with, weights that were taken from elsewhere included.
+    """
+    run, read, planned = training.run, training.read, training.planned
     build.keep_source(planned.network, run)
     saved.save(run, read.examples.features, {role: column.name for role, column in read.roles.items()})
-    run.update_run(
-        format=FORMAT,
+    floors.save(run, fitted)
+    training.saving.save(training.trainer)
+    run.seal(
         engram=engram.__version__,
         torch=torch.__version__,
         python=platform.python_version(),
@@ -275,14 +344,18 @@ def _stop_if_unusable(read: reading.Reading) -> None:
     doctor.stop_if_unusable(read.findings)
 
 
-def _start_from(network: nn.Module, source: str | Path) -> None:
+def _start_from(network: nn.Module, source: str | Path | RunDirectory) -> None:
     """Take over the weights whose names and shapes match, and say which did."""
     from safetensors.torch import load_file
 
-    path = Path(source)
+    path = Path(str(source))
     path = path / "model.safetensors" if path.is_dir() else path
-    if not path.is_file():
-        raise ConfigError(f"expected a run or a .safetensors file to start from; there is no {path}")
+    try:
+        wrong = tensors.not_finite(path, tensors.header(path))
+    except (ValueError, OSError) as error:
+        raise ConfigError(f"expected a run or a .safetensors file to start from; {path} is none ({error})") from None
+    if "NaN" in wrong.values():
+        raise ConfigError(f"expected weights to start from; those in {path} hold NaN ({', '.join(list(wrong)[:4])})")
     given = {name.removeprefix("network."): value for name, value in load_file(path).items()}
     own = network.state_dict()
     matched = {name: value for name, value in given.items() if name in own and own[name].shape == value.shape}
@@ -298,29 +371,8 @@ def _start_from(network: nn.Module, source: str | Path) -> None:
     )
 
 
-@contextlib.contextmanager
-def _recording(run: RunDirectory) -> Iterator[None]:
-    """Write every event to metrics.jsonl."""
-    # A file's name may hold what is no text; JSON has an escape for it, and it is the one that Python writes.
-    with open(run / "metrics.jsonl", "a", encoding="utf-8", errors="backslashreplace", buffering=1) as file:
-
-        def write(event: events.Event) -> None:
-            if event["event"] != "progress":
-                file.write(json.dumps(event, default=_plain, ensure_ascii=False) + "\n")
-
-        with events.listening(write):
-            yield
-
-
 def _place(data: Any) -> str | None:
     """Where data lies, whichever folder a resume is started from; None for data that has no name."""
     if not isinstance(data, str | Path):
         return None
     return str(Path(data).resolve() if Path(data).exists() else data)
-
-
-def _plain(value: Any) -> Any:
-    """A path as text; None for data that has no name."""
-    if isinstance(value, str | Path):
-        return str(value)
-    return value.item() if isinstance(value, np.generic) else None

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from engram.core.errors import DataError, RunError
-from engram.core.rundir import RunDirectory, write_atomically
+from engram.core.rundir import RunDirectory
 from engram.evaluate import comparison
 from engram.evaluate.comparison import Comparison
 from engram.evaluate.evaluation import Outputs
@@ -54,7 +54,7 @@ def write(
     frame = polars.concat(frames, how="vertical") if frames else polars.DataFrame()
     content = io.BytesIO()
     frame.write_parquet(content)
-    write_atomically(run / FILE, content.getvalue())
+    run.write(FILE, content.getvalue())
 
 
 def read(run: RunDirectory) -> polars.DataFrame:

@@ -41,17 +41,21 @@ def open_run(
     """Read everything that answering needs; RunError where something is missing, damaged or does not fit."""
     facts = run.read_run()
     missing = [name for name in ("task", "network", "delivered") if name not in facts]
-    if missing:
-        state = "its training has not ended" if facts.get("status") != "done" else "run.json is incomplete"
+    if missing or facts.get("status") not in ("delivered", "done"):
+        state = "its training has not ended" if facts.get("status") == "training" else "run.json is incomplete"
         raise RunError(
-            f"expected a run that has been trained; {run} says nothing of its {' and '.join(missing)} ({state}). "
-            f"Go on with it: engram train --resume {run}"
+            f"expected a run that has been trained; {run} is not ({state}). Go on with it: engram train --resume {run}"
         )
     task = task_of(facts, run)
     features = saved.load(run)
     try:
         network = build.from_record(
-            facts["network"], run=run, model=model, trust_source=trust_source, features=namespace(features)
+            facts["network"],
+            run=run,
+            model=model,
+            trust_source=trust_source,
+            features=namespace(features),
+            shapes=build.shapes(run.header("model.safetensors"), prefix="network."),
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise RunError(f"the network of {run} cannot be built from its record in run.json ({error}).") from None
@@ -94,6 +98,11 @@ def load_weights(module: nn.Module, run: RunDirectory, name: str = "model.safete
         f"{key} has shape {_shape(value)}, expected {_shape(own[key])}"
         for key, value in saved_tensors.items()
         if key in own and own[key].shape != value.shape
+    ]
+    problems += [
+        f"{key} holds what is no number"
+        for key, _ in module.named_parameters()
+        if key in saved_tensors and not torch.isfinite(saved_tensors[key]).all()
     ]
     if problems:
         shown = "; ".join(problems[:SHOWN]) + (f"; and {len(problems) - SHOWN} more" if len(problems) > SHOWN else "")

@@ -19,6 +19,7 @@ from engram.data.store import collate
 from engram.features.feature import Feature
 from engram.models.delivered import Delivered
 from engram.predict.answering import BATCH_SIZE, answer, device_of
+from engram.predict.checking import checked
 from engram.predict.opening import open_run
 
 Answer = dict[str, Any]
@@ -155,7 +156,7 @@ def load(
     RunError where the run is missing, damaged or of another network. Nothing in a run is executed unless
     `trust_source` says so.
     """
-    directory = run if isinstance(run, RunDirectory) else RunDirectory.open(os.fspath(run))
+    directory = checked(run)
     opened = open_run(directory, model=model, trust_source=trust_source)
     try:
         module = opened.module.to(device or "cpu")

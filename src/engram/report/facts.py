@@ -92,7 +92,7 @@ class Facts:
         """The events of metrics.jsonl; a last line that a crash cut short is left out."""
         path = self.run / "metrics.jsonl"
         found = []
-        for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
+        for line in path.read_text(encoding="utf-8", errors="replace").split("\n") if path.is_file() else ():
             try:
                 found.append(json.loads(line))
             except json.JSONDecodeError:

@@ -24,9 +24,13 @@ from engram.train.checkpoint import Checkpoint, pack_optimizer, unpack_optimizer
 from engram.train.plan import Plan
 
 
+class CutShort(Exception):  # noqa: N818  (nothing went wrong)
+    """An evaluation was not ended, because a stop was asked for."""
+
+
 @dataclass
 class Trainer:
-    """One training. `seconds` counts time spent training, over all resumes."""
+    """One training. `seconds` counts time spent training, over all resumes. `stopping`: somebody asked for a stop."""
 
     task: Task
     model: nn.Module
@@ -36,6 +40,7 @@ class Trainer:
     callbacks: Sequence[Callback] = ()
     optimizers: list[torch.optim.Optimizer] = field(default_factory=list)
     average: Average | None = None
+    stopping: bool = False
     _began: float = field(default_factory=time.monotonic)
     _before: float = 0.0
 
@@ -86,10 +91,15 @@ class Trainer:
 
     @torch.no_grad()
     def statistics(self, rows: np.ndarray) -> dict[str, np.ndarray]:
-        """Answer for some rows as they are; return the statistics of the task's first metric."""
+        """Answer for some rows as they are; return the statistics of the task's first metric.
+
+        `CutShort` where a stop is asked for on the way.
+        """
         metric, parts = self.task.metrics[0], []
         self.model.eval()
         for start in range(0, len(rows), self.plan.micro_batch):
+            if self.stopping:
+                raise CutShort
             batch = self.load(rows[start : start + self.plan.micro_batch])
             with self.autocast():
                 output = self.task.step(self.model, batch).output
