@@ -8,6 +8,7 @@ from typing import Any
 from torch import nn
 
 from engram.api import reading
+from engram.api.delivery import class_names
 from engram.api.prediction import load
 from engram.core import machine
 from engram.core.errors import DataError, RunError, unknown
@@ -54,7 +55,7 @@ def evaluate(
         floors = {
             name: collect(task, module, read.examples, rows) for name, module in _floors(directory, predictor).items()
         }
-        return say(task, outputs, predictor.by_role.label.names, floors=floors)
+        return say(task, outputs, class_names(task, predictor.features), floors=floors)
 
 
 def _measured(run: RunDirectory, split: str | None) -> dict[str, Any]:

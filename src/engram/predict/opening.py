@@ -24,12 +24,16 @@ SHOWN = 4
 
 @dataclass
 class Opened:
-    """facts: run.json. features: fitted, by role. module: with its weights, in evaluation mode, on the CPU."""
+    """facts: run.json. features: fitted, by role. module: with its weights, in evaluation mode, on the CPU.
+
+    network: within the module, or the module itself.
+    """
 
     facts: dict[str, Any]
     task: Task
     features: Mapping[str, Feature]
-    module: Delivered
+    module: nn.Module
+    network: nn.Module
 
 
 def open_run(
@@ -49,6 +53,8 @@ def open_run(
         )
     task = task_of(facts, run)
     features = saved.load(run)
+    if lacking := [role for role in task.inputs if role not in features]:
+        raise RunError(f"{run / saved.JSON} is damaged: it has no {' and no '.join(lacking)}. {saved.NEXT}")
     try:
         network = build.from_record(
             facts["network"], run=run, model=model, trust_source=trust_source, features=namespace(features)
@@ -59,7 +65,7 @@ def open_run(
     load_weights(module, run)
     if (facts.get("plan") or {}).get("channels_last", True):
         module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's types
-    return Opened(facts, task, features, module.eval())
+    return Opened(facts, task, features, module.eval(), network)
 
 
 def task_of(facts: dict[str, Any], run: RunDirectory) -> Task:
@@ -71,8 +77,10 @@ def task_of(facts: dict[str, Any], run: RunDirectory) -> Task:
     return task
 
 
-def delivered(record: Any, network: nn.Module, run: RunDirectory) -> Delivered:
-    """Build the delivered module around a network from its record in run.json."""
+def delivered(record: Any, network: nn.Module, run: RunDirectory) -> nn.Module:
+    """Build the delivered module around a network from its record in run.json; an empty one: the network alone."""
+    if record == {}:
+        return network
     try:
         views, outputs, hidden = tuple(record["views"]), int(record["num_outputs"]), int(record["num_hidden"])
         return Delivered(network, views=views, num_outputs=outputs, num_hidden=hidden)

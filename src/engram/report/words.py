@@ -23,6 +23,7 @@ NAMES = {
     "conv_net": "a convolutional network",
     "image_classification": "image classification",
     "image_tagging": "image tagging",
+    "own_step": "a training step of its maker's own",
 }
 UNIT = "\N{NO-BREAK SPACE}%"
 SPLITS = {"train": "training", "val": "validation", "test": "test"}

@@ -109,7 +109,7 @@ def _spent(facts: Facts) -> str:
     """Size and time, predicted and taken."""
     parts = []
     if facts.predictor is not None:
-        total, learned = num_parameters(facts.predictor.module.network)
+        total, learned = num_parameters(facts.predictor.network)
         fixed = f", {learned:,} of them learned" if learned != total else ""
         parts.append(f"The network has {format_count(total)} parameters{fixed}.")
     taken, predicted = facts.record.get("seconds"), facts.plan.get("predicted_seconds")
