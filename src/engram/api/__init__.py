@@ -5,7 +5,22 @@ Nothing heavy is imported before a verb is used.
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
+
+PARTS = {
+    "Callback": "engram.train.callbacks.callback",
+    "Metric": "engram.metrics.metric",
+    "Step": "engram.core.task",
+    "TensorBoard": "engram.train.callbacks.tensor_board",
+}
+"""What one's own code is made of, and where it lies."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in PARTS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(PARTS[name]), name)
 
 
 def train(data: Any = None, **options: Any) -> Any:
@@ -48,6 +63,13 @@ def compare(run_a: Any, run_b: Any) -> Any:
     from engram.api.scoring import compare
 
     return compare(run_a, run_b)
+
+
+def check(model: Any, data: Any, **options: Any) -> Any:
+    """Check a network of your own on one real batch; see `engram.api.checking.check`. Returns a `Checked`."""
+    from engram.api.checking import check
+
+    return check(model, data, **options)
 
 
 def report(run: Any) -> Any:

@@ -36,6 +36,9 @@ KEPT_BYTES = 8_000_000
 
 MOST_KEPT = 1200
 
+LEAST_BATCHES = 20
+"""Into so many batches validation rows are cut, where outputs are no logits."""
+
 
 def fit_floors(reading: Reading, *, seconds: float) -> dict[str, nn.Module]:
     """Fit the task's floors on the training rows, within about `seconds` in all."""
@@ -93,7 +96,10 @@ def _delivered(reading: Reading, trainer: Trainer) -> tuple[nn.Module, dict[str,
     if task.calibration is not None:
         return _calibrated(reading, trainer, kind=task.calibration)
     rows = reading.examples.splits["val"]
-    return trainer.model, {"val": collect(task, trainer.model, reading.examples, rows, precision=precision)}
+    # Where of a batch only the mean is known, its interval comes from the spread over many batches.
+    size = min(trainer.plan.micro_batch, max(1, len(rows) // LEAST_BATCHES))
+    found = collect(task, trainer.model, reading.examples, rows, precision=precision, batch_size=size)
+    return trainer.model, {"val": found}
 
 
 def _calibrated(reading: Reading, trainer: Trainer, *, kind: str) -> tuple[Delivered, dict[str, Outputs]]:

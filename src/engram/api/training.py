@@ -6,7 +6,7 @@ import contextlib
 import json
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from torch import nn
 
 import engram
 from engram.api import networks, planning, reading
+from engram.api.bringing import Brought
 from engram.api.delivery import deliver, fit_floors
 from engram.core import events, machine
 from engram.core.deadline import Deadline
@@ -28,7 +29,9 @@ from engram.data.examples import namespace
 from engram.features import saved
 from engram.models import build
 from engram.predict.predictor import Predictor
+from engram.tasks.own_step import OwnFunction
 from engram.train import checkpoint
+from engram.train.callbacks.callback import Callback
 from engram.train.callbacks.checkpointing import Checkpointing
 from engram.train.callbacks.evaluation import Evaluation
 from engram.train.callbacks.pacing import Pacing
@@ -66,54 +69,70 @@ def train(
     out: str | Path | None = None,
     device: str | None = None,
     seed: int = 0,
+    recipe: str = "standard",
     start_from: str | Path | None = None,
     resume: str | Path | None = None,
     settings: dict[str, Any] | None = None,
+    callbacks: Sequence[Callback] = (),
+    step: OwnFunction | None = None,
+    metrics: Sequence[Any] | None = None,
+    validation: Any = None,
+    collate: Any = None,
+    deterministic: bool = False,
     started: float | None = None,
 ) -> Trained:
     """Learn from `data` and leave a run directory behind.
 
     budget: seconds, or "90s", "10m", "2h": an upper bound for everything. epochs, steps: instead of a budget.
-    model: an `nn.Module`, a factory, or "FILE:NAME". size: "small", "medium", "large". start_from: a run or a
-    .safetensors file to take weights from. resume: the folder of a run that was stopped; only `budget` may be
-    changed. settings: numbers of the plan by name. started: `time.monotonic()` when the command began.
+    model: an `nn.Module`, a factory, or "FILE:NAME". size: "small", "medium", "large". recipe: "standard", or "plain"
+    for the loop one would have written by hand. start_from: a run or a .safetensors file to take weights from.
+    resume: the folder of a run that was stopped; only `budget` may be changed, and what a run does not keep (Python
+    objects: data, model, step, callbacks) is handed over again. settings: numbers of the plan by name. callbacks:
+    what is done between the steps, beside what the engine does. started: `time.monotonic()` when the command began.
+    step, metrics, validation, collate, deterministic: see `engram.api.bringing.Brought`.
 
     Raises the errors of `engram.core.errors`; `Stopped` after a signal, with everything saved.
     """
     began = time.monotonic() if started is None else started
+    brought = Brought(step, metrics, validation, collate, deterministic)
     if resume is not None:
-        given = {"data": data, "epochs": epochs, "steps": steps, "out": out, "size": size, "from": start_from}
-        if named := [name for name, value in {**given, "settings": settings or None}.items() if value is not None]:
-            raise ConfigError(
-                f"expected nothing but a budget beside resume; got {', '.join(named)}. A run goes on as it began: "
-                "leave that out, or train another from its weights with --from."
-            )
-        return _resume(RunDirectory.open(resume), model=model, budget=budget, began=began)
+        given: dict[str, Any] = {"epochs": epochs, "steps": steps, "out": out, "size": size, "from": start_from}
+        given |= {"settings": settings or None, "recipe": None if recipe == "standard" else recipe}
+        return _resume(
+            RunDirectory.open(resume), data=data, brought=brought, model=model, callbacks=callbacks, budget=budget,
+            began=began, given=given,
+        )  # fmt: skip
     if data is None:
         raise ConfigError("expected data to learn from; got none. Name a folder, a file or Python objects.")
     if seed < 0:
         raise ConfigError(f"expected a seed of 0 or more; got {seed}")
     limit = planning.time_limit(budget=budget, epochs=epochs, steps=steps)
+    planning.refuse_wrong(size=size, model=model, device=device, recipe=recipe, settings=settings)
     deadline = Deadline(limit, began)
     options: dict[str, Any] = {"task": task, "target": target, "input": input, "split": split, "group": group}
     options["seed"] = seed
+    brought.refuse_wrong(options, model=model)
     name = str(data) if isinstance(data, str | Path) else "run"
     run = RunDirectory(out if out is not None else fresh(Path("runs"), name)).create()
     wishes = {"epochs": epochs, "steps": steps, "size": size, "model": model, "device": device, "settings": settings}
+    wishes["recipe"] = recipe
     with _recording(run), machine.keeping_memory():
         if budget is None and limit is not None:
             events.note(f"The budget is {format_duration(limit)}; another is set with --budget.")
         with _leaving_nothing_behind(run):
-            read = reading.read(data, **options, deadline=deadline)
+            read = brought.read(data, options, deadline=deadline)
             _stop_if_unusable(read)
+            planning.follow_recipe(read, recipe)
             floors = _floors(read, deadline)
             planned = planning.make_plan(read, deadline, seed=seed, **wishes)
             planning.announce(planned, read)
             networks.initialise(planned.network, read)
             if start_from is not None:
                 _start_from(planned.network, start_from)
+            checked = networks.checked(planned.network, planned.plan, read)
         _record(run, read, planned, options={**options, "data": _place(data), "budget": limit}, used=deadline.elapsed())
-        return _fit(run, read, planned, floors, deadline)
+        run.update_run(checks=[vars(one) for one in checked.checks])
+        return _fit(run, read, planned, floors, deadline, callbacks)
 
 
 @contextlib.contextmanager
@@ -138,6 +157,7 @@ def _fit(
     planned: planning.Planned,
     floors: dict[str, nn.Module],
     deadline: Deadline,
+    callbacks: Sequence[Callback],
 ) -> Trained:
     """Train, deliver, score and report; on from the newest checkpoint if there is one."""
     plan = planned.plan
@@ -151,7 +171,8 @@ def _fit(
         augmentation=read.task.augmentations(namespace(read.examples.features), passes=plan.passes).get(
             plan.augmentation
         ),
-        callbacks=[Sanity(), *([pacing] if deadline.seconds else []), evaluation, Reporting(), saving],
+        callbacks=[Sanity(), *([pacing] if deadline.seconds else []), evaluation, Reporting(), *callbacks, saving],
+        run=run,
     )
     if (newest := checkpoint.load_newest(run)) is not None:
         trainer.restore(newest)
@@ -160,7 +181,7 @@ def _fit(
         trainer.fit()
     with events.stage("evaluation"), _saying_how_to_go_on(run):
         results, predictor = deliver(run, read, trainer, floors)
-    return _finish(run, results, predictor, deadline, plan)
+    return _finish(run, read, results, predictor, deadline, plan)
 
 
 @contextlib.contextmanager
@@ -178,7 +199,12 @@ def _saying_how_to_go_on(run: RunDirectory) -> Iterator[None]:
 
 
 def _finish(
-    run: RunDirectory, results: dict[str, Any], predictor: Predictor, deadline: Deadline, plan: Plan
+    run: RunDirectory,
+    read: reading.Reading,
+    results: dict[str, Any],
+    predictor: Predictor,
+    deadline: Deadline,
+    plan: Plan,
 ) -> Trained:
     """Write the report and the closing facts."""
     from engram.report import build as build_report
@@ -186,7 +212,8 @@ def _finish(
     split = "test" if "test" in results else "val"
     run.update_run(status="done", results=results, seconds=round(deadline.elapsed(), 2))
     with events.stage("report"):
-        build_report(run, seconds=max(1.0, deadline.remaining()), predictor=predictor)
+        example = read.examples.batch(read.examples.splits["val"][:1])
+        build_report(run, seconds=max(1.0, deadline.remaining()), predictor=predictor, example=example)
     seconds = round(deadline.elapsed(), 2)
     run.update_run(seconds=seconds)
     chosen = results[split]
@@ -203,29 +230,51 @@ def _finish(
     return Trained(str(run), split, chosen["metrics"], chosen["floors"], seconds, plan.predicted_seconds)
 
 
-def _resume(run: RunDirectory, *, model: Any, budget: str | float | None, began: float) -> Trained:
+def _resume(
+    run: RunDirectory,
+    *,
+    data: Any,
+    brought: Brought,
+    model: Any,
+    callbacks: Sequence[Callback],
+    budget: str | float | None,
+    began: float,
+    given: dict[str, Any],
+) -> Trained:
     """Go on with a run: the same data, features, plan and network, from its newest checkpoint."""
     facts = run.read_run()
+    kept = (facts.get("options") or {"data": str(run)}).get("data")
+    given = {"data": data if kept is not None else None, **given}
+    if named := [name for name, value in given.items() if value is not None]:
+        raise ConfigError(
+            f"expected nothing but a budget beside resume; got {', '.join(named)}. A run goes on as it began: "
+            "leave that out, or train another from its weights with --from."
+        )
     if facts.get("status") == "done":
         raise RunError(
             f"{run} is complete; there is nothing to resume. Start another from its weights with --from {run}"
         )
     options = dict(facts["options"])
-    data, recorded_budget, after, most = (options.pop(k) for k in ("data", "budget", "after", "most_steps"))
+    _, recorded_budget, after, most = (options.pop(k) for k in ("data", "budget", "after", "most_steps"))
+    data = data if kept is None else kept
     if data is None:
         raise RunError(
-            f"{run} was trained on Python objects, which a run does not keep; it cannot be resumed by its folder."
+            f"{run} was trained on Python objects, which a run does not keep. Hand over again what it was trained "
+            f"with: engram.train(data, ..., resume={str(run)!r})"
         )
+    brought.refuse_wrong(options, model=model, task=facts["task"])
     newest = checkpoint.load_newest(run)
     used = newest.facts["seconds"] + facts["before_seconds"] if newest else 0.0
     left = parse_duration(budget) if budget is not None else recorded_budget and max(10.0, recorded_budget - used)
     deadline = Deadline(left and used + left, began - used)  # seconds count from the first beginning
     _cut_back(run, newest.step if newest else 0)
     with _recording(run), machine.keeping_memory():
-        read = reading.read(data, **options, deadline=None)
+        read = brought.read(data, options, deadline=None)
+        planning.follow_recipe(read, facts["plan"].get("recipe", "standard"))
         if read.table.fingerprint != facts["data"]["fingerprint"]:
             raise RunError(
-                f"the data of {run} ({data}) has changed since the training began; it cannot go on with other data."
+                f"the data of {run} ({read.table.origin}) has changed since the training began; it cannot go on with "
+                "other data."
             )
         plan = Plan.from_dict(facts["plan"])
         torch.set_num_threads(plan.threads)  # sums are the same to the last bit only with as many
@@ -234,7 +283,9 @@ def _resume(run: RunDirectory, *, model: Any, budget: str | float | None, began:
             facts["network"], run=run, model=model, trust_source=False, features=namespace(read.examples.features)
         )
         networks.initialise(network, read)
-        return _fit(run, read, planning.Planned(plan, network, after, most), _floors(read, deadline), deadline)
+        return _fit(
+            run, read, planning.Planned(plan, network, after, most), _floors(read, deadline), deadline, callbacks
+        )
 
 
 def _cut_back(run: RunDirectory, step: int) -> None:

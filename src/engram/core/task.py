@@ -142,6 +142,10 @@ class Task:
         """Turn raw output into one answer per example, in the user's terms, ready for JSON."""
         raise AssertionError("a task must say this")
 
+    def plain(self) -> Task:
+        """The task as one would have written its step by hand (`recipe="plain"`): without what was not asked for."""
+        return self
+
     @classmethod
     def sample(cls) -> Sample:
         """Tiny real or made data, and the score that a contract test must reach on it."""

@@ -63,6 +63,10 @@ class DatasetExamples(Examples):
             ) from error
         return Batch(rows=rows, importance=self._importance(rows), examples=examples)
 
+    def num_values(self) -> int:
+        """How many numbers there are in one example, its target among them."""
+        return sum(tensor.numel() for tensor in tensors_in(self.batch(self.splits["train"][:1]).examples)) or 1
+
     def made(self, rows: np.ndarray, *, seed: int, epoch: np.ndarray | int) -> list[Any]:
         """Ask the data sets for some examples, each with its own random numbers; global ones stay as they were."""
         seeds = (uniform(np.asarray(rows), epoch, seed=seed, stream=STREAM) * 2**32).astype(np.uint64)
@@ -71,7 +75,7 @@ class DatasetExamples(Examples):
 
     def _one(self, row: int, number: int) -> Any:
         torch.default_generator.manual_seed(number)
-        np.random.seed(number)  # noqa: NPY002  (the user's own code draws from it)
+        np.random.seed(number)
         random.seed(number)
         place = row
         for one in self.sets:
@@ -143,12 +147,12 @@ def described(value: Any) -> str:
 
 @contextmanager
 def _random_states_kept() -> Iterator[None]:
-    states = torch.get_rng_state(), np.random.get_state(), random.getstate()  # noqa: NPY002
+    states = torch.get_rng_state(), np.random.get_state(), random.getstate()
     try:
         yield
     finally:
         torch.set_rng_state(states[0])
-        np.random.set_state(states[1])  # noqa: NPY002
+        np.random.set_state(states[1])
         random.setstate(states[2])
 
 

@@ -107,7 +107,8 @@ def evaluate(
 ) -> dict[str, Any]:
     """Say everything about some answers, ready for JSON.
 
-    names: the classes, in the order of the logits; none for a task that has no classes. floors: name -> answers of that floor to the same rows.
+    names: the classes, in the order of the logits; none for a task that has no classes. floors: name -> answers of
+    that floor to the same rows.
     Returns "task", "num_examples", "metrics" and "floors" (name -> metric -> value, low, high), and beside them
     "against_floors" (name -> paired comparison by the first metric), "per_class", "confusion" (rows: truth,
     columns: answers; None for several labels, or no classes), "calibration" and "unfamiliar" (the share called so).

@@ -75,7 +75,7 @@ def walk(predictor: Predictor, picture: np.ndarray, classes: Sequence[int], *, c
 
     Runs in float32 and leaves no gradients behind.
     """
-    task, module = predictor.task, predictor.module
+    task = predictor.task
     if task.calibration is None:
         return None
     role = next(iter(task.inputs))

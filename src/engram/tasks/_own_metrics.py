@@ -54,7 +54,7 @@ class Loss(Mean):
     def update(self, output: Step, batch: Any) -> Statistics:
         """Keep the batch's mean for each of its examples."""
         weight = float(output.weight)
-        return of_batch(float(output.loss_sum) / weight if weight else 0.0, len(batch), weight=weight)
+        return of_batch(output.loss_sum.item() / weight if weight else 0.0, len(batch), weight=weight)
 
 
 class OwnMetric(Mean):

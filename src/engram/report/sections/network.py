@@ -55,7 +55,8 @@ def section(facts: Facts) -> Section:
 def measure(facts: Facts) -> tuple[tuple[int, ...], list[Block]]:
     """Send one example through the bare network; return the shape of what it is given, and its blocks."""
     assert facts.predictor is not None
-    predictor, network, seen = facts.predictor, facts.predictor.network, [()]
+    predictor, network = facts.predictor, facts.predictor.network
+    seen: list[tuple[int, ...]] = [()]
     example = facts.example if facts.kept is None else predictor.encode([facts.kept.pictures[0]])
     assert example is not None
     batch = moved(example, network)
@@ -83,7 +84,9 @@ def _described(facts: Facts, seen: tuple[int, ...], chain: Sequence[Block], tota
 def _from_to(facts: Facts, seen: tuple[int, ...], last: tuple[int, ...]) -> str:
     """What comes in and what leaves, in a sentence."""
     if facts.kept is None:
-        return f"An example comes in as {words.shape(seen) or 'one'} numbers, and leaves as {words.shape(last) or 'one'}."
+        return (
+            f"An example comes in as {words.shape(seen) or 'one'} numbers, and leaves as {words.shape(last) or 'one'}."
+        )
     height, width, channels = facts.kept.pictures.shape[1:]
     each = "one grey value" if channels == 1 else f"{channels} colour values"
     return (
