@@ -44,7 +44,7 @@ def mean_error(guess: Tensor, batch: tuple[Tensor, Tensor]) -> Tensor:
 
 
 if __name__ == "__main__":
-    trained = engram.train(Waves(), model=Net(), step=step, metrics=[mean_error], budget="30s")
+    trained = engram.train(Waves(), model=Net(), step=step, metrics=[mean_error], epochs=20)
     # Stopped? engram.train(Waves(), model=Net(), step=step, metrics=[mean_error], resume="runs/run")
     print(trained.metrics, trained.run)
 

@@ -6,7 +6,12 @@ Nothing heavy is imported before a verb is used.
 from __future__ import annotations
 
 import importlib
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+
+from engram.core import events
 
 PARTS = {
     "Callback": "engram.train.callbacks.callback",
@@ -23,11 +28,24 @@ def __getattr__(name: str) -> Any:
     return getattr(importlib.import_module(PARTS[name]), name)
 
 
+@contextmanager
+def _shown() -> Iterator[None]:
+    """Within the block, events are shown on stderr where nobody else listens: a warning has to reach somebody."""
+    if events.heard():
+        yield
+        return
+    from engram.console import Terminal
+
+    with Terminal(sys.stderr) as terminal, events.listening(terminal):
+        yield
+
+
 def train(data: Any = None, **options: Any) -> Any:
     """Learn from data; see `engram.api.training.train`. Returns a `Trained`."""
-    from engram.api.training import train
+    with _shown():
+        from engram.api.training import train
 
-    return train(data, **options)
+        return train(data, **options)
 
 
 def inspect(data: Any, **options: Any) -> Any:

@@ -85,7 +85,7 @@ class Brought:
         if self.deterministic:
             with events.stage("reading"):
                 examples.keep(seed=seed)
-        table = Table({}, f"a {type(data).__name__} in memory", digest("dataset", fingerprint))
+        table = Table({}, f"{type(data).__name__} in memory", digest("dataset", fingerprint))
         return reading.Reading(table, task, {}, examples, notes)
 
     def _examples(self, data: Any, seed: int) -> DatasetExamples:

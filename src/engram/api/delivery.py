@@ -97,7 +97,7 @@ def _delivered(reading: Reading, trainer: Trainer) -> tuple[nn.Module, dict[str,
         return _calibrated(reading, trainer, kind=task.calibration)
     rows = reading.examples.splits["val"]
     # Where of a batch only the mean is known, its interval comes from the spread over many batches.
-    size = min(trainer.plan.micro_batch, max(1, len(rows) // LEAST_BATCHES))
+    size = min(trainer.plan.micro_batch, max(2, len(rows) // LEAST_BATCHES))
     found = collect(task, trainer.model, reading.examples, rows, precision=precision, batch_size=size)
     return trainer.model, {"val": found}
 

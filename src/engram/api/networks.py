@@ -72,7 +72,7 @@ def choose(
         plan.explain("size", "yours", f"your own network, {_parameters(network)} parameters")
         cost = _users_cost(reading, network, plan, settings)
         for name in (f"optimizer.{each.name}" for each in dataclasses.fields(plan.optimizer)):
-            plan.reasons.setdefault(name, "usual where a network brings no numbers of its own")
+            plan.reasons.setdefault(name, "usual; your network brings no number of its own")
         return network, cost
     network = reading.task.model(size or SIZES[0], features)
     cost = _cost(reading, network, plan, settings)

@@ -225,6 +225,7 @@ def _finish(
         floors=chosen["floors"],
         seconds=seconds,
         predicted_seconds=plan.predicted_seconds,
+        reads_data=bool(read.task.inputs),
         report=str(run / "report.html"),
     )
     return Trained(str(run), split, chosen["metrics"], chosen["floors"], seconds, plan.predicted_seconds)

@@ -42,7 +42,7 @@ class Mean(Metric):
         share, value, freedom = weight / weight.sum(), statistics["value"][first], first.sum() - 1
         mean = float(share @ value)
         error = float(np.sqrt(share**2 @ (value - mean) ** 2 * len(weight) / freedom))
-        half = (1.96 + 2.372 / freedom + 2.82 / freedom**2) * error  # t, by its expansion at the normal quantile
+        half = float(1.96 + 2.372 / freedom + 2.82 / freedom**2) * error  # t, by its expansion at the normal quantile
         return mean - half, mean + half
 
 

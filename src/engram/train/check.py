@@ -47,7 +47,10 @@ BFLOAT16 = 0.1
 
 @dataclass(frozen=True)
 class Check:
-    """One question and its answer. verdict: "ok", "warning" or "skipped". message: what was expected and received."""
+    """One question and its answer. message: what was expected and received.
+
+    verdict: "ok", "warning", "skipped" (for want of time or examples), or "idle" where there is nothing to ask.
+    """
 
     name: str
     verdict: str
@@ -171,7 +174,7 @@ def start(bench: Bench) -> Check:
     classes = output[-1].shape[1] if output else 0
     targets = [t for t in tensors_in(vars(bench.batch)) if t.dtype == torch.int64 and t.shape == (len(bench.batch),)]
     if not classes or not any(int(t.min()) >= 0 and int(t.max()) < classes for t in targets):
-        return Check("start", "skipped", "the output is not logits of classes, so that no first loss is expected")
+        return Check("start", "idle", "the output is not logits of classes, so that no first loss is expected")
     with torch.no_grad():
         loss, expected = float(bench.mean(bench.batch)), math.log(classes)
     said = f"ln {classes} = {expected:.3g}, where nothing is known"
@@ -216,8 +219,10 @@ def without_gradient(network: nn.Module) -> list[str]:
 def accumulation(bench: Bench) -> Check:
     """A batch in two unequal pieces gives the gradient of the whole."""
     cut = max(1, len(bench.rows) // 3)
-    if len(bench.rows) < 3 or bench.task.couples_examples:
-        return Check("accumulation", "skipped", "examples are coupled, or too few")
+    if bench.task.couples_examples:
+        return Check("accumulation", "idle", "the task says that examples are coupled")
+    if len(bench.rows) < 3:
+        return Check("accumulation", "skipped", "there are too few examples")
     whole = bench.gradient(bench.batch)
     pieces = bench.gradient(bench.load(bench.rows[:cut]), bench.load(bench.rows[cut:]))
     apart = float((pieces - whole).norm() / whole.norm().clamp(min=1e-12)) if pieces.shape == whole.shape else math.inf
@@ -236,7 +241,7 @@ def accumulation(bench: Bench) -> Check:
 def bfloat16(bench: Bench) -> Check:
     """In bfloat16 the network pulls in about the direction of float32."""
     if bench.plan.precision != "bfloat16":
-        return Check("bfloat16", "skipped", "float32 is used")
+        return Check("bfloat16", "idle", "float32 is used")
     exact, rough = bench.gradient(bench.batch), bench.gradient(bench.batch, precision="bfloat16")
     apart = 1 - float(nn.functional.cosine_similarity(exact, rough, dim=0)) if exact.shape == rough.shape else math.nan
     if apart <= BFLOAT16:
@@ -258,7 +263,7 @@ def independence(bench: Bench) -> Check:
     changed = bench.load(np.concatenate([others[:1], bench.rows[1:]]))
     answers, training = (_leak(bench, changed, training=mode) for mode in (False, True))
     if answers is None or training is None:
-        return Check("independence", "skipped", "the network gives no output per example, or of varying shape")
+        return Check("independence", "idle", "the network gives no output per example, or of varying shape")
     if answers > CLOSE:
         return Check(
             "independence",

@@ -28,7 +28,8 @@ def section(facts: Facts) -> Section:
     if not facts.metric:
         found.blocks.append(Text("This run holds no scores yet: its training has not ended.", "warning"))
         return found
-    found.blocks += [Text(verdict(facts), "lead"), _picture(facts), Text(_spent(facts))]
+    beside = [_picture(facts)] if facts.result.get("floors") else []
+    found.blocks += [Text(verdict(facts), "lead"), *beside, Text(_spent(facts))]
     return found
 
 
