@@ -305,3 +305,11 @@ def test_a_network_of_a_script_is_kept_and_opens_again(tmp_path):
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "run" / "source" / "script.py").is_file()
     assert engram.load(tmp_path / "run", trust_source=True).network.in_features == 2
+
+
+def test_layers_that_take_their_width_from_the_first_batch(tmp_path):
+    def lazy():
+        return nn.Sequential(nn.LazyLinear(16), nn.ReLU(), nn.LazyLinear(3))
+
+    trained = train(tmp_path, model=lazy(), steps=3)
+    assert engram.load(trained.run, model=lazy()).network(torch.zeros(1, 2)).shape == (1, 3)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from engram.api.reading import Reading
 from engram.core import events
@@ -69,6 +70,7 @@ def choose(
     features = namespace(reading.examples.features)
     if model is not None:
         network = build.from_user(model, offered=_offered(features))
+        materialise(network, reading)
         plan.explain("size", "yours", f"your own network, {_parameters(network)} parameters")
         cost = _users_cost(reading, network, plan, settings)
         for name in (f"optimizer.{each.name}" for each in dataclasses.fields(plan.optimizer)):
@@ -215,6 +217,15 @@ def checked(network: nn.Module, plan: Plan, reading: Reading) -> check.Checked:
         plan.explain("precision", "float32", "in bfloat16 the gradients of your network point elsewhere")
         events.note("precision is float32: in bfloat16 the gradients of your network point elsewhere.")
     return found
+
+
+def materialise(network: nn.Module, reading: Reading) -> None:
+    """Give layers that take their width from the first batch (`nn.LazyLinear`) that batch."""
+    if any(map(is_lazy, [*network.parameters(), *network.buffers()])):
+        batch = reading.examples.batch(reading.examples.splits["train"][:2])
+        with torch.no_grad(), check.explaining(network, batch):
+            reading.task.step(network.eval(), batch)
+        network.train()
 
 
 def initialise(network: nn.Module, reading: Reading) -> None:

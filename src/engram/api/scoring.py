@@ -91,6 +91,10 @@ def compare(run_a: Any, run_b: Any) -> dict[str, Any]:
         raise RunError(f"expected two runs of one task; {run_a} is {tasks[0]} and {run_b} is {tasks[1]}.")
     from engram.core.registry import find
 
-    metrics = find(reading.TASKS, str(tasks[0]), base="task")().metrics
-    found = predictions.compare(a, b, metrics)
+    task = find(reading.TASKS, str(tasks[0]), base="task")()
+    if task.calibration is None:
+        raise RunError(
+            f"expected runs that keep their answers, by which they are compared; those of {task.name} do not."
+        )
+    found = predictions.compare(a, b, task.metrics)
     return {"a": str(run_a), "b": str(run_b), "comparisons": [asdict(one) for one in found]}

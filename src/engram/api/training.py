@@ -283,6 +283,7 @@ def _resume(
         network = build.from_record(
             facts["network"], run=run, model=model, trust_source=False, features=namespace(read.examples.features)
         )
+        networks.materialise(network, read)
         networks.initialise(network, read)
         return _fit(
             run, read, planning.Planned(plan, network, after, most), _floors(read, deadline), deadline, callbacks

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from engram.core.errors import EngramError, RunError
 from engram.core.registry import find
@@ -101,7 +102,7 @@ def load_weights(module: nn.Module, run: RunDirectory, name: str = "model.safete
     problems += [
         f"{key} has shape {_shape(value)}, expected {_shape(own[key])}"
         for key, value in saved_tensors.items()
-        if key in own and own[key].shape != value.shape
+        if key in own and not is_lazy(own[key]) and own[key].shape != value.shape
     ]
     if problems:
         shown = "; ".join(problems[:SHOWN]) + (f"; and {len(problems) - SHOWN} more" if len(problems) > SHOWN else "")
