@@ -80,6 +80,7 @@ def test_metrics_are_functions_and_engrams_own(tmp_path):
     [
         (lambda output, batch: 1.0, "with a name"),
         ("accuracy", "with a name"),
+        (own_data.loss, r"a name each; got loss, loss"),
     ],
 )
 def test_metrics_that_are_none_are_refused(tmp_path, metric, said):

@@ -9,9 +9,15 @@ import importlib
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engram.core import events
+
+if TYPE_CHECKING:
+    from engram.core.task import Step as Step
+    from engram.metrics.metric import Metric as Metric
+    from engram.train.callbacks.callback import Callback as Callback
+    from engram.train.callbacks.tensor_board import TensorBoard as TensorBoard
 
 PARTS = {
     "Callback": "engram.train.callbacks.callback",

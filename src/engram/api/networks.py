@@ -23,7 +23,7 @@ from engram.models import build
 from engram.predict.answering import answer
 from engram.train import check
 from engram.train.measure import Cost, measure
-from engram.train.plan import PLAIN, RATES, Plan
+from engram.train.plan import PLAIN, RATES, SET, Plan
 from engram.train.trainer import place
 
 SIZES = ("small", "medium", "large")
@@ -73,8 +73,9 @@ def choose(
         materialise(network, reading)
         plan.explain("size", "yours", f"your own network, {_parameters(network)} parameters")
         cost = _users_cost(reading, network, plan, settings)
-        for name in (f"optimizer.{each.name}" for each in dataclasses.fields(plan.optimizer)):
-            plan.reasons.setdefault(name, "usual; your network brings no number of its own")
+        for name in (each.name for each in dataclasses.fields(plan.optimizer)):
+            if plan.optimizer.muon_learning_rate or name not in ("muon_momentum", "rotate"):
+                plan.reasons.setdefault(f"optimizer.{name}", "usual; your network brings no number of its own")
         return network, cost
     network = reading.task.model(size or SIZES[0], features)
     cost = _cost(reading, network, plan, settings)
@@ -156,7 +157,7 @@ def _users_cost(reading: Reading, network: nn.Module, plan: Plan, settings: Mapp
         for name, value in {**wanted, **changes}.items():
             setattr(plan, name, value)
         try:
-            cost = measure(reading.task, network, reading.examples, plan)
+            cost = _cost(reading, network, plan, settings)
             _check_output(reading, network, plan)
         except EngramError:
             raise
@@ -207,13 +208,14 @@ def _offered(features: Any) -> dict[str, Any]:
     }
 
 
-def checked(network: nn.Module, plan: Plan, reading: Reading) -> check.Checked:
+def checked(network: nn.Module, plan: Plan, reading: Reading, *, seconds: float) -> check.Checked:
     """Check a network of the user's own in the first minute, and tell; engram's own keep their contract in tests."""
     if "factory" not in network.record:  # type: ignore[operator]
         return check.Checked()
-    found = check.check(reading.task, network, reading.examples, plan)
+    found = check.check(reading.task, network, reading.examples, plan, seconds=seconds)
     check.tell(found)
-    if any(one.name == "bfloat16" and one.verdict == "warning" for one in found.checks):
+    asked_for = plan.reasons.get("precision") == SET
+    if not asked_for and any(one.name == "bfloat16" and one.verdict == "warning" for one in found.checks):
         plan.explain("precision", "float32", "in bfloat16 the gradients of your network point elsewhere")
         events.note("precision is float32: in bfloat16 the gradients of your network point elsewhere.")
     return found

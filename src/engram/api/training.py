@@ -40,6 +40,9 @@ from engram.train.callbacks.sanity import Sanity
 from engram.train.plan import Plan
 from engram.train.trainer import Trainer
 
+CHECKING = 2.0
+"""Seconds that checks of a network of the user's own may take, and no more than a small share of the budget."""
+
 
 @dataclass(frozen=True)
 class Trained:
@@ -129,7 +132,9 @@ def train(
             networks.initialise(planned.network, read)
             if start_from is not None:
                 _start_from(planned.network, start_from)
-            checked = networks.checked(planned.network, planned.plan, read)
+            checked = networks.checked(
+                planned.network, planned.plan, read, seconds=min(CHECKING, 0.03 * deadline.remaining())
+            )
         _record(run, read, planned, options={**options, "data": _place(data), "budget": limit}, used=deadline.elapsed())
         run.update_run(checks=[vars(one) for one in checked.checks])
         return _fit(run, read, planned, floors, deadline, callbacks)

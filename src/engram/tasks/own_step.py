@@ -37,6 +37,10 @@ class OwnStep(Task):
         given = tuple(_metric(one) for one in metrics)
         selects = bool(metrics) and hasattr(metrics[0], "higher_is_better")
         self.metrics = (*given, Loss()) if selects else (Loss(), *given)  # type: ignore[misc]
+        if len({one.name for one in self.metrics}) < len(self.metrics):
+            raise ConfigError(
+                f"expected metrics with a name each; got {', '.join(m.name for m in self.metrics)}. (The loss is one.)"
+            )
 
     def matches(self, table: Any) -> Evidence:
         """Never: a table does not say what is to be learned from it in the user's own way."""

@@ -29,10 +29,9 @@ from engram.data.examples import Examples
 from engram.optim.build import Optimization, optimizers, set_learning_rate
 from engram.train.plan import Plan
 from engram.train.precision import autocast
+from engram.train.trainer import place
 
 EXAMPLES = 16
-SECONDS = 2.0
-"""What all checks may take; those that would take longer are left out, and named."""
 
 STEPS = 40
 LEARNED = 0.3
@@ -80,15 +79,16 @@ class Checked:
         return "\n".join(lines + [f"{one.name}: {one.message}" for one in self.checks if one.verdict == "warning"])
 
 
-def check(task: Task, network: nn.Module, examples: Examples, plan: Plan, *, seconds: float = SECONDS) -> Checked:
+def check(task: Task, network: nn.Module, examples: Examples, plan: Plan, *, seconds: float) -> Checked:
     """Ask everything of a copy of the network; it, and all random states, stay as they were.
 
+    seconds: what all of it may take; what would take longer is left out, and named.
     ConfigError where the step fails, or gives a loss that nothing can be learned from.
     """
     began = time.monotonic()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(plan.seed)
-        bench = Bench(task, copy.deepcopy(network).to(plan.device), examples, plan, began + seconds)
+        bench = Bench(task, place(copy.deepcopy(network), plan), examples, plan, began + seconds)
         found = Checked([step(bench), *(_asked(question, bench) for question in QUESTIONS)])
     found.seconds = round(time.monotonic() - began, 2)
     return found
@@ -326,7 +326,7 @@ def _learning(bench: Bench, numbers: Optimization) -> list[float]:
             optimizer.step()
             optimizer.zero_grad()
         losses.append(loss.item())
-        if began + (time.monotonic() - began) * STEPS / len(losses) > bench.until + 1 and len(losses) > 2:
+        if began + (time.monotonic() - began) * STEPS / len(losses) > bench.until and len(losses) > 2:
             break
     return losses
 

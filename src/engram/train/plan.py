@@ -74,7 +74,7 @@ class Plan:
                 raise ConfigError(f"expected a number that training goes by; {name} is what the plan foresees of it.")
             if name not in settable(self):
                 raise unknown("setting", name, settable(self))
-            self.explain(name, _checked(name, _parsed(name, value, _get(self, name))), "set by you")
+            self.explain(name, _checked(name, _parsed(name, value, _get(self, name))), SET)
 
 
 NAMED_OPTIONS = ("device", "seed", "size", "steps", "recipe")
@@ -82,6 +82,8 @@ CHOSEN_FROM = {"precision": ("float32", "bfloat16")}
 FROM_ONE = ("batch_size", "micro_batch", "threads")
 UP_TO_ONE = ("optimizer.warmup", "optimizer.final_rate", "optimizer.average_decay", "optimizer.muon_momentum")
 _FOLLOWS = ("optimizer", "reasons", "passes")
+
+SET = "set by you"
 
 RECIPES = ("standard", "plain")
 RATES = ("optimizer.head_learning_rate", "optimizer.vector_learning_rate")

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from engram.core.errors import EngramError, Stopped
 from engram.core.rundir import RunDirectory
 from engram.core.task import Batch, Task
 from engram.data.examples import Examples
@@ -69,6 +70,8 @@ class Trainer:
         for callback in self.callbacks:
             try:
                 getattr(callback, moment)(self, **facts)
+            except (EngramError, Stopped):
+                raise
             except Exception as error:
                 error.add_note(f"This happened in the callback {type(callback).__name__}, {moment}.")
                 raise
