@@ -76,12 +76,13 @@ def _told(error: BaseException) -> tuple[str, int]:
     if _asked:  # whatever a library made of it on the way
         return "Stopped.", 128 + _asked[0]
     if isinstance(error, EngramError):
-        return f"Error: {error}", error.exit_code
+        return "\n".join([f"Error: {error}", *getattr(error, "__notes__", [])]), error.exit_code
     if isinstance(error, KeyboardInterrupt):
         return "Stopped.", 130
     if isinstance(error, OSError):
         return f"Error: {error}", 1
-    return f"Error: {type(error).__name__}: {error}\nThis should not happen. --debug shows where it did.", 1
+    notes = "".join(f"{note}\n" for note in getattr(error, "__notes__", []))
+    return f"Error: {type(error).__name__}: {error}\n{notes}This should not happen. --debug shows where it did.", 1
 
 
 def _remember_debug(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
@@ -136,6 +137,13 @@ PLANNING = _options(
     click.option("--steps", type=int, metavar="N", help="Steps of the optimizer, in place of a budget."),
     click.option("--model", metavar="FILE:NAME", help="Your own network: a torch.nn.Module or what makes one."),
     click.option("--size", type=click.Choice(["small", "medium", "large"]), help="Of the network (default: planned)."),
+    click.option(
+        "--recipe",
+        type=click.Choice(["standard", "plain"]),
+        default="standard",
+        show_default=True,
+        help="plain: the loop one would have written by hand (AdamW, float32, nothing unasked).",
+    ),
     click.option("--seed", type=int, default=0, show_default=True, help="For the split and all randomness."),
     click.option(
         "--set",
@@ -174,11 +182,12 @@ Examples:
     "--from", "start_from", metavar="RUN|FILE", help="Start from the weights of a run or a .safetensors file."
 )
 @click.option("--resume", metavar="RUN", help="Go on with a run that was stopped.")
+@click.option("--tensorboard", is_flag=True, help="Write curves for TensorBoard into the run too.")
 @DEVICE
 @JSON
 @DEBUG
 @click.pass_obj
-def train(started: float | None, data: str | None, as_json: bool, **options: Any) -> None:
+def train(started: float | None, data: str | None, as_json: bool, tensorboard: bool, **options: Any) -> None:
     """Learn from DATA within a time budget.
 
     DATA is a folder of class folders (with or without train/, val/ and test/), a CSV, JSONL or Parquet file,
@@ -187,7 +196,8 @@ def train(started: float | None, data: str | None, as_json: bool, **options: Any
     from engram import api, console
 
     with console.showing(as_json):
-        api.train(data, started=started, **_typed(options))
+        callbacks = [api.TensorBoard()] if tensorboard else []
+        api.train(data, started=started, callbacks=callbacks, **_typed(options))
 
 
 @cli.command(

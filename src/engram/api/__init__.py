@@ -5,9 +5,47 @@ Nothing heavy is imported before a verb is used, and before the runs that it ope
 
 from __future__ import annotations
 
+import importlib
 import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from engram.core import events
+
+if TYPE_CHECKING:
+    from engram.core.task import Step as Step
+    from engram.metrics.metric import Metric as Metric
+    from engram.train.callbacks.callback import Callback as Callback
+    from engram.train.callbacks.tensor_board import TensorBoard as TensorBoard
+
+PARTS = {
+    "Callback": "engram.train.callbacks.callback",
+    "Metric": "engram.metrics.metric",
+    "Step": "engram.core.task",
+    "TensorBoard": "engram.train.callbacks.tensor_board",
+}
+"""What one's own code is made of, and where it lies."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in PARTS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(PARTS[name]), name)
+
+
+@contextmanager
+def _shown() -> Iterator[None]:
+    """Within the block, events are shown on stderr where nobody else listens: a warning has to reach somebody."""
+    if events.heard():
+        yield
+        return
+    from engram.console import Terminal
+
+    with Terminal(sys.stderr) as terminal, events.listening(terminal):
+        yield
 
 
 def train(data: Any = None, **options: Any) -> Any:
@@ -19,9 +57,10 @@ def train(data: Any = None, **options: Any) -> Any:
         check_resumable(options["resume"])
     if isinstance(start := options.get("start_from"), str | os.PathLike) and Path(start).is_dir():
         options["start_from"] = _checked(start)
-    from engram.api.training import train
+    with _shown():
+        from engram.api.training import train
 
-    return train(data, **options)
+        return train(data, **options)
 
 
 def inspect(data: Any, **options: Any) -> Any:
@@ -61,6 +100,13 @@ def compare(run_a: Any, run_b: Any) -> Any:
     from engram.api.scoring import compare
 
     return compare(run_a, run_b)
+
+
+def check(model: Any, data: Any, **options: Any) -> Any:
+    """Check a network of your own on one real batch; see `engram.api.checking.check`. Returns a `Checked`."""
+    from engram.api.checking import check
+
+    return check(model, data, **options)
 
 
 def report(run: Any) -> Any:

@@ -45,19 +45,22 @@ def inspect(
     size: str | None = None,
     device: str | None = None,
     seed: int = 0,
+    recipe: str = "standard",
     settings: dict[str, Any] | None = None,
 ) -> Inspection:
     """Read and examine data as training would, and plan, without training. Options as for `train`."""
     limit = planning.time_limit(budget=budget, epochs=epochs, steps=steps)
+    planning.refuse_wrong(size=size, model=model, device=device, recipe=recipe, settings=settings)
     with machine.keeping_memory(), events.listening():
         read = reading.read(data, task=task, target=target, input=input, split=split, group=group, seed=seed)
+        planning.follow_recipe(read, recipe)
         plan: dict[str, Any] = {}
         findings = list(read.findings)
         if not any(finding.severity == "error" for finding in findings):
             try:
                 planned = planning.make_plan(
                     read, Deadline(limit), epochs=epochs, steps=steps, size=size, model=model, device=device, seed=seed,
-                    settings=settings, try_out=False,
+                    recipe=recipe, settings=settings, try_out=False,
                 )  # fmt: skip
                 plan = planned.plan.described()
             except BudgetError as error:

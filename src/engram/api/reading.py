@@ -60,6 +60,11 @@ def read(
     for sentence in table.notes:
         events.note(sentence)
     chosen, why = choose_task(table, task=task, target=target, input=input)
+    if not chosen.inputs:
+        raise ConfigError(
+            f"expected a task that reads its examples from data; {chosen.name} is handed them in Python: "
+            "engram.train(dataset, model=MyNet(), step=FUNCTION)"
+        )
     roles, reasons = infer.columns_for(table, chosen, target=target, inputs=input)
     for sentence in reasons:
         events.note(sentence)

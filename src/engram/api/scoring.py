@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from engram.api import floors, reading
+from engram.api.delivery import class_names
 from engram.api.prediction import load
 from engram.core import machine
 from engram.core.errors import DataError, RunError, unknown
@@ -49,7 +50,7 @@ def evaluate(
         outputs = collect(task, predictor.module, read.examples, rows, precision=predictor.precision)
         fitted = floors.load(directory, task, predictor.features)
         beside = {name: collect(task, module, read.examples, rows) for name, module in fitted.items()}
-        return say(task, outputs, predictor.by_role.label.names, floors=beside)
+        return say(task, outputs, class_names(task, predictor.features), floors=beside)
 
 
 def _measured(run: RunDirectory, split: str | None) -> dict[str, Any]:
@@ -70,6 +71,10 @@ def compare(run_a: Any, run_b: Any) -> dict[str, Any]:
         raise RunError(f"expected two runs of one task; {run_a} is {tasks[0]} and {run_b} is {tasks[1]}.")
     from engram.core.registry import find
 
-    metrics = find(reading.TASKS, str(tasks[0]), base="task")().metrics
-    found = predictions.compare(a, b, metrics)
+    task = find(reading.TASKS, str(tasks[0]), base="task")()
+    if task.calibration is None:
+        raise RunError(
+            f"expected runs that keep their answers, by which they are compared; those of {task.name} do not."
+        )
+    found = predictions.compare(a, b, task.metrics)
     return {"a": str(run_a), "b": str(run_b), "comparisons": [asdict(one) for one in found]}

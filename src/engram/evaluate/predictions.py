@@ -94,7 +94,7 @@ def _frame(
 
 
 def _single(out: Outputs, names: Sequence[str]) -> dict[str, Any]:
-    assert out.label is not None, "answers are kept beside the truth"
+    assert out.label is not None and out.logits is not None, "answers are kept beside the truth"
     probability_NC, predicted = out.probabilities, out.logits.argmax(1)
     each = np.arange(len(out))
     of_label = np.where(out.label >= 0, probability_NC[each, np.maximum(out.label, 0)], np.nan)
@@ -108,7 +108,7 @@ def _single(out: Outputs, names: Sequence[str]) -> dict[str, Any]:
 
 
 def _several(out: Outputs, names: Sequence[str]) -> dict[str, Any]:
-    assert out.label is not None
+    assert out.label is not None and out.logits is not None
     probability_NC, label, predicted = out.probabilities, out.label > 0.5, out.logits > 0
     return {
         "label": [[names[c] for c in np.flatnonzero(row).tolist()] for row in label],

@@ -5,12 +5,16 @@ Whatever comes in, a plain `nn.Module` comes out, with a record in JSON of how t
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib.util
 import inspect
+import sys
+import sysconfig
 from collections.abc import Callable, Mapping
 from importlib.abc import SourceLoader
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -52,10 +56,17 @@ def from_user(model: nn.Module | Callable[..., nn.Module] | str, *, offered: dic
     return network
 
 
+def refuse_wrong(model: Any) -> None:
+    """ConfigError for a model that is none of the three, or is not in the file named."""
+    if isinstance(model, str):
+        model = factory_from_file(model)
+    if model is not None and not isinstance(model, nn.Module) and not callable(model):
+        raise ConfigError(f"expected a torch.nn.Module or what makes one; got {type(model).__name__} ({model!r})")
+
+
 def _made(factory: Callable[..., nn.Module], offered: dict[str, Any]) -> tuple[nn.Module, dict[str, Any]]:
     """Call a user's factory with what it names; ConfigError where it cannot be called or fails."""
-    if not callable(factory):
-        raise ConfigError(f"expected a torch.nn.Module or what makes one; got {type(factory).__name__} ({factory!r})")
+    refuse_wrong(factory)
     parameters = inspect.signature(factory).parameters
     arguments = {name: value for name, value in offered.items() if name in parameters}
     try:
@@ -83,20 +94,29 @@ def factory_from_file(text: str) -> Callable[..., nn.Module]:
 
 def factory_from_source(content: bytes, path: str, name: str) -> Callable[..., nn.Module]:
     """Run the source that stands in a file, and return its NAME."""
-    loader = _Loader(content, path)
-    spec = importlib.util.spec_from_loader(Path(path).stem, loader, origin=path)
-    assert spec is not None
-    module = importlib.util.module_from_spec(spec)
-    try:
-        loader.exec_module(module)
-    except Exception as error:  # whatever the user's own file raises
-        raise ConfigError(
-            f"expected a Python file that can be imported; {path} fails ({type(error).__name__}: {error}). Mend it."
-        ) from error
+    module = _imported(str(Path(path).resolve()), content)
     if not hasattr(module, name):
         public = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
         raise unknown(f"network in {path}", name, public)
     return getattr(module, name)
+
+
+@functools.cache
+def _imported(path: str, content: bytes) -> ModuleType:
+    """Run the source that stands in a file, once for each content, and return what it defines."""
+    name = f"own_{Path(path).stem}_{hashlib.sha256(content).hexdigest()[:8]}"
+    loader = _Loader(content, path)
+    spec = importlib.util.spec_from_loader(name, loader, origin=path)
+    assert spec is not None
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)  # where dataclasses look for their module
+    try:
+        loader.exec_module(module)
+    except Exception as error:  # whatever the user's own file raises
+        del sys.modules[name]
+        raise ConfigError(
+            f"expected a Python file that can be imported; {path} fails ({type(error).__name__}: {error}). Mend it."
+        ) from error
+    return module
 
 
 class _Loader(SourceLoader):
@@ -136,7 +156,7 @@ def from_record(
     if not trust_source or not source.is_file():
         raise RunError(
             f"{run} holds a network of your own ({record.get('factory')}). Hand it over again "
-            f"(model=..., or --model FILE:{record.get('factory')})"
+            f"(model=..., or --model FILE:NAME)"
             + (", or allow the copy in the run to be executed with trust_source=True." if source.is_file() else ".")
         )
     content = source.read_bytes()
@@ -176,14 +196,19 @@ def keep_source(network: nn.Module, run: RunDirectory) -> None:
 
 
 def _source_of(factory: Callable[..., Any], file: str | None = None) -> dict[str, Any]:
-    """File name, path and SHA-256 of the source that defines a factory; nothing for one typed in by hand.
+    """File name, path and SHA-256 of the source that defines a factory.
 
-    file: the source where it is known; a file that was imported by its path is not found by what it defines.
+    Nothing where there is none to build it from again: what was typed in by hand (a notebook), a lambda or what is
+    defined within a function, which no name finds, and a library's own. file: the source where it is known.
     """
+    name = getattr(factory, "__qualname__", "<unnamed>")
     try:
         path = Path(file or inspect.getfile(factory))
         content = path.read_bytes()
     except (TypeError, OSError):
+        return {}
+    libraries = [sysconfig.get_path(kind) for kind in ("stdlib", "platlib", "purelib")]
+    if file is None and ("<" in name or any(path.resolve().is_relative_to(folder) for folder in libraries)):
         return {}
     return {"source": path.name, "path": str(path), "sha256": hashlib.sha256(content).hexdigest()}
 

@@ -143,6 +143,8 @@ def _wrong_network(facts: dict[str, Any], held: dict[str, tensors.Entry]) -> str
         if not math.isfinite(number) or (abs(number) > LARGEST and number not in sides):
             return f"its network is described by {number}, which none of its tensors shows"
     record = facts.get("delivered", {})
+    if not record:  # the bare network, which says nothing of itself
+        return ""
     said = {"bias": record.get("num_outputs"), "hidden_whitening": record.get("num_hidden")}
     for name, axis in (("bias", 0), ("hidden_whitening", 1)):
         if name not in held or len(held[name].shape) <= axis or held[name].shape[axis] != said[name]:
@@ -161,7 +163,8 @@ def _numbers(value: Any) -> Any:
 
 def _wrong_numbers(run: RunDirectory, facts: dict[str, Any]) -> str:
     """Say which weights are no numbers. Networks of one's own may hold infinities (masks), engram's may not."""
-    may_be_infinite = () if "name" in facts.get("network", {}) else ("network.",)
+    own = "name" not in facts.get("network", {})
+    may_be_infinite = ("network." if facts.get("delivered") else "",) if own else ()
     for name in (n for n in ("model.safetensors", "floors.safetensors") if n in facts["files"]):
         for tensor, what in tensors.not_finite(run / name, run.header(name)).items():
             unset = tensor == "threshold"  # infinite where nothing is called unfamiliar

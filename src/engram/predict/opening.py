@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from engram.core.errors import EngramError, RunError
 from engram.core.registry import find
@@ -24,12 +25,16 @@ SHOWN = 4
 
 @dataclass
 class Opened:
-    """facts: run.json. features: fitted, by role. module: with its weights, in evaluation mode, on the CPU."""
+    """facts: run.json. features: fitted, by role. module: with its weights, in evaluation mode, on the CPU.
+
+    network: within the module, or the module itself.
+    """
 
     facts: dict[str, Any]
     task: Task
     features: Mapping[str, Feature]
-    module: Delivered
+    module: nn.Module
+    network: nn.Module
 
 
 def open_run(
@@ -48,6 +53,8 @@ def open_run(
         )
     task = task_of(facts, run)
     features = saved.load(run)
+    if lacking := [role for role in task.inputs if role not in features]:
+        raise RunError(f"{run / saved.JSON} is damaged: it has no {' and no '.join(lacking)}. {saved.NEXT}")
     try:
         network = build.from_record(
             facts["network"],
@@ -63,7 +70,7 @@ def open_run(
     load_weights(module, run)
     if (facts.get("plan") or {}).get("channels_last", True):
         module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's types
-    return Opened(facts, task, features, module.eval())
+    return Opened(facts, task, features, module.eval(), network)
 
 
 def task_of(facts: dict[str, Any], run: RunDirectory) -> Task:
@@ -75,8 +82,10 @@ def task_of(facts: dict[str, Any], run: RunDirectory) -> Task:
     return task
 
 
-def delivered(record: Any, network: nn.Module, run: RunDirectory) -> Delivered:
-    """Build the delivered module around a network from its record in run.json."""
+def delivered(record: Any, network: nn.Module, run: RunDirectory) -> nn.Module:
+    """Build the delivered module around a network from its record in run.json; an empty one: the network alone."""
+    if record == {}:
+        return network
     try:
         views, outputs, hidden = tuple(record["views"]), int(record["num_outputs"]), int(record["num_hidden"])
         return Delivered(network, views=views, num_outputs=outputs, num_hidden=hidden)
@@ -97,7 +106,7 @@ def load_weights(module: nn.Module, run: RunDirectory, name: str = "model.safete
     problems += [
         f"{key} has shape {_shape(value)}, expected {_shape(own[key])}"
         for key, value in saved_tensors.items()
-        if key in own and own[key].shape != value.shape
+        if key in own and not is_lazy(own[key]) and own[key].shape != value.shape
     ]
     problems += [
         f"{key} holds what is no number"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from engram.core.rundir import RunDirectory
+from engram.core.task import Batch
 from engram.predict.checking import checked
 from engram.predict.predictor import Predictor
 from engram.report import card, page
@@ -18,14 +19,21 @@ SECTIONS = (headline, data, network, example, units, training, errors, calibrati
 """In the order of the page."""
 
 
-def build(run: RunDirectory | str | Path, *, seconds: float | None = None, predictor: Predictor | None = None) -> Path:
+def build(
+    run: RunDirectory | str | Path,
+    *,
+    seconds: float | None = None,
+    predictor: Predictor | None = None,
+    example: Batch | None = None,
+) -> Path:
     """Write report.html and README.md, the model card, into a run; return the path of the report.
 
     seconds: the time there is; what is costly is done for fewer pictures where it is short. predictor: the run
-    already open, needed only for a network of the user's own. RunError where the run is missing or damaged.
+    already open, needed only for a network of the user's own. example: one encoded example, by which the network is
+    drawn where the run keeps none. RunError where the run is missing or damaged.
     """
     directory = checked(run)
-    facts = gather(directory, seconds=seconds, predictor=predictor)
+    facts = gather(directory, seconds=seconds, predictor=predictor, example=example)
     sections = [section for part in SECTIONS if (section := part.section(facts)) is not None]
     html = page.render(
         title=_title(facts),
