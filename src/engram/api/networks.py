@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import torch
 from torch import nn
 
 from engram.api.reading import Reading
+from engram.core import machine
 from engram.core.errors import ConfigError, EngramError, unknown
 from engram.core.units import format_count
 from engram.data.examples import namespace
@@ -66,7 +68,9 @@ def choose(
     if model is not None:
         network = build.from_user(model, offered=_offered(features))
         plan.explain("size", "yours", f"your own network, {_parameters(network)} parameters")
-        return network, _users_cost(reading, network, plan, settings)
+        cost = _users_cost(reading, network, plan, settings)
+        _fit_memory(plan, cost)
+        return network, cost
     network = reading.task.model(size or SIZES[0], features)
     cost = _cost(reading, network, plan, settings)
     plan.explain(
@@ -75,7 +79,13 @@ def choose(
     if size is None and math.isfinite(seconds_left(cost)):
         network, cost = _larger(reading, plan, network, cost, settings, seconds_left)
     _apply(plan, network, settings)
+    _fit_memory(plan, cost)
     return network, cost
+
+
+def _fit_memory(plan: Plan, cost: Cost) -> None:
+    if cost.micro_batch < plan.micro_batch:
+        plan.explain("micro_batch", cost.micro_batch, "as many as memory was found to hold; the rest accumulates")
 
 
 def _larger(
@@ -112,7 +122,8 @@ def _apply(plan: Plan, network: nn.Module, settings: Mapping[str, Any]) -> None:
 
 def _cost(reading: Reading, network: nn.Module, plan: Plan, settings: Mapping[str, Any]) -> Cost:
     _apply(plan, network, settings)
-    return measure(reading.task, network, reading.examples, plan, augmentation=_preferred(reading))
+    cost = measure(reading.task, network, reading.examples, plan, augmentation=_preferred(reading))
+    return dataclasses.replace(cost, step=cost.step / machine.num_processes())  # which share each step
 
 
 def _preferred(reading: Reading) -> Any:

@@ -20,7 +20,7 @@ from engram.api.delivery import deliver
 from engram.api.recording import recording, refuse_if_in_use
 from engram.core import durable, events, machine, tensors
 from engram.core.deadline import Deadline
-from engram.core.errors import ConfigError, DiskError, Interrupted, RunError, Stopped
+from engram.core.errors import ConfigError, DiskError, Interrupted, LostProcessError, RunError, Stopped
 from engram.core.rundir import RunDirectory, fresh
 from engram.core.units import format_duration, parse_duration
 from engram.data import doctor
@@ -29,12 +29,13 @@ from engram.features import saved
 from engram.models import build
 from engram.predict.checking import checked
 from engram.predict.predictor import Predictor
-from engram.train import checkpoint
+from engram.train import checkpoint, distributed
 from engram.train.callbacks.checkpointing import Checkpointing
 from engram.train.callbacks.evaluation import Evaluation
 from engram.train.callbacks.pacing import Pacing
 from engram.train.callbacks.reporting import Reporting
-from engram.train.callbacks.sanity import Sanity
+from engram.train.callbacks.rollback import Rollback
+from engram.train.decisions import Decisions
 from engram.train.plan import Plan
 from engram.train.trainer import Trainer
 
@@ -82,6 +83,8 @@ def train(
     Raises the errors of `engram.core.errors`; `Stopped` after a signal, with everything saved.
     """
     began = time.monotonic() if started is None else started
+    if not distributed.team().leads:
+        return _follow(data=data, model=model)
     if resume is not None:
         given = {"data": data, "epochs": epochs, "steps": steps, "out": out, "size": size, "from": start_from}
         if named := [name for name, value in {**given, "settings": settings or None}.items() if value is not None]:
@@ -165,11 +168,20 @@ class _Training:
     saving: Checkpointing
 
     @classmethod
-    def of(cls, run: RunDirectory, read: reading.Reading, planned: planning.Planned, deadline: Deadline) -> _Training:
-        """Put the trainer together as the plan says."""
-        plan, saving = planned.plan, Checkpointing(run)
+    def of(
+        cls,
+        run: RunDirectory,
+        read: reading.Reading,
+        planned: planning.Planned,
+        deadline: Deadline,
+        *,
+        paced: bool | None = None,
+    ) -> _Training:
+        """Put the trainer together as the plan says. paced: whether steps are fitted into the time there is."""
+        plan, saving, team = planned.plan, Checkpointing(run), distributed.team()
         ways = read.task.augmentations(namespace(read.examples.features), passes=plan.passes)
-        pacing = Pacing(run, lambda: deadline.remaining() - planned.after, most=planned.most_steps)
+        pacing = Pacing(lambda: deadline.remaining() - planned.after, most=planned.most_steps)
+        paced = bool(deadline.seconds) if paced is None else paced
         evaluation = Evaluation(every=plan.evaluate_every)
         trainer = Trainer(
             task=read.task,
@@ -177,13 +189,17 @@ class _Training:
             examples=read.examples,
             plan=plan,
             augmentation=ways.get(plan.augmentation),
-            callbacks=[Sanity(), *([pacing] if deadline.seconds else []), Reporting(), evaluation, saving],
+            callbacks=[Rollback(run), *([pacing] if paced else []), Reporting(), evaluation, saving],
+            decisions=Decisions.open(run, writing=team.leads),
+            team=team,
         )
         return cls(run, read, planned, deadline, trainer, saving)
 
 
 def _fit(training: _Training, fitted: dict[str, nn.Module]) -> Trained:
     """Train, deliver, score and report."""
+    team = training.trainer.team
+    team.told({"run": str(training.run), "paced": bool(training.deadline.seconds)})
     with _saying_how_to_go_on(training.run):
         with events.stage("training"), training.saving.catching_signals():
             training.trainer.fit()
@@ -191,7 +207,24 @@ def _fit(training: _Training, fitted: dict[str, nn.Module]) -> Trained:
             results, predictor = deliver(training.run, training.read, training.trainer, fitted)
         seconds = round(training.deadline.elapsed(), 2)
         training.run.seal(status="delivered", delivered=predictor.module.record(), results=results, seconds=seconds)
-        return _finish(training.run, training.deadline, predictor)
+        trained = _finish(training.run, training.deadline, predictor)
+    team.told(trained)
+    return trained
+
+
+def _follow(*, data: Any, model: Any) -> Trained:
+    """Train along with the process that leads, which reads, decides, writes and reports."""
+    told = distributed.team().told(None)
+    run = RunDirectory.open(told["run"])
+    with machine.keeping_memory():
+        newest = checkpoint.load_newest(run)
+        assert newest is not None, "training begins with a checkpoint"
+        read, planned = _reopened(run, newest, data=data, model=model)
+        training = _Training.of(run, read, planned, Deadline(None), paced=told["paced"])
+        _restore(training.trainer, newest, run)
+        with training.saving.catching_signals():
+            training.trainer.fit()
+    return distributed.team().told(None)
 
 
 @contextlib.contextmanager
@@ -203,6 +236,10 @@ def _saying_how_to_go_on(run: RunDirectory) -> Iterator[None]:
         raise Stopped(
             f"Stopped at once; what the last checkpoint holds is saved. Go on with: engram train --resume {run}",
             exit_code=_exit_code(asked),
+        ) from None
+    except LostProcessError as error:
+        raise LostProcessError(
+            f"{error} Go on with: engram train --resume {run}, alone or under torchrun with any number of processes"
         ) from None
     except DiskError as error:
         raise DiskError(
@@ -252,9 +289,8 @@ def _resume(run: RunDirectory, *, model: Any, budget: str | float | None, began:
         if facts["status"] == "delivered":
             with _saying_how_to_go_on(run):
                 return _finish(run, Deadline(None, began - facts["seconds"]))
-        options = dict(facts["options"])
-        data, recorded_budget, after, most = (options.pop(k) for k in ("data", "budget", "after", "most_steps"))
-        if data is None:
+        recorded_budget = facts["options"]["budget"]
+        if facts["options"]["data"] is None:
             raise RunError(
                 f"{run} was trained on Python objects, which a run does not keep; it cannot be resumed by its folder."
             )
@@ -267,25 +303,37 @@ def _resume(run: RunDirectory, *, model: Any, budget: str | float | None, began:
         used = newest.facts["seconds"] + facts["before_seconds"]
         left = parse_duration(budget) if budget is not None else recorded_budget and max(10.0, recorded_budget - used)
         deadline = Deadline(left and used + left, began - used)  # seconds count from the first beginning
-        read = reading.read(data, **options, deadline=None)
-        if read.table.fingerprint != facts["data"]["fingerprint"]:
-            raise RunError(
-                f"the data of {run} ({data}) has changed since the training began; it cannot go on with other data."
-            )
-        torch.set_num_threads(plan.threads)  # sums are the same to the last bit only with as many
-        torch.manual_seed(plan.seed)
-        network = build.from_record(
-            facts["network"],
-            run=run,
-            model=model,
-            trust_source=False,
-            features=namespace(read.examples.features),
-            shapes=build.shapes(newest.tensors, prefix="model/"),
-        )
-        training = _Training.of(run, read, planning.Planned(plan, network, after, most), deadline)
+        read, planned = _reopened(run, newest, data=None, model=model)
+        training = _Training.of(run, read, planned, deadline)
         _restore(training.trainer, newest, run)
         events.note(f"Going on from step {newest.step} of {training.trainer.pace.steps}.")
         return _fit(training, floors.load(run, read.task, read.examples.features))
+
+
+def _reopened(
+    run: RunDirectory, newest: checkpoint.Checkpoint, *, data: Any, model: Any
+) -> tuple[reading.Reading, planning.Planned]:
+    """Data, plan and network as a run has them. data: where it was trained on Python objects, those."""
+    facts = run.read_run()
+    options = dict(facts["options"])
+    place, _, after, most = (options.pop(k) for k in ("data", "budget", "after", "most_steps"))
+    plan = _recorded_plan(facts, newest, run)
+    read = reading.read(data if place is None else place, **options, deadline=None)
+    if read.table.fingerprint != facts["data"]["fingerprint"]:
+        raise RunError(
+            f"the data of {run} ({place}) has changed since the training began; it cannot go on with other data."
+        )
+    torch.set_num_threads(plan.threads)  # sums are the same to the last bit only with as many
+    torch.manual_seed(plan.seed)
+    network = build.from_record(
+        facts["network"],
+        run=run,
+        model=model,
+        trust_source=False,
+        features=namespace(read.examples.features),
+        shapes=build.shapes(newest.tensors, prefix="model/"),
+    )
+    return read, planning.Planned(plan, network, after, most)
 
 
 def _recorded_plan(facts: dict[str, Any], newest: checkpoint.Checkpoint, run: RunDirectory) -> Plan:
