@@ -199,7 +199,7 @@ KINDS = {
     "link in place of checkpoints/": linked("checkpoints", outside),
     "pipe in place of the model": piped("model.safetensors"),
     "pipe in place of run.json": piped("run.json"),
-    "pipe in place of pace.jsonl": piped("pace.jsonl"),
+    "pipe in place of decisions.jsonl": piped("decisions.jsonl"),
     "device in place of the model": linked("model.safetensors", "/dev/zero"),
     "folder in place of the model": folded("model.safetensors"),
     "folder in place of run.json": folded("run.json"),

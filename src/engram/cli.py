@@ -18,8 +18,8 @@ from typing import Any
 import click
 
 from engram import __version__
-from engram.core.errors import ConfigError, EngramError, Interrupted, Stopped, nearest
-from engram.core.machine import wait_passively
+from engram.core.errors import ConfigError, EngramError, Interrupted, LostProcessError, Stopped, nearest
+from engram.core.machine import process_rank, wait_passively
 
 EXAMPLES = """\b
 Examples:
@@ -61,7 +61,8 @@ class Verbs(click.Group):
             if ctx.meta.get("engram.debug"):
                 raise
             message, code = _told(error)
-            click.echo(message, err=True)
+            if process_rank() == 0 or not isinstance(error, Stopped | LostProcessError):  # the first speaks for all
+                click.echo(message, err=True)
             ctx.exit(code)
 
 

@@ -20,6 +20,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
 from engram.core.events import Event, listening
+from engram.core.machine import process_rank
 from engram.core.units import format_bytes, format_count, format_duration
 
 REFRESH_SECONDS = 0.2
@@ -81,6 +82,9 @@ class Terminal:
     def _show_warning(self, event: Event) -> None:
         self.print(f"Warning: {event['message']}", style="yellow")
 
+    def _show_decision(self, event: Event) -> None:
+        self._show_warning(event)
+
     def _show_plan(self, event: Event) -> None:
         show_plan(event["plan"], self.console)
 
@@ -131,8 +135,12 @@ class Terminal:
 def showing(as_json: bool, *, events: bool = True) -> Iterator[None]:
     """Within the block, events are shown: as JSON lines on stdout, and to the person reading.
 
-    A program that reads stdout gets nothing else there: what a person reads then goes to stderr.
+    A program that reads stdout gets nothing else there: what a person reads then goes to stderr. Of processes that
+    train together the first speaks for all.
     """
+    if process_rank() > 0:
+        yield
+        return
     with Terminal(sys.stderr if as_json else sys.stdout) as terminal:
         listeners = [print_json, terminal] if as_json and events else [terminal]
         with listening(*listeners):

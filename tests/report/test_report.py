@@ -118,6 +118,12 @@ def test_without_events_or_answers_it_still_says_the_result(tmp_path: Path) -> N
     assert "keeps no record of its steps" in html and "95 % interval" in html
 
 
+def test_what_was_decided_while_training_is_told(tmp_path: Path) -> None:
+    run = report_run.make(tmp_path / "run", names=["a", "b"])
+    run.write_lines("decisions.jsonl", [{"step": 3, "decision": "rollback", "to": 3, "message": "At step 3 it <b>."}])
+    assert "At step 3 it &lt;b&gt;." in build(run, seconds=0.1).read_text("utf-8")
+
+
 def test_several_labels_a_picture(tmp_path: Path) -> None:
     run = report_run.make(tmp_path / "run", task=ImageTagging(), names=["up", "left", "down", "right"], channels=3)
     html = build(run).read_text("utf-8")

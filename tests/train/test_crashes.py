@@ -41,7 +41,7 @@ def make(tmp_path):
 
 def work(run):
     """What a training writes."""
-    run.append_line("pace.jsonl", {"step": 2, "steps": 9})
+    run.append_line("decisions.jsonl", {"step": 2, "steps": 9})
     checkpoint.save(run, at(3))
     checkpoint.save(run, at(3))
     run.write("model.safetensors", (run / "checkpoints" / "step-3" / "state.safetensors").read_bytes())
@@ -52,7 +52,7 @@ def assert_sound(run):
     """The run opens, its newest checkpoint is whole and is one that was written, and the work can be done again."""
     opened = RunDirectory.open(run.path)
     assert opened.read_run()["status"] in ("training", "done")
-    assert opened.read_lines("pace.jsonl") in ([], [{"step": 2, "steps": 9}])
+    assert opened.read_lines("decisions.jsonl") in ([], [{"step": 2, "steps": 9}])
     newest = load_newest(opened)
     assert newest.step in (2, 3) and torch.equal(newest.tensors["model/w"], at(newest.step).tensors["model/w"])
     work(opened)

@@ -16,6 +16,7 @@ from engram.train.callbacks.checkpointing import Checkpointing
 from engram.train.callbacks.evaluation import Evaluation
 from engram.train.callbacks.pacing import Pacing
 from engram.train.checkpoint import load_newest
+from engram.train.decisions import Decisions
 from engram.train.measure import measure
 from engram.train.plan import Plan
 from engram.train.trainer import Trainer
@@ -55,10 +56,13 @@ class Numbers:
         return Batch(rows=rows, x=torch.tensor(rows / 40).float()[:, None].expand(-1, 2))
 
 
-def made(*, steps=4, callbacks=(), task=None, model=None):
+def made(*, steps=4, callbacks=(), task=None, model=None, decisions=None):
     torch.manual_seed(0)
     plan = Plan(batch_size=8, micro_batch=8, steps=steps)
-    return Trainer(task or Squares(), model or nn.Linear(2, 2), Numbers(), plan, callbacks=callbacks)
+    decisions = decisions or Decisions()
+    return Trainer(
+        task or Squares(), model or nn.Linear(2, 2), Numbers(), plan, callbacks=callbacks, decisions=decisions
+    )
 
 
 @pytest.fixture
@@ -114,16 +118,16 @@ def test_a_stop_asked_for_after_the_last_step_is_heard_and_nothing_is_learned_tw
     assert load_newest(run).step == 4
 
 
-def test_a_torn_line_of_the_pace_is_left_out_and_not_written_on(run):
+def test_a_torn_line_of_decisions_is_left_out_and_not_written_on(run):
+    line = {"step": 2, "decision": "steps", "steps": 3}
     for step in (2, 3):
-        run.append_line("pace.jsonl", {"step": step, "steps": 3})
-    content = (run / "pace.jsonl").read_bytes()
-    (run / "pace.jsonl").write_bytes(content[:-9])
-    pacing = Pacing(run, lambda: 100.0, most=3)
-    trainer = made(steps=9, callbacks=[pacing])
+        run.append_line("decisions.jsonl", {**line, "step": step})
+    content = (run / "decisions.jsonl").read_bytes()
+    (run / "decisions.jsonl").write_bytes(content[:-9])
+    trainer = made(steps=9, callbacks=[Pacing(lambda: 100.0, most=3)], decisions=Decisions.open(run))
     trainer.fit()
     assert trainer.pace.step == 3
-    assert run.read_lines("pace.jsonl") == [{"step": 2, "steps": 3}]
+    assert run.read_lines("decisions.jsonl") == [line]
 
 
 @pytest.mark.parametrize("scores", [[float("nan")] * 9, [0.1, 0.2, float("nan")], [0.1, 0.1, 0.1, 0.1]])

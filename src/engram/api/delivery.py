@@ -135,13 +135,13 @@ def _plain(trainer: Trainer, batch: Batch) -> Any:
 
 
 def _batches(trainer: Trainer, rows: np.ndarray) -> Iterable[Batch]:
-    for start in range(0, len(rows), trainer.plan.micro_batch):
-        yield trainer.load(rows[start : start + trainer.plan.micro_batch])
+    for start in range(0, len(rows), trainer.micro_batch):
+        yield trainer.load(rows[start : start + trainer.micro_batch])
 
 
 def _mixed(trainer: Trainer, *, batches: int = 20) -> np.ndarray:
     """Some training rows of all classes mixed, as in training, and where there are enough in whole batches."""
-    size, rows = trainer.plan.micro_batch, trainer.examples.splits["train"]
+    size, rows = trainer.micro_batch, trainer.examples.splits["train"]
     mixed = np.random.default_rng(trainer.plan.seed).permutation(rows)
     return mixed[: size * min(batches, max(1, len(rows) // size))]
 

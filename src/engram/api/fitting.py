@@ -14,18 +14,20 @@ from engram.api import planning, reading
 from engram.api.delivery import deliver
 from engram.core import events
 from engram.core.deadline import Deadline
-from engram.core.errors import DiskError, Interrupted, Stopped
+from engram.core.errors import DiskError, Interrupted, LostProcessError, Stopped
 from engram.core.rundir import RunDirectory
 from engram.core.task import Batch
 from engram.data.examples import namespace
 from engram.models.delivered import Delivered
 from engram.predict.predictor import Predictor
+from engram.train import distributed
 from engram.train.callbacks.callback import Callback
 from engram.train.callbacks.checkpointing import Checkpointing
 from engram.train.callbacks.evaluation import Evaluation
 from engram.train.callbacks.pacing import Pacing
 from engram.train.callbacks.reporting import Reporting
-from engram.train.callbacks.sanity import Sanity
+from engram.train.callbacks.rollback import Rollback
+from engram.train.decisions import Decisions
 from engram.train.trainer import Trainer
 
 
@@ -60,27 +62,35 @@ class Training:
         planned: planning.Planned,
         deadline: Deadline,
         callbacks: Sequence[Callback],
+        *,
+        paced: bool | None = None,
     ) -> Training:
-        """Put the trainer together as the plan says. callbacks: the user's own."""
-        plan, saving = planned.plan, Checkpointing(run)
+        """Put the trainer together as the plan says.
+
+        callbacks: the user's own. paced: whether steps are fitted into the time there is.
+        """
+        plan, saving, team = planned.plan, Checkpointing(run), distributed.team()
         ways = read.task.augmentations(namespace(read.examples.features), passes=plan.passes)
-        pacing = Pacing(run, lambda: deadline.remaining() - planned.after, most=planned.most_steps)
-        paced = [pacing] if deadline.seconds else []
+        paced = bool(deadline.seconds) if paced is None else paced
+        pacing = [Pacing(lambda: deadline.remaining() - planned.after, most=planned.most_steps)] if paced else []
         trainer = Trainer(
             task=read.task,
             model=planned.network,
             examples=read.examples,
             plan=plan,
             augmentation=ways.get(plan.augmentation),
-            callbacks=[Sanity(), *paced, Reporting(), Evaluation(every=plan.evaluate_every), *callbacks, saving],
+            callbacks=[Rollback(run), *pacing, Reporting(), Evaluation(every=plan.evaluate_every), *callbacks, saving],
             run=run,
+            decisions=Decisions.open(run, writing=team.leads),
+            team=team,
         )
         return cls(run, read, planned, deadline, trainer, saving)
 
 
 def fit(training: Training, fitted: dict[str, nn.Module]) -> Trained:
     """Train, deliver, score and report."""
-    run, read = training.run, training.read
+    run, read, team = training.run, training.read, training.trainer.team
+    team.told({"run": str(run), "paced": bool(training.deadline.seconds)})
     with saying_how_to_go_on(run):
         with events.stage("training"), training.saving.catching_signals():
             training.trainer.fit()
@@ -90,7 +100,9 @@ def fit(training: Training, fitted: dict[str, nn.Module]) -> Trained:
         delivered = module.record() if isinstance(module, Delivered) else {}
         run.seal(status="delivered", delivered=delivered, results=results, seconds=seconds)
         example = read.examples.batch(read.examples.splits["val"][:1])
-        return finish(run, training.deadline, predictor, example, reads_data=bool(read.task.inputs))
+        trained = finish(run, training.deadline, predictor, example, reads_data=bool(read.task.inputs))
+    team.told(trained)
+    return trained
 
 
 @contextlib.contextmanager
@@ -102,6 +114,10 @@ def saying_how_to_go_on(run: RunDirectory) -> Iterator[None]:
         raise Stopped(
             f"Stopped at once; what the last checkpoint holds is saved. Go on with: engram train --resume {run}",
             exit_code=exit_code(asked),
+        ) from None
+    except LostProcessError as error:
+        raise LostProcessError(
+            f"{error} Go on with: engram train --resume {run}, alone or under torchrun with any number of processes"
         ) from None
     except DiskError as error:
         raise DiskError(

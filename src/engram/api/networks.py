@@ -15,7 +15,7 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from engram.api.reading import Reading
-from engram.core import events
+from engram.core import events, machine
 from engram.core.errors import ConfigError, EngramError
 from engram.core.units import format_count
 from engram.data.examples import namespace
@@ -76,6 +76,7 @@ def choose(
         for name in (each.name for each in dataclasses.fields(plan.optimizer)):
             if plan.optimizer.muon_learning_rate or name not in ("muon_momentum", "rotate"):
                 plan.reasons.setdefault(f"optimizer.{name}", "usual; your network brings no number of its own")
+        _fit_memory(plan, cost)
         return network, cost
     network = reading.task.model(size or SIZES[0], features)
     cost = _cost(reading, network, plan, settings)
@@ -85,7 +86,13 @@ def choose(
     if size is None and math.isfinite(seconds_left(cost)):
         network, cost = _larger(reading, plan, network, cost, settings, seconds_left)
     _apply(plan, network, settings)
+    _fit_memory(plan, cost)
     return network, cost
+
+
+def _fit_memory(plan: Plan, cost: Cost) -> None:
+    if cost.micro_batch < plan.micro_batch:
+        plan.explain("micro_batch", cost.micro_batch, "as many as memory was found to hold; the rest accumulates")
 
 
 def _larger(
@@ -133,7 +140,8 @@ def ways(reading: Reading, plan: Plan, *, passes: float) -> dict[str, Any]:
 
 def _cost(reading: Reading, network: nn.Module, plan: Plan, settings: Mapping[str, Any]) -> Cost:
     _apply(plan, network, settings)
-    return measure(reading.task, network, reading.examples, plan, augmentation=_preferred(reading, plan))
+    cost = measure(reading.task, network, reading.examples, plan, augmentation=_preferred(reading, plan))
+    return dataclasses.replace(cost, step=cost.step / machine.num_processes())  # which share each step
 
 
 def _preferred(reading: Reading, plan: Plan) -> Any:

@@ -111,6 +111,7 @@ def make_plan(
         _augmentation(reading, plan, candidates, steps=_trial_steps(reading, plan, cost, seconds=left), try_out=try_out)
     elif plan.augmentation not in (known := reading.task.augmentations(features, passes=plan.passes)):
         raise unknown("augmentation", plan.augmentation, known)
+    _share(plan)
     if "evaluate_every" not in settings:
         plan.evaluate_every = _evaluate_every(reading, cost, seconds=left)
     if "views" not in settings:
@@ -165,6 +166,13 @@ def _seconds_after(reading: Reading, cost: Cost, *, views: int) -> float:
     return REPORT_SECONDS + 1.3 * cost.answer * (views * asked + 2 * learned_from)
 
 
+def _share(plan: Plan) -> None:
+    """Give each of the processes that train together a part of every batch."""
+    processes = machine.num_processes()
+    if (part := math.ceil(plan.batch_size / processes)) < plan.micro_batch:
+        plan.explain("micro_batch", part, f"each batch is shared by {processes} processes")
+
+
 def _passes(
     reading: Reading, plan: Plan, cost: Cost, *, seconds: float, epochs: float | None, steps: int | None
 ) -> float:
@@ -192,7 +200,8 @@ def _most_steps(reading: Reading, plan: Plan) -> int:
 def _trial_steps(reading: Reading, plan: Plan, cost: Cost, *, seconds: float) -> int:
     """How many small steps all trials together may take."""
     training = plan.passes * len(reading.examples.splits["train"])
-    possible = seconds / cost.step * plan.batch_size if math.isfinite(seconds) else training
+    alone = cost.step * machine.num_processes()  # the others rest during trials
+    possible = seconds / alone * plan.batch_size if math.isfinite(seconds) else training
     return int(min(TRIAL_SHARE * possible, LONGEST_TRIAL * training) / in_small_steps(plan).batch_size)
 
 

@@ -18,7 +18,7 @@ from engram.core.rundir import RunDirectory
 from engram.core.units import parse_duration
 from engram.data.examples import namespace
 from engram.models import build
-from engram.train import checkpoint
+from engram.train import checkpoint, distributed
 from engram.train.callbacks.callback import Callback
 from engram.train.plan import Plan
 from engram.train.trainer import Trainer
@@ -53,46 +53,83 @@ def resume(
         if facts["status"] == "delivered":
             with fitting.saying_how_to_go_on(run):
                 return fitting.finish(run, Deadline(None, began - facts["seconds"]))
-        options = dict(facts["options"])
-        _, recorded_budget, after, most = (options.pop(k) for k in ("data", "budget", "after", "most_steps"))
-        data = data if kept is None else kept
-        if data is None:
+        if data is None and kept is None:
             raise RunError(
                 f"{run} was trained on Python objects, which a run does not keep. Hand over again what it was trained "
                 f"with: engram.train(data, ..., resume={str(run)!r})"
             )
-        brought.refuse_wrong(options, model=model, task=facts["task"])
         newest = checkpoint.load_newest(run)
         if newest is None:
             raise RunError(f"expected a checkpoint to go on from; {run / 'checkpoints'} has none. Repeat the training.")
-        plan = _recorded_plan(facts, newest, run)
+        plan, recorded_budget = _recorded_plan(facts, newest, run), facts["options"]["budget"]
         record.cut_back(newest.facts["recorded"])
         durable.check_room(run.path, plan.predicted_disk - run.size())
         used = newest.facts["seconds"] + facts["before_seconds"]
         left = parse_duration(budget) if budget is not None else recorded_budget and max(10.0, recorded_budget - used)
         deadline = Deadline(left and used + left, began - used)  # seconds count from the first beginning
-        read = brought.read(data, options, deadline=None)
-        planning.follow_recipe(read, plan.recipe)
-        if read.table.fingerprint != facts["data"]["fingerprint"]:
-            raise RunError(
-                f"the data of {run} ({read.table.origin}) has changed since the training began; it cannot go on with "
-                "other data."
-            )
-        torch.set_num_threads(plan.threads)  # sums are the same to the last bit only with as many
-        torch.manual_seed(plan.seed)
-        network = build.from_record(
-            facts["network"],
-            run=run,
-            model=model,
-            trust_source=False,
-            features=namespace(read.examples.features),
-            shapes=build.shapes(newest.tensors, prefix="model/"),
-        )
-        networks.materialise(network, read)
-        training = Training.of(run, read, planning.Planned(plan, network, after, most), deadline, callbacks)
-        _restore(training.trainer, newest, run)
+        training = _reopened(run, newest, deadline, data=data, brought=brought, model=model, callbacks=callbacks)
         events.note(f"Going on from step {newest.step} of {training.trainer.pace.steps}.")
-        return fitting.fit(training, floors.load(run, read.task, read.examples.features))
+        return fitting.fit(training, floors.load(run, training.read.task, training.read.examples.features))
+
+
+def follow(*, data: Any, brought: Brought, model: Any, callbacks: Sequence[Callback]) -> Trained:
+    """Train along with the process that leads, which reads, decides, writes and reports."""
+    told = distributed.team().told(None)
+    run = RunDirectory.open(told["run"])
+    with machine.keeping_memory():
+        newest = checkpoint.load_newest(run)
+        assert newest is not None, "training begins with a checkpoint"
+        training = _reopened(
+            run, newest, Deadline(None), data=data, brought=brought, model=model, callbacks=callbacks,
+            paced=told["paced"],
+        )  # fmt: skip
+        with training.saving.catching_signals():
+            training.trainer.fit()
+    return distributed.team().told(None)
+
+
+def _reopened(
+    run: RunDirectory,
+    newest: checkpoint.Checkpoint,
+    deadline: Deadline,
+    *,
+    data: Any,
+    brought: Brought,
+    model: Any,
+    callbacks: Sequence[Callback],
+    paced: bool | None = None,
+) -> Training:
+    """Data, plan, network and trainer as a run has them, at a checkpoint.
+
+    data, brought, model, callbacks: what a run does not keep.
+    """
+    facts = run.read_run()
+    options = dict(facts["options"])
+    place, _, after, most = (options.pop(k) for k in ("data", "budget", "after", "most_steps"))
+    brought.refuse_wrong(options, model=model, task=facts["task"])
+    plan = _recorded_plan(facts, newest, run)
+    read = brought.read(data if place is None else place, options, deadline=None)
+    planning.follow_recipe(read, plan.recipe)
+    if read.table.fingerprint != facts["data"]["fingerprint"]:
+        raise RunError(
+            f"the data of {run} ({read.table.origin}) has changed since the training began; it cannot go on with "
+            "other data."
+        )
+    torch.set_num_threads(plan.threads)  # sums are the same to the last bit only with as many
+    torch.manual_seed(plan.seed)
+    network = build.from_record(
+        facts["network"],
+        run=run,
+        model=model,
+        trust_source=False,
+        features=namespace(read.examples.features),
+        shapes=build.shapes(newest.tensors, prefix="model/"),
+    )
+    networks.materialise(network, read)
+    planned = planning.Planned(plan, network, after, most)
+    training = Training.of(run, read, planned, deadline, callbacks, paced=paced)
+    _restore(training.trainer, newest, run)
+    return training
 
 
 def _recorded_plan(facts: dict[str, Any], newest: checkpoint.Checkpoint, run: RunDirectory) -> Plan:

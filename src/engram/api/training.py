@@ -27,6 +27,7 @@ from engram.features import saved
 from engram.models import build
 from engram.predict.checking import checked
 from engram.tasks.own_step import OwnFunction
+from engram.train import distributed
 from engram.train.callbacks.callback import Callback
 
 CHECKING = 2.0
@@ -75,6 +76,8 @@ def train(
     """
     began = time.monotonic() if started is None else started
     brought = Brought(step, metrics, validation, collate, deterministic)
+    if not distributed.team().leads:
+        return resuming.follow(data=data, brought=brought, model=model, callbacks=callbacks)
     if resume is not None:
         given: dict[str, Any] = {"epochs": epochs, "steps": steps, "out": out, "size": size, "from": start_from}
         given |= {"settings": settings or None, "recipe": None if recipe == "standard" else recipe}

@@ -37,6 +37,12 @@ class BudgetError(EngramError):
     """A time budget that does not suffice; the message names one that does."""
 
 
+class LostProcessError(EngramError):
+    """Another of the processes that train together has ended."""
+
+    exit_code = 1
+
+
 class Stopped(Exception):  # noqa: N818  (nothing went wrong)
     """Training was stopped by a signal after everything had been saved.
 

@@ -15,6 +15,21 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def process_rank() -> int:
+    """This process's number among those that train together: 0 unless a launcher such as torchrun says another."""
+    return int(os.environ.get("RANK", 0))
+
+
+def local_rank() -> int:
+    """The same among those on this machine."""
+    return int(os.environ.get("LOCAL_RANK", process_rank()))
+
+
+def num_processes() -> int:
+    """How many processes train together."""
+    return int(os.environ.get("WORLD_SIZE", 1))
+
+
 def wait_passively() -> None:
     """Let idle OpenMP threads sleep instead of spin, unless the user set otherwise. Call before torch is imported.
 

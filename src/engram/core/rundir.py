@@ -4,7 +4,7 @@
     features.json + features.safetensors    fitted preprocessing
     model.safetensors        the delivered module: network, calibration, unfamiliarity score
     metrics.jsonl            one event a line; held locked by the process that trains
-    pace.jsonl               changes of the number of steps, which a resume takes again
+    decisions.jsonl          what was decided while training, which a resume goes by
     checkpoints/step-N/      see train/checkpoint.py
     floors.safetensors       the fitted floors
     predictions.parquet      validation and test rows, one by one
@@ -42,7 +42,9 @@ SEALED = frozenset(
 )
 """Files whose checksums are in run.json, beside those in source/."""
 
-FILES = frozenset({*SEALED, "run.json", "metrics.jsonl", "pace.jsonl", "README.md", "report.html"})
+DECISIONS = "decisions.jsonl"
+
+FILES = frozenset({*SEALED, "run.json", "metrics.jsonl", DECISIONS, "README.md", "report.html"})
 FOLDERS = ("checkpoints", "source", "export")
 
 

@@ -38,6 +38,15 @@ def positions(step: int, *, batch_size: int, count: int, seed: int) -> tuple[np.
     return chosen, epochs
 
 
+def seed_within(step: int, place: int, *, seed: int) -> int:
+    """Return the seed of all that is random while a micro-batch is learned from: dropout, noise.
+
+    place: of its first example within the step's batch, which says the micro-batch and the process that takes it,
+    and is the same however many processes share the step.
+    """
+    return int(np.random.SeedSequence([seed, step, place]).generate_state(1, np.uint64)[0])
+
+
 def uniform(rows: np.ndarray, epochs: np.ndarray | int, *, seed: int, stream: int) -> np.ndarray:
     """Return random numbers in [0, 1), one per row, that depend on (seed, epoch, row, stream) alone.
 

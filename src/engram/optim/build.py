@@ -103,3 +103,11 @@ def set_learning_rate(made: Sequence[torch.optim.Optimizer], factor: float) -> N
     for optimizer in made:
         for group in optimizer.param_groups:
             group["lr"] = group["peak"] * factor
+
+
+def clip_gradients(parameters: Sequence[nn.Parameter], longest: float) -> float:
+    """Shorten gradients that are together longer than `longest` (0: no limit); return how long they were."""
+    norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+    if longest:
+        nn.utils.clip_grads_with_norm_(parameters, longest, norm)
+    return norm.item()

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from engram.optim.build import set_learning_rate
+from engram.core.memory import shortage
+from engram.optim.build import clip_gradients, set_learning_rate
 from engram.optim.schedule import learning_rate_factor
+from engram.train.callbacks.callback import Retake
 
 if TYPE_CHECKING:
     from engram.train.trainer import Trainer
@@ -18,30 +20,48 @@ if TYPE_CHECKING:
 
 def train(trainer: Trainer) -> None:
     """Train until the pace says that all steps are done."""
-    model, task, plan, pace = trainer.model, trainer.task, trainer.plan, trainer.pace
-    parameters = [p for p in model.parameters() if p.requires_grad]
     trainer.tell("begin")
-    while not pace.finished:
-        model.train()
-        torch.manual_seed(plan.seed * 1_000_003 + pace.step)  # dropout and noise are a function of (seed, step)
-        factor = learning_rate_factor(pace.progress, warmup=plan.optimizer.warmup, final=plan.optimizer.final_rate)
-        set_learning_rate(trainer.optimizers, factor)
+    while not trainer.pace.finished:
+        try:
+            take_step(trainer)
+        except Retake:  # memory ran out, or a loss is out of line: the trainer stands where to go on
+            continue
+    trainer.tell("end")
 
-        loss_sum = weight = 0.0
-        for batch in trainer.micro_batches(pace.step):
+
+def take_step(trainer: Trainer) -> None:
+    """Learn from one batch."""
+    plan, progress = trainer.plan.optimizer, trainer.pace.progress
+    factor = trainer.decisions.rate * learning_rate_factor(progress, warmup=plan.warmup, final=plan.final_rate)
+    set_learning_rate(trainer.optimizers, factor)
+
+    loss = backward(trainer)
+    norm = clip_gradients(trainer.parameters, plan.clip_norm)
+    trainer.tell("before_update", loss=loss, gradient_norm=norm)
+    for optimizer in trainer.optimizers:
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+
+    trainer.advance()
+    trainer.tell("after_step", loss=loss, learning_rate=factor)
+
+
+def backward(trainer: Trainer) -> float:
+    """Leave the gradients of the mean loss over the batch, and return that loss."""
+    model, task, batch_size = trainer.model, trainer.task, trainer.plan.batch_size
+    trainer.begin_step()
+    loss_sum = weight = 0.0
+    with shortage() as memory:
+        for batch in trainer.micro_batches(trainer.pace.step):
             with trainer.autocast():
                 step = task.step(model, batch)
-            (step.loss_sum / plan.batch_size).backward()
+            (step.loss_sum / batch_size).backward()
             loss_sum, weight = loss_sum + step.loss_sum.item(), weight + float(step.weight)
 
-        if weight != plan.batch_size:
-            torch._foreach_mul_([p.grad for p in parameters if p.grad is not None], plan.batch_size / weight)
-        if plan.optimizer.clip_norm:
-            torch.nn.utils.clip_grad_norm_(parameters, plan.optimizer.clip_norm)
-        for optimizer in trainer.optimizers:
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-
-        pace.advance()
-        trainer.tell("after_step", loss=loss_sum / weight, learning_rate=factor)
-    trainer.tell("end")
+    loss_sum, weight, short = trainer.team.total(loss_sum, weight, memory.failed)
+    if short:
+        trainer.take_smaller_pieces()
+    trainer.team.add_gradients(trainer.parameters)
+    if weight != batch_size:
+        torch._foreach_mul_([p.grad for p in trainer.parameters if p.grad is not None], batch_size / weight)
+    return loss_sum / weight

@@ -23,14 +23,18 @@ TIMES = 3
 
 @dataclass(frozen=True)
 class Cost:
-    """Seconds that one training step, and one example's answer, take."""
+    """Seconds that one training step, and one example's answer, take, with so many examples at once."""
 
     step: float
     answer: float
+    micro_batch: int
 
 
 def measure(task: Task, model: nn.Module, examples: Examples, plan: Plan, *, augmentation: object = None) -> Cost:
-    """Time training steps and answers on a copy of the network; it and all random states stay as they were."""
+    """Time training steps and answers on a copy of the network; it and all random states stay as they were.
+
+    Where memory runs out, with fewer examples at once than planned.
+    """
     short = dataclasses.replace(plan, batch_size=plan.micro_batch, steps=TIMES)
     rows = np.resize(examples.splits["train"], plan.micro_batch)
     steps, answers = _Watch(), _Watch()
@@ -41,7 +45,8 @@ def measure(task: Task, model: nn.Module, examples: Examples, plan: Plan, *, aug
         for _ in range(TIMES):
             trainer.statistics(rows)
             answers.look(trainer.device)
-    return Cost(step=steps.best * plan.batch_size / plan.micro_batch, answer=answers.best / len(rows))
+    step = steps.best * plan.batch_size / plan.micro_batch
+    return Cost(step=step, answer=answers.best / len(rows), micro_batch=trainer.micro_batch)
 
 
 class _Watch(Callback):

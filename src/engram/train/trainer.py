@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -13,17 +14,20 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from engram.core.errors import EngramError, Stopped
+from engram.core import events, memory
+from engram.core.errors import EngramError, RunError, Stopped
 from engram.core.rundir import RunDirectory
 from engram.core.task import Batch, Task
 from engram.data.examples import Examples
-from engram.data.order import positions
+from engram.data.order import positions, seed_within
 from engram.optim.average import Average
 from engram.optim.build import optimizers
 from engram.optim.schedule import Pace
 from engram.train import loop, precision
-from engram.train.callbacks.callback import Callback
+from engram.train.callbacks.callback import Callback, Retake
 from engram.train.checkpoint import Checkpoint, pack_optimizer, unpack_optimizer
+from engram.train.decisions import Decision, Decisions
+from engram.train.distributed import Team
 from engram.train.plan import Plan
 
 
@@ -33,9 +37,10 @@ class CutShort(Exception):  # noqa: N818  (nothing went wrong)
 
 @dataclass
 class Trainer:
-    """One training. `seconds` counts time spent training, over all resumes.
+    """One training, by one process or a team.
 
-    run: where it is kept, if anywhere. stopping: whether somebody asked for a stop.
+    `seconds` counts time spent training, over all resumes. run: where it is kept, if anywhere. stopping: whether
+    somebody asked for a stop.
     """
 
     task: Task
@@ -45,6 +50,8 @@ class Trainer:
     augmentation: Any = None
     callbacks: Sequence[Callback] = ()
     run: RunDirectory | None = None
+    decisions: Decisions = field(default_factory=Decisions)
+    team: Team = field(default_factory=Team)
     optimizers: list[torch.optim.Optimizer] = field(default_factory=list)
     average: Average | None = None
     stopping: bool = False
@@ -55,13 +62,23 @@ class Trainer:
         self.pace = Pace(steps=self.plan.steps)
         self.device = torch.device(self.plan.device)
         self.model = place(self.model, self.plan)
+        self.parameters = [p for p in self.model.parameters() if p.requires_grad]
         self.optimizers = optimizers(self.model, self.plan.optimizer)
+        self._buffers: list[Tensor] = []
+        self._told: list[Decision] = []
         if self.plan.optimizer.average_decay:
             self.average = Average(self.model)
 
     def fit(self) -> None:
-        """Train to the end of the plan."""
+        """Train to the end of the plan. In a team, with the weights and from the step of the first process."""
         self._began = time.monotonic()
+        if len(set(self.team.gathered(self.pace.step))) > 1:
+            raise RunError(
+                "expected all processes to go on from one step; some found another checkpoint than others. "
+                "Put the run directory on storage that all machines share."
+            )
+        averages = self.average.values.values() if self.average else ()
+        self.team.copy_first([*self.model.parameters(), *self.model.buffers(), *averages])
         loop.train(self)
 
     @property
@@ -88,13 +105,65 @@ class Trainer:
         """Compute in the plan's precision within the block."""
         return precision.autocast(self.plan.precision, self.device)
 
+    @property
+    def micro_batch(self) -> int:
+        """How many examples are taken at once."""
+        return self.decisions.micro_batch(self.plan.micro_batch)
+
     def micro_batches(self, step: int) -> Iterator[Batch]:
-        """The examples of one step, augmented, in pieces that fit into memory."""
-        train = self.examples.splits["train"]
-        chosen, epochs = positions(step, batch_size=self.plan.batch_size, count=len(train), seed=self.plan.seed)
-        for start in range(0, len(chosen), self.plan.micro_batch):
-            part = slice(start, start + self.plan.micro_batch)
+        """This process's examples of one step, augmented, in about equal pieces that fit into memory.
+
+        All randomness is seeded anew for each piece.
+        """
+        train, plan, number = self.examples.splits["train"], self.plan, self.decisions.batch(step)
+        chosen, epochs = positions(number, batch_size=plan.batch_size, count=len(train), seed=plan.seed)
+        for part in self.team.share(np.array_split(np.arange(len(chosen)), math.ceil(len(chosen) / self.micro_batch))):
+            torch.manual_seed(seed_within(number, int(part[0]), seed=plan.seed))
             yield self.load(train[chosen[part]], augmented=True, epochs=epochs[part])
+
+    def begin_step(self) -> None:
+        """Keep what a forward pass may change, so that the step can be taken again."""
+        self.model.train()
+        self.team.copy_first(self.model.buffers())
+        self._buffers = [buffer.clone() for buffer in self.model.buffers()]
+
+    @torch.no_grad()
+    def undo_step(self) -> None:
+        """Forget a step that has not moved the weights yet."""
+        for buffer, before in zip(self.model.buffers(), self._buffers, strict=True):
+            buffer.copy_(before)
+        for optimizer in self.optimizers:
+            optimizer.zero_grad(set_to_none=True)
+
+    def advance(self) -> None:
+        """Count a step, and put in force what was decided then before."""
+        self.pace.advance()
+        self._heed_decisions()
+
+    def decide(self, decision: str, **facts: Any) -> None:
+        """Write down what is decided at this step, and put it in force."""
+        self.decisions.record(decision, step=self.pace.step, **facts)
+        self._heed_decisions()
+
+    def _heed_decisions(self) -> None:
+        for line in self.decisions.take(self.pace.step):
+            if line["decision"] == "steps":
+                self.pace.steps = line["steps"]
+            if line["decision"] == "end":
+                self.pace.steps = self.pace.step
+            if "message" in line and line not in self._told:
+                self._told.append(line)
+                events.emit("decision", **{**line, "step": self.pace.step, "at": line["step"]})
+
+    def take_smaller_pieces(self) -> None:
+        """Memory ran out: from this step on, take half as many examples at once. Raises `Retake`."""
+        self.undo_step()
+        size = memory.halved(self.micro_batch)
+        message = f"Memory ran out at step {self.pace.step}: examples are now taken {size} at a time."
+        if self.task.couples_examples:
+            message += " Their losses depend on one another, and do so within these pieces only."
+        self.decide("micro_batch", micro_batch=size, message=message)
+        raise Retake
 
     def load(self, rows: np.ndarray, *, augmented: bool = False, epochs: np.ndarray | int = 0) -> Batch:
         """Encode some rows and bring them to the device, pictures laid out as the plan says."""
@@ -104,20 +173,24 @@ class Trainer:
 
     @torch.no_grad()
     def statistics(self, rows: np.ndarray) -> dict[str, np.ndarray]:
-        """Answer for some rows as they are; return the statistics of the task's first metric.
+        """Answer for some rows as they are, shared by all processes; return the statistics of the task's first metric.
 
-        `CutShort` where a stop is asked for on the way.
+        Where memory runs out, for fewer at once. `CutShort` where one process alone is asked to stop on the way.
         """
-        metric, parts = self.task.metrics[0], []
+        self.team.copy_first(self.model.buffers())
         self.model.eval()
-        for start in range(0, len(rows), self.plan.micro_batch):
-            if self.stopping:
-                raise CutShort
-            batch = self.load(rows[start : start + self.plan.micro_batch])
-            with self.autocast():
-                output = self.task.step(self.model, batch).output
-            parts.append(metric.update(output, batch))
-        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        mine = np.array_split(rows, self.team.size)[self.team.rank]
+        parts = memory.in_pieces(self._statistics, mine, size=self.micro_batch)
+        joined = [part for each in self.team.gathered(parts) for part in each]
+        return {name: np.concatenate([part[name] for part in joined]) for name in joined[0]}
+
+    def _statistics(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+        if self.stopping and self.team.size == 1:
+            raise CutShort
+        batch = self.load(rows)
+        with self.autocast():
+            output = self.task.step(self.model, batch).output
+        return self.task.metrics[0].update(output, batch)
 
     def checkpoint(self) -> Checkpoint:
         """Everything that the next step depends on."""
@@ -127,6 +200,7 @@ class Trainer:
         if self.average is not None:
             tensors |= {f"average/{name}": value for name, value in self.average.values.items()}
         facts: dict[str, Any] = {"steps": self.pace.steps, "progress": self.pace.progress, "seconds": self.seconds}
+        facts["decisions"] = self.decisions.taken
         for name, callback in self._named_callbacks():
             kept, facts[name] = callback.state()
             tensors |= {f"{name}/{key}": value for key, value in kept.items()}
@@ -141,7 +215,7 @@ class Trainer:
             yield name if seen[name] == 1 else f"{name}-{seen[name]}", callback
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Go back to where a checkpoint was taken."""
+        """Go to where a checkpoint was taken. Time that has been spent stays spent."""
         self.model.load_state_dict(_part(checkpoint.tensors, "model"))
         if self.average is not None:
             for name, value in _part(checkpoint.tensors, "average").items():
@@ -152,8 +226,20 @@ class Trainer:
         for name, callback in self._named_callbacks():
             if name in facts:  # one that was not there before begins anew
                 callback.load_state(_part(checkpoint.tensors, name), facts[name])
-        self.pace = Pace(steps=facts["steps"], step=checkpoint.step, progress=facts["progress"])
-        self._before = facts["seconds"]
+        self.pace.steps, self.pace.step, self.pace.progress = facts["steps"], checkpoint.step, facts["progress"]
+        self._before, self._began = max(facts["seconds"], self.seconds), time.monotonic()
+        for optimizer in self.optimizers:
+            optimizer.zero_grad(set_to_none=True)
+        self.decisions.rewind(facts["decisions"])
+        self._heed_decisions()
+
+    def sound(self) -> bool:
+        """Whether all that is learned is finite. Buffers may hold infinities, such as masks do."""
+        names = {name for name, parameter in self.model.named_parameters() if parameter.requires_grad}
+        averages = [value for name, value in self.average.values.items() if name in names] if self.average else []
+        states = [value for made in self.optimizers for state in made.state.values() for value in state.values()]
+        learned = [*self.parameters, *averages, *map(torch.as_tensor, states)]
+        return all(t.isfinite().all() for t in learned) and not any(b.isnan().any() for b in self.model.buffers())
 
 
 def _part(tensors: dict[str, Tensor], kind: str) -> dict[str, Tensor]:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from engram.core.rundir import DECISIONS
 from engram.report import words
 from engram.report.chart import Series, lines
 from engram.report.facts import Facts
@@ -16,13 +17,14 @@ SMOOTHED_OVER = 0.03
 
 
 def section(facts: Facts) -> Section:
-    """Curves over seconds."""
+    """What was decided on the way, and curves over seconds."""
     found = Section("training", "Training")
+    decided = [Text(line["message"], "warning") for line in facts.run.read_lines(DECISIONS) if "message" in line]
     steps = [e for e in facts.events if e.get("event") == "step" and e.get("loss") is not None]
     if len(steps) < 2:
-        found.blocks.append(Text("The run keeps no record of its steps.", "note"))
+        found.blocks += [Text("The run keeps no record of its steps.", "note"), *decided]
         return found
-    found.blocks.append(Text(_described(facts, steps), "lead"))
+    found.blocks += [Text(_described(facts, steps), "lead"), *decided]
     scores = _scores(facts, steps)
     figures = [_loss(facts, steps), _metric(facts, scores), _rate(facts, steps), _speed(steps)]
     kept = [figure for figure in figures if figure is not None and figure.body]

@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from engram.train.trainer import Trainer
 
 
+class Retake(Exception):  # noqa: N818  (nothing went wrong)
+    """Raised before an update: leave it, and take the step that the trainer now stands at."""
+
+
 class Callback:
     """Called by the training loop. Override what is needed; the trainer and all it holds may be read and changed."""
 
@@ -22,6 +26,9 @@ class Callback:
 
     def begin(self, trainer: Trainer) -> None:
         """Before the first step."""
+
+    def before_update(self, trainer: Trainer, *, loss: float, gradient_norm: float) -> None:
+        """When a step's gradients are there and nothing has moved. Raise `Retake` to forget them."""
 
     def after_step(self, trainer: Trainer, *, loss: float, learning_rate: float) -> None:
         """After each optimizer step. `learning_rate` is the factor on the peak rates."""

@@ -23,7 +23,9 @@ from engram.train.trainer import Trainer
 class Checkpointing(Callback):
     """Save at the start, every `seconds` and after the last step; on a stop signal save and raise `Stopped`.
 
-    The first checkpoint holds what training begins with, weights that were taken from elsewhere included.
+    The first checkpoint holds what training begins with, weights that were taken from elsewhere included. In a team
+    the first process alone writes. What has become infinite or no number is never written: the next
+    step shows it, and goes back.
     """
 
     def __init__(self, run: RunDirectory, *, seconds: float = 30.0) -> None:
@@ -42,11 +44,13 @@ class Checkpointing(Callback):
 
     def after_step(self, trainer: Trainer, *, loss: float, learning_rate: float) -> None:
         """Save where it is time."""
-        asked, due = self.signal is not None, time.monotonic() - self.last > self.interval
-        if asked or due or trainer.pace.finished:
+        self.signal = trainer.team.largest(self.signal or 0) or None
+        due = time.monotonic() - self.last > self.interval
+        if self.signal is not None or due or trainer.pace.finished:
             self.save(trainer)
         self.over = trainer.pace.finished
-        if asked:
+        if self.signal is not None:
+            trainer.team.wait()
             self._stop(f"Stopped at step {trainer.pace.step} of {trainer.pace.steps}")
 
     @contextmanager
@@ -88,8 +92,10 @@ class Checkpointing(Callback):
 
     def save(self, trainer: Trainer) -> None:
         """Save where training stands, and up to where metrics.jsonl tells of it."""
+        self.last = time.monotonic()
+        if not trainer.team.leads or not trainer.sound():
+            return
         kept, record = trainer.checkpoint(), self.run / "metrics.jsonl"
         kept.facts["recorded"] = durable.sync(record) if record.exists() else 0
         path = checkpoint.save(self.run, kept)
-        self.last = time.monotonic()
         emit("checkpoint", step=trainer.pace.step, path=str(path))

@@ -30,7 +30,7 @@ class Reporting(Callback):
         self.told_at = 0.0
         self.part = 0
         self.loss_sum, self.count = 0.0, 0
-        self.first: tuple[int, float] | None = None
+        self.taken, self.began = 0, 0.0
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """What the next step that is kept says of those since the last one."""
@@ -44,8 +44,7 @@ class Reporting(Callback):
         """Emit at the end of each part and after the last step, and live where the interval has passed."""
         pace, now = trainer.pace, time.monotonic()
         self.loss_sum, self.count = self.loss_sum + loss, self.count + 1
-        if self.first is None:
-            self.first = (pace.step, now)
+        self.began, self.taken = self.began or now, self.taken + 1
         part = int(pace.progress * PARTS)
         kept = part > self.part or pace.finished
         if kept or now - self.told_at >= INTERVAL:
@@ -55,10 +54,9 @@ class Reporting(Callback):
             self.part, self.loss_sum, self.count = part, 0.0, 0
 
     def _tell(self, trainer: Trainer, learning_rate: float, now: float, *, live: dict[str, bool]) -> None:
-        assert self.first is not None
         pace = trainer.pace
-        done, seconds = pace.step - self.first[0], now - self.first[1]
-        rate = done / seconds if done and seconds > 0 else 0.0
+        seconds = now - self.began
+        rate = (self.taken - 1) / seconds if seconds > 0 else 0.0
         emit(
             "step",
             step=pace.step,

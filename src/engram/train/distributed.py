@@ -1,0 +1,156 @@
+"""Several processes that train one network together, as `torchrun` starts them.
+
+Each takes some of the micro-batches of every step; their gradients are added up, and all move alike. What depends
+on time or chance is decided by the first process, which alone writes the run. A trial or a measurement within one
+process is a `Team` of its own.
+"""
+
+from __future__ import annotations
+
+import atexit
+import datetime
+import functools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from engram.core import machine
+from engram.core.errors import LostProcessError
+
+BUCKET = 32 << 20
+"""Bytes that travel at once."""
+
+PATIENCE = datetime.timedelta(days=7)
+"""How long processes wait for one another: the first reads, measures and scores while the others rest. One that ends
+closes its connections, which the others notice at once."""
+
+
+@dataclass(frozen=True)
+class Team:
+    """The processes that train together: this one's number, and how many there are."""
+
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process decides, writes and reports."""
+        return self.rank == 0
+
+    def share(self, pieces: Sequence[Any]) -> Sequence[Any]:
+        """Return the pieces that are this process's own: every `size`-th."""
+        return pieces[self.rank :: self.size]
+
+    def total(self, *numbers: float) -> list[float]:
+        """Return numbers, each added up over all processes."""
+        if self.size == 1:
+            return list(numbers)
+        tensor = torch.tensor(numbers, dtype=torch.float64)
+        with _together():
+            dist.all_reduce(tensor)
+        return tensor.tolist()
+
+    def largest(self, number: int) -> int:
+        """Return the largest of all processes' numbers."""
+        if self.size == 1:
+            return number
+        tensor = torch.tensor(number)
+        with _together():
+            dist.all_reduce(tensor, op=dist.ReduceOp.MAX)
+        return int(tensor)
+
+    def add_gradients(self, parameters: Sequence[nn.Parameter]) -> None:
+        """Add up gradients over all processes. What has none in any process keeps none."""
+        if self.size == 1:
+            return
+        with _together(), torch.no_grad():
+            found = torch.tensor([p.grad is not None for p in parameters], dtype=torch.uint8)
+            dist.all_reduce(found, op=dist.ReduceOp.MAX)
+            moved = [p for p, some in zip(parameters, found.tolist(), strict=True) if some]
+            for parameter in moved:
+                if parameter.grad is None:
+                    parameter.grad = torch.zeros_like(parameter)
+            _in_buckets([p.grad for p in moved if p.grad is not None], dist.all_reduce)
+
+    def copy_first(self, tensors: Iterable[Tensor]) -> None:
+        """Overwrite tensors with those of the first process."""
+        if self.size > 1:
+            with _together(), torch.no_grad():
+                _in_buckets(list(tensors), lambda flat: dist.broadcast(flat, src=0))
+
+    def told(self, value: Any) -> Any:
+        """Return the first process's value, which is plain data."""
+        if self.size == 1:
+            return value
+        values = [value]
+        with _together():
+            dist.broadcast_object_list(values, src=0)
+        return values[0]
+
+    def wait(self) -> None:
+        """Wait until all processes have come here."""
+        self.largest(0)
+
+    def gathered(self, value: Any) -> list[Any]:
+        """Return the values of all processes, in their order."""
+        if self.size == 1:
+            return [value]
+        values: list[Any] = [None] * self.size
+        with _together():
+            dist.all_gather_object(values, value)
+        return values
+
+
+@functools.cache
+def team() -> Team:
+    """Join the processes that `torchrun`, or what sets RANK and WORLD_SIZE alike, started with this one."""
+    if machine.num_processes() == 1:
+        return Team()
+    on_gpus = torch.cuda.is_available()
+    if on_gpus:
+        torch.cuda.set_device(machine.local_rank() % torch.cuda.device_count())
+    dist.init_process_group("cpu:gloo,cuda:nccl" if on_gpus else "gloo", timeout=PATIENCE)
+    atexit.register(dist.destroy_process_group)
+    return Team(dist.get_rank(), dist.get_world_size())
+
+
+@contextmanager
+def _together() -> Iterator[None]:
+    """Within the block, what fails is the connection to another process."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise LostProcessError(
+            f"another process of this training has ended ({str(error).splitlines()[0]}). "
+            "What the newest checkpoint holds is saved."
+        ) from None
+
+
+def _in_buckets(tensors: Sequence[Tensor], send: Callable[[Tensor], Any]) -> None:
+    """Let tensors travel side by side in flat ones of one kind, and take back what came."""
+    kinds: dict[Any, list[Tensor]] = {}
+    for tensor in tensors:
+        kinds.setdefault((tensor.dtype, tensor.device), []).append(tensor)
+    for alike in kinds.values():
+        for bucket in _buckets(alike):
+            flat = torch.cat([tensor.reshape(-1) for tensor in bucket])
+            send(flat)
+            for tensor, came in zip(bucket, flat.split([t.numel() for t in bucket]), strict=True):
+                tensor.copy_(came.view(tensor.shape))
+
+
+def _buckets(tensors: Sequence[Tensor]) -> Iterator[list[Tensor]]:
+    """Cut a sequence into runs of about `BUCKET` bytes."""
+    bucket: list[Tensor] = []
+    for tensor in tensors:
+        bucket.append(tensor)
+        if sum(t.nbytes for t in bucket) >= BUCKET:
+            yield bucket
+            bucket = []
+    if bucket:
+        yield bucket
