@@ -60,7 +60,8 @@ def assert_sound(run):
     assert sorted(path.name for path in (run / "checkpoints").iterdir()) == ["step-2", "step-3"]
 
 
-@pytest.mark.parametrize("after", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["in the call", "after it"])
+@pytest.mark.slow
+@pytest.mark.parametrize("after", [False, True], ids=["in the call", "after it"])
 def test_a_process_may_die_in_any_call(make, after):
     for number in count(1):
         run = make()
