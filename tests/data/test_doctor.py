@@ -11,6 +11,7 @@ import pytest
 from engram.core.errors import DataError
 from engram.core.evidence import Finding
 from engram.data import doctor
+from engram.data.doctor import copies
 from engram.data.examples import Examples
 from engram.data.split import assign
 from engram.data.store import prepare
@@ -33,7 +34,9 @@ def findings(pictures: list, labels: list, cache: Path, *, given: Any = None) ->
     usable = stored["image"].ok & stored["label"].ok
     splits = assign(labels=labels, digests=stored["image"].digest, given=given, usable=usable)
     table = Table({column.name: column for column in roles.values()}, "here", "1")
-    found = doctor.inspect(examples=Examples(features, stored, splits.rows), table=table, roles=roles)
+    alike = {"image": copies.find(features["image"], stored["image"])}
+    examples = Examples(features, stored, splits.rows)
+    found = doctor.inspect(examples=examples, table=table, roles=roles, copies=alike)
     assert len({f.kind for f in found}) == len(found)
     return {finding.kind: finding for finding in found}
 

@@ -81,7 +81,7 @@ def make_plan(
     try_out: bool = True,
 ) -> Planned:
     """Decide everything. `try_out` False leaves out trials (for inspection, which trains nothing)."""
-    plan = _foundation(reading, device=device, seed=seed)
+    plan = foundation(reading, device=device, seed=seed)
     torch.manual_seed(seed)
 
     def seconds_left(cost: Cost) -> float:
@@ -114,7 +114,7 @@ def make_plan(
     return Planned(plan, network, after, most)
 
 
-def _foundation(reading: Reading, *, device: str | None, seed: int) -> Plan:
+def foundation(reading: Reading, *, device: str | None, seed: int) -> Plan:
     """Device, precision, layout and batch size: what does not depend on the network."""
     plan = Plan(seed=seed)
     chosen = precision.choose_device(device)

@@ -21,9 +21,10 @@ from engram.api.delivery import deliver, fit_floors
 from engram.core import events, machine
 from engram.core.deadline import Deadline
 from engram.core.errors import ConfigError, RunError, Stopped
-from engram.core.rundir import FORMAT, RunDirectory, fresh
+from engram.core.rundir import FIXES, FORMAT, RunDirectory, fresh, write_atomically
 from engram.core.units import format_duration, parse_duration
 from engram.data import doctor
+from engram.data import fixes as data_fixes
 from engram.data.examples import namespace
 from engram.features import saved
 from engram.models import build
@@ -68,6 +69,7 @@ def train(
     seed: int = 0,
     start_from: str | Path | None = None,
     resume: str | Path | None = None,
+    apply: str | Path | None = None,
     settings: dict[str, Any] | None = None,
     started: float | None = None,
 ) -> Trained:
@@ -76,13 +78,22 @@ def train(
     budget: seconds, or "90s", "10m", "2h": an upper bound for everything. epochs, steps: instead of a budget.
     model: an `nn.Module`, a factory, or "FILE:NAME". size: "small", "medium", "large". start_from: a run or a
     .safetensors file to take weights from. resume: the folder of a run that was stopped; only `budget` may be
-    changed. settings: numbers of the plan by name. started: `time.monotonic()` when the command began.
+    changed. apply: a CSV file of fixes, as `inspect` writes it, that makes a view of the data; the run keeps a copy.
+    settings: numbers of the plan by name. started: `time.monotonic()` when the command began.
 
     Raises the errors of `engram.core.errors`; `Stopped` after a signal, with everything saved.
     """
     began = time.monotonic() if started is None else started
     if resume is not None:
-        given = {"data": data, "epochs": epochs, "steps": steps, "out": out, "size": size, "from": start_from}
+        given = {
+            "data": data,
+            "epochs": epochs,
+            "steps": steps,
+            "out": out,
+            "size": size,
+            "from": start_from,
+            "apply": apply,
+        }
         if named := [name for name, value in {**given, "settings": settings or None}.items() if value is not None]:
             raise ConfigError(
                 f"expected nothing but a budget beside resume; got {', '.join(named)}. A run goes on as it began: "
@@ -104,7 +115,8 @@ def train(
         if budget is None and limit is not None:
             events.note(f"The budget is {format_duration(limit)}; another is set with --budget.")
         with _leaving_nothing_behind(run):
-            read = reading.read(data, **options, deadline=deadline)
+            fixes = data_fixes.read(apply) if apply is not None else None
+            read = reading.read(data, **options, apply=fixes, deadline=deadline)
             _stop_if_unusable(read)
             floors = _floors(read, deadline)
             planned = planning.make_plan(read, deadline, seed=seed, **wishes)
@@ -222,7 +234,8 @@ def _resume(run: RunDirectory, *, model: Any, budget: str | float | None, began:
     deadline = Deadline(left and used + left, began - used)  # seconds count from the first beginning
     _cut_back(run, newest.step if newest else 0)
     with _recording(run), machine.keeping_memory():
-        read = reading.read(data, **options, deadline=None)
+        kept = data_fixes.read(run / FIXES) if facts["data"].get("fixes") else None
+        read = reading.read(data, **options, apply=kept, deadline=None)
         if read.table.fingerprint != facts["data"]["fingerprint"]:
             raise RunError(
                 f"the data of {run} ({data}) has changed since the training began; it cannot go on with other data."
@@ -248,6 +261,8 @@ def _record(
 ) -> None:
     """Write everything a resume and all later stages need, before the first step."""
     build.keep_source(planned.network, run)
+    if read.view is not None:
+        write_atomically(run / FIXES, read.view.fixes.content)
     saved.save(run, read.examples.features, {role: column.name for role, column in read.roles.items()})
     run.update_run(
         format=FORMAT,
@@ -262,7 +277,8 @@ def _record(
             "fingerprint": read.table.fingerprint,
             "rows": {name: len(rows) for name, rows in read.examples.splits.items()},
             "reasons": read.reasons,
-            "findings": [vars(finding) for finding in read.findings],
+            "findings": [finding.record() for finding in read.findings],
+            "fixes": read.view.record() if read.view is not None else None,
         },
         options={**options, "after": planned.after, "most_steps": planned.most_steps},
         plan=planned.plan.as_dict(),
