@@ -22,11 +22,11 @@ WAYS = 2
 FLAT = 2.0
 """Grey levels. A picture that varies less is blank, and no copy of any other that is."""
 
-NEAR = 0.06
+NEAR = 0.07
 """How far copies may differ in their lowest frequencies, as a share of the picture's own variation."""
 
 DETAIL_SIDE = 32
-DETAIL = 0.45
+DETAIL = 0.7
 """How far they may differ in any one place, in shares of the picture's own deviation, looked at in so many places a
 side: enough to see another number on the same form, too coarse to see what JPEG leaves out."""
 

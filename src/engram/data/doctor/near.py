@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-CLOSE = 0.075
+CLOSE = 0.09
 """Signatures (of unit length) this close are looked at in full."""
 
 TABLES, WINDOW = 8, 8
