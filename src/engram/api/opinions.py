@@ -131,10 +131,8 @@ def _asked(reading: Reading, plan: Plan, *, learned: np.ndarray, asked: np.ndarr
     torch.manual_seed(plan.seed)
     network = reading.task.model(networks.SIZES[0], features)
     networks.initialise(network, dataclasses.replace(reading, examples=examples))
-    ways = reading.task.augmentations(features, passes=1.0)
-    trainer = Trainer(
-        reading.task, network, examples, plan, next(iter(ways.values()), None), callbacks=[_Telling(told)]
-    )
+    # Examples are not augmented: what may be changed about them (mirrored, turned) nobody has tried yet.
+    trainer = Trainer(reading.task, network, examples, plan, callbacks=[_Telling(told)])
     trainer.fit()
     network.eval()
     logits = []

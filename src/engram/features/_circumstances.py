@@ -9,8 +9,8 @@ import numpy as np
 from engram.core.errors import DataError
 from engram.features import _pixels
 
-FRAME_LEVELS = 3
-"""Grey levels by which the outermost pixels may differ and still be a frame."""
+FRAME_LEVELS = 8
+"""Grey levels by which the outermost pixels may differ and still be a frame: JPEG leaves traces in it."""
 
 FEW_SIZES = 12
 """Of more different sizes, height and width are judged by themselves too."""
