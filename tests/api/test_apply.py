@@ -35,8 +35,9 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def fixes(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("fixes") / "fixes.csv"
     found = engram.inspect(photos, steps=1, fixes=path)
-    wrong = {line["where"].rpartition("/")[2] for line in found.fixes if line["action"] == "relabel"}
-    assert wrong == {"10.png", "11.png", "12.png"}
+    doubted = {line["where"].rpartition("/")[2] for line in found.fixes if line["new_label"]}
+    assert {"10.png", "11.png", "12.png"} <= doubted and len(doubted) < 12
+    assert all(line["action"] == "keep" for line in found.fixes if line["where"].startswith("test/"))
     assert [line["reason"].split()[1] for line in found.fixes if line["action"] == "drop"] == ["exact"]
     assert "doubtful_labels" in {finding.kind for finding in found.findings}
     return path
@@ -56,6 +57,7 @@ def test_training_on_the_view_is_recorded_resumed_and_compared(
     files = {path: path.read_bytes() for path in photos.rglob("*.png")}
     before = engram.train(photos, steps=30, out=tmp_path / "before")
     mine = tmp_path / "mine.csv"
+    relabelled = fixes.read_text().count(",relabel,")
     mine.write_bytes(fixes.read_bytes())
 
     def stop(*_: object, **__: object) -> None:
@@ -67,7 +69,7 @@ def test_training_on_the_view_is_recorded_resumed_and_compared(
     mine.unlink()
     after = engram.train(resume=tmp_path / "after")
     recorded = json.loads((tmp_path / "after" / "run.json").read_text())["data"]
-    assert recorded["fixes"]["relabel"] == 3 and recorded["fixes"]["drop"] == 1
+    assert recorded["fixes"]["relabel"] == relabelled and recorded["fixes"]["drop"] == 1
     assert recorded["fixes"]["sha256"] == hashlib.sha256((tmp_path / "after" / "fixes.csv").read_bytes()).hexdigest()
     plain = json.loads((tmp_path / "before" / "run.json").read_text())["data"]
     assert plain["fingerprint"] != recorded["fingerprint"] and plain["fixes"] is None

@@ -82,6 +82,8 @@ def read(
         seen = digest(table.fingerprint, "fixes", apply.content)
         table = replace(table, fingerprint=seen, notes=[*table.notes, view.said])
         events.note(view.said)
+        if view.in_test:
+            events.warn(f"The fixes change {view.in_test:,} rows of the given test set: scores are of another test.")
     read = prepare(chosen, table, roles, view=view, seed=seed, deadline=deadline, features=features, only=only)
     read.reasons = [why.reason, *table.notes, *reasons]
     read.findings = [*table.findings, *read.findings]

@@ -23,7 +23,9 @@ from engram.data.source.fingerprint import digest
 from engram.data.table import Column, Table
 
 COLUMNS = ("row", "where", "action", "label", "new_label", "score", "reason")
-ACTIONS = ("keep", "drop", "relabel")
+ACTIONS = ("keep", "relabel", "drop")
+"""The later ones outdo the earlier where several are proposed for one row."""
+
 _STRENGTH = {action: strength for strength, action in enumerate(ACTIONS)}
 
 
@@ -42,12 +44,16 @@ class Fixes:
 
 @dataclass(frozen=True)
 class View:
-    """Data as some fixes make it. kept: bool (N,). labels: the target's column. actions: action -> number of rows."""
+    """Data as some fixes make it. kept: bool (N,). labels: the target's column. actions: action -> number of rows.
+
+    in_test: how many rows of a given test set are changed.
+    """
 
     kept: np.ndarray
     labels: Column | None
     actions: dict[str, int]
     fixes: Fixes
+    in_test: int = 0
 
     @property
     def said(self) -> str:
@@ -125,20 +131,21 @@ def apply(fixes: Fixes, table: Table, column: Column, labels: Column | None) -> 
     for row, name in enumerate(names(table, column)):
         places.setdefault(name, []).append(row)
     kept, new_labels = np.ones(len(table), bool), list(labels.values) if labels is not None else []
-    actions = dict.fromkeys(ACTIONS, 0)
+    actions, in_test = dict.fromkeys(ACTIONS, 0), 0
     for number, line in _lines(fixes):
         action = (line.get("action") or "").strip().lower()
         if action not in ACTIONS:
             raise DataError(f"{fixes.origin}, line {number}: {unknown('action', action, ACTIONS)}.")
         for row in _rows(line, places, f"{fixes.origin}, line {number}"):
             actions[action] += 1
+            in_test += action != "keep" and table.split is not None and table.split[row] == "test"
             if action == "drop":
                 kept[row] = False
             elif action == "relabel":
                 new_labels[row] = _new_label(line, new_labels[row : row + 1], f"{fixes.origin}, line {number}")
     if labels is not None:
         labels = replace(labels, values=new_labels, fingerprint=digest(labels.fingerprint, fixes.content))
-    return View(kept, labels, actions, fixes)
+    return View(kept, labels, actions, fixes, in_test)
 
 
 def names(table: Table, column: Column) -> list[str]:

@@ -11,6 +11,7 @@ import io
 import os
 import stat
 import threading
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,8 @@ with what turning them takes, reading stays within 512 MiB. JPEG files count as 
 
 LARGE_BYTES = 16 << 20
 """Pictures that take more than this are decoded one at a time, however many threads read."""
+
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # the limits here are stricter
 
 _large = threading.Lock()
 

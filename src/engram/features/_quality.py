@@ -23,7 +23,7 @@ FAR = 6.0
 MOST = 0.02
 """Where more than this share stand out, that is how the data are, and no mistake of single pictures."""
 
-CHUNK = 512
+CHUNK = 256
 LOOK = "look at them, and leave out what a person would not recognise"
 
 

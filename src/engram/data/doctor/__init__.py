@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from engram.data.examples import Examples
     from engram.data.table import Column, Table
 
-__all__ = ["inspect", "stop_if_unusable", "unknown_labels"]
+__all__ = ["inspect", "sparing", "stop_if_unusable", "unknown_labels"]
 
 
 def inspect(
@@ -46,7 +46,7 @@ def inspect(
                 found += shortcuts(examples.features[role], roles[role], values, label)
     for values in labels.values():
         found += classes(values, examples.splits)
-    found = [_sparing(finding, _given_test(table)) for finding in found]
+    found = [sparing(finding, table) for finding in found]
     return sorted(found, key=lambda finding: ("error", "warning", "info").index(finding.severity))
 
 
@@ -66,14 +66,11 @@ def _placed(findings: Iterable[Finding], column: Column) -> Iterator[Finding]:
         yield finding if finding.where else replace(finding, where=tuple(named(column, rows)))
 
 
-def _given_test(table: Table) -> np.ndarray:
-    return np.zeros(len(table), bool) if table.split is None else np.asarray(table.split) == "test"
-
-
-def _sparing(finding: Finding, given_test: np.ndarray) -> Finding:
+def sparing(finding: Finding, table: Table) -> Finding:
     """Propose no change to a test set that was given: whether its labels are wrong is not for engram to decide."""
-    fixes = tuple(fix if not given_test[fix.row] else _left(fix) for fix in finding.fixes)
-    return replace(finding, fixes=fixes)
+    if table.split is None or not finding.fixes:
+        return finding
+    return replace(finding, fixes=tuple(fix if table.split[fix.row] != "test" else _left(fix) for fix in finding.fixes))
 
 
 def _left(fix: Fix) -> Fix:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from engram.features.feature import Feature
 
 FORMAT = 1
-CHUNK = 1024
+CHUNK = 256
 """Values looked at together: memory stays flat."""
 
 
@@ -74,10 +74,8 @@ def _first_equal(stored: Stored) -> np.ndarray:
 
 def _with_near(feature: Feature, stored: Stored, first: np.ndarray) -> np.ndarray:
     kept = Path(stored.info["folder"]) / f"copies-{FORMAT}.npy" if "folder" in stored.info else None
-    if kept is not None and kept.is_file():
-        leader = np.load(kept)
-        if leader.shape == first.shape:
-            return leader
+    if kept is not None and (known := _known(kept)) is not None and known.shape == first.shape:
+        return known
     leader = _joined(first, _confirmed(feature, stored, np.unique(first[stored.ok])))
     if kept is not None:
         _keep(kept, leader)
@@ -110,6 +108,14 @@ def _joined(first: np.ndarray, pairs: np.ndarray) -> np.ndarray:
         if leader[one] == one and leader[other] == other:
             leader[other] = one
     return leader[first]
+
+
+def _known(path: Path) -> np.ndarray | None:
+    """What was found before; None where there is nothing, or half of it."""
+    try:
+        return np.load(path)
+    except (OSError, ValueError, EOFError):
+        return None
 
 
 def _keep(path: Path, leader: np.ndarray) -> None:
