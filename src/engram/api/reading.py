@@ -158,6 +158,8 @@ def prepare(
     if view is not None:
         roles, stored = _viewed(view, task, roles, stored, made)
         splits.rows = {name: rows[view.kept[rows]] for name, rows in splits.rows.items()}
+        if empty := [name for name, rows in splits.rows.items() if not len(rows)]:
+            raise DataError(f"expected fixes that leave rows in every split; {view.fixes.origin} empties {empty[0]}.")
     if features is None:
         for role, feature in made.items():
             feature.fit(stored[role], splits.rows["train"])

@@ -69,13 +69,13 @@ class View:
 
 
 def gathered(findings: Iterable[Finding]) -> list[Fix]:
-    """One fix a row, the strongest proposed for it, in the order of rows."""
+    """One fix a row, the strongest proposed for it, the surest first."""
     chosen: dict[int, Fix] = {}
     for fix in (fix for finding in findings for fix in finding.fixes):
         known = chosen.get(fix.row)
         if known is None or (_STRENGTH[fix.action], fix.score) > (_STRENGTH[known.action], known.score):
             chosen[fix.row] = fix
-    return [chosen[row] for row in sorted(chosen)]
+    return sorted(chosen.values(), key=lambda fix: (-fix.score, fix.row))
 
 
 def described(fixes: Sequence[Fix], table: Table, column: Column, labels: Sequence[Any] | None) -> list[dict[str, Any]]:
