@@ -20,3 +20,11 @@ settings.load_profile("shared")
 def _prepared_data_elsewhere(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Keep what tests prepare out of the user's cache; one folder for the whole session, as in use."""
     os.environ["ENGRAM_CACHE"] = str(Path(tmp_path_factory.getbasetemp()) / "engram-cache")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is run nightly, unless it is asked for."""
+    if "nightly" not in config.option.markexpr:
+        nightly = [item for item in items if item.get_closest_marker("nightly")]
+        config.hook.pytest_deselected(items=nightly)
+        items[:] = [item for item in items if item not in nightly]

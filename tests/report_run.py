@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from engram.core.rundir import FORMAT, RunDirectory
+from engram.core.rundir import RunDirectory
 from engram.core.task import Task
 from engram.data.examples import Examples, namespace
 from engram.data.store import prepare
@@ -144,19 +144,17 @@ def _record(run: RunDirectory, task: Task, module: Delivered, outputs: dict[str,
         "where": [f"{n}: 60" for n in names],
         "fix": "",
     }
-    run.write_json(
-        "run.json",
-        {
-            "format": FORMAT, "engram": "0", "torch": torch.__version__, "status": "done", "task": task.name,
-            "network": module.network.record, "delivered": module.record(), "seconds": 9.5, "results": results,
-            "plan": {**plan, "predicted_seconds": 9.0, "reasons": reasons},
-            "options": {"budget": 10.0, "data": "marks"},
-            "data": {
-                "origin": "marks", "fingerprint": "f", "rows": {k: len(v) for k, v in data.splits.items()},
-                "reasons": ["they are <i>pictures</i>"], "findings": [found, counts],
-            },
+    facts = {
+        "engram": "0", "torch": torch.__version__, "status": "done", "task": task.name,
+        "network": module.network.record, "delivered": module.record(), "seconds": 9.5, "results": results,
+        "plan": {**plan, "predicted_seconds": 9.0, "reasons": reasons},
+        "options": {"budget": 10.0, "data": "marks"},
+        "data": {
+            "origin": "marks", "fingerprint": "f", "rows": {k: len(v) for k, v in data.splits.items()},
+            "reasons": ["they are <i>pictures</i>"], "findings": [found, counts],
         },
-    )  # fmt: skip
+    }  # fmt: skip
+    run.seal(**facts)
 
 
 def _tell(run: RunDirectory) -> None:

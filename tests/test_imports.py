@@ -33,7 +33,7 @@ MAY_IMPORT = {
     "evaluate": "core features data metrics predict",
     "explain": "core predict evaluate",
     "report": "core predict evaluate explain",
-    "api": "core features data models losses metrics optim floors tasks train predict evaluate explain report",
+    "api": "core features data models losses metrics optim floors tasks train predict evaluate explain report console",
     "console": "core",
     "cli": "core api console demo",
     "__main__": "cli",

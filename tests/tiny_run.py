@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from engram.core.rundir import FORMAT, RunDirectory
+from engram.core.rundir import RunDirectory
 from engram.data.examples import Examples
 from engram.data.store import prepare
 from engram.data.table import Column
@@ -88,6 +88,16 @@ def fit(module: Delivered, data: Examples) -> calibration.Calibration:
     return fitted
 
 
+def begun(path) -> RunDirectory:
+    """A run whose training has only begun, with all that run.json must say for it to go on."""
+    run = RunDirectory(path).create()
+    plan = {"optimizer": {}, "views": ["plain"], "threads": 1, "seed": 0, "steps": 9}
+    options = {"data": "nowhere", "budget": None, "after": 1.0, "most_steps": 9}
+    facts = {"task": ImageClassification().name, "network": {"name": "conv_net"}, "data": {"fingerprint": "f"}}
+    run.seal(status="training", plan=plan, options=options, before_seconds=1.0, **facts)
+    return run
+
+
 def save(path, data: Examples, module: Delivered) -> RunDirectory:
     """Write what training leaves of a run with a network of the user's own."""
     run = RunDirectory(path).create()
@@ -96,5 +106,5 @@ def save(path, data: Examples, module: Delivered) -> RunDirectory:
     saved.save(run, data.features, {role: role for role in data.features})
     run.write_arrays("model.safetensors", {key: value.numpy() for key, value in module.state_dict().items()})
     facts = {"task": ImageClassification().name, "network": record, "delivered": module.record(), "plan": {}}
-    run.write_json("run.json", {"format": FORMAT, "status": "done", **facts})
+    run.seal(status="done", **facts)
     return run

@@ -16,14 +16,43 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from engram.api import compare, evaluate, inspect, load, predict, report, train
+    from engram.api import (
+        Callback,
+        Metric,
+        Step,
+        TensorBoard,
+        check,
+        compare,
+        evaluate,
+        inspect,
+        load,
+        predict,
+        report,
+        train,
+    )
     from engram.core import errors
 
 __version__ = "0.1.0"
 
-_VERBS = ("compare", "evaluate", "inspect", "load", "predict", "report", "train")
+_VERBS = ("check", "compare", "evaluate", "inspect", "load", "predict", "report", "train")
+_PARTS = ("Callback", "Metric", "Step", "TensorBoard")
 
-__all__ = ["__version__", "compare", "errors", "evaluate", "inspect", "load", "predict", "report", "train"]
+__all__ = [
+    "Callback",
+    "Metric",
+    "Step",
+    "TensorBoard",
+    "__version__",
+    "check",
+    "compare",
+    "errors",
+    "evaluate",
+    "inspect",
+    "load",
+    "predict",
+    "report",
+    "train",
+]
 
 
 class _Package(ModuleType):
@@ -40,7 +69,7 @@ sys.modules[__name__].__class__ = _Package
 def __getattr__(name: str) -> Any:
     if name == "errors":
         return importlib.import_module("engram.core.errors")
-    if name not in _VERBS:
+    if name not in (*_VERBS, *_PARTS):
         raise AttributeError(f"module 'engram' has no attribute {name!r}")
     return getattr(importlib.import_module("engram.api"), name)
 

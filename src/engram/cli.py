@@ -12,12 +12,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import click
 
 from engram import __version__
-from engram.core.errors import ConfigError, EngramError, Stopped, nearest
+from engram.core.errors import ConfigError, EngramError, Interrupted, Stopped, nearest
 from engram.core.machine import wait_passively
 
 EXAMPLES = """\b
@@ -64,17 +65,24 @@ class Verbs(click.Group):
             ctx.exit(code)
 
 
+_asked: list[int] = []
+"""The signals that asked for the end at once."""
+
+
 def _told(error: BaseException) -> tuple[str, int]:
     """What to print for an exception, and the exit code."""
     if isinstance(error, Stopped):
         return str(error), error.exit_code
+    if _asked:  # whatever a library made of it on the way
+        return "Stopped.", 128 + _asked[0]
     if isinstance(error, EngramError):
-        return f"Error: {error}", error.exit_code
+        return "\n".join([f"Error: {error}", *getattr(error, "__notes__", [])]), error.exit_code
     if isinstance(error, KeyboardInterrupt):
         return "Stopped.", 130
     if isinstance(error, OSError):
         return f"Error: {error}", 1
-    return f"Error: {type(error).__name__}: {error}\nThis should not happen. --debug shows where it did.", 1
+    notes = "".join(f"{note}\n" for note in getattr(error, "__notes__", []))
+    return f"Error: {type(error).__name__}: {error}\n{notes}This should not happen. --debug shows where it did.", 1
 
 
 def _remember_debug(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
@@ -132,6 +140,13 @@ PLANNING = _options(
     click.option("--steps", type=int, metavar="N", help="Steps of the optimizer, in place of a budget."),
     click.option("--model", metavar="FILE:NAME", help="Your own network: a torch.nn.Module or what makes one."),
     click.option("--size", type=click.Choice(["small", "medium", "large"]), help="Of the network (default: planned)."),
+    click.option(
+        "--recipe",
+        type=click.Choice(["standard", "plain"]),
+        default="standard",
+        show_default=True,
+        help="plain: the loop one would have written by hand (AdamW, float32, nothing unasked).",
+    ),
     click.option("--seed", type=int, default=0, show_default=True, help="For the split and all randomness."),
     click.option(
         "--set",
@@ -172,11 +187,12 @@ Examples:
 )
 @click.option("--resume", metavar="RUN", help="Go on with a run that was stopped.")
 @APPLY
+@click.option("--tensorboard", is_flag=True, help="Write curves for TensorBoard into the run too.")
 @DEVICE
 @JSON
 @DEBUG
 @click.pass_obj
-def train(started: float | None, data: str | None, as_json: bool, **options: Any) -> None:
+def train(started: float | None, data: str | None, as_json: bool, tensorboard: bool, **options: Any) -> None:
     """Learn from DATA within a time budget.
 
     DATA is a folder of class folders (with or without train/, val/ and test/), a CSV, JSONL or Parquet file,
@@ -185,7 +201,8 @@ def train(started: float | None, data: str | None, as_json: bool, **options: Any
     from engram import api, console
 
     with console.showing(as_json):
-        api.train(data, started=started, **_typed(options))
+        callbacks = [api.TensorBoard()] if tensorboard else []
+        api.train(data, started=started, callbacks=callbacks, **_typed(options))
 
 
 @cli.command(
@@ -381,10 +398,19 @@ def process_age() -> float:
 def main() -> None:
     """Run the command `engram`."""
     wait_passively()  # before any verb imports torch
-    for name in ("SIGTERM", "SIGHUP"):  # as Ctrl-C does, they let what is half done be taken away
-        if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) == signal.SIG_DFL:
-            signal.signal(getattr(signal, name), lambda number, _: sys.exit(128 + number))
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) is not signal.SIG_IGN:
+            signal.signal(getattr(signal, name), _end_at_once)
     if isinstance(sys.stdout, io.TextIOWrapper):
         # Names of files may hold what the terminal's encoding does not; in JSON this writes the escape for it.
         sys.stdout.reconfigure(errors="backslashreplace")
-    cli(obj=time.monotonic() - process_age(), prog_name="engram")
+    try:
+        cli(obj=time.monotonic() - process_age(), prog_name="engram")
+    except SystemExit as leaving:
+        sys.exit(128 + _asked[0] if _asked else leaving.code)
+
+
+def _end_at_once(number: int, frame: FrameType | None) -> None:
+    """End as Ctrl-C does, which lets what is half done be taken away."""
+    _asked.append(number)
+    raise Interrupted(number)

@@ -12,7 +12,7 @@ import tiny_run
 from PIL import Image
 
 import engram
-from engram.api import training
+from engram.api import fitting
 from engram.core.errors import ConfigError, Stopped
 
 
@@ -64,7 +64,7 @@ def test_training_on_the_view_is_recorded_resumed_and_compared(
         raise Stopped("asked", exit_code=130)
 
     with monkeypatch.context() as patched, pytest.raises(Stopped):
-        patched.setattr(training, "deliver", stop)
+        patched.setattr(fitting, "deliver", stop)
         engram.train(photos, steps=30, out=tmp_path / "after", apply=mine)
     mine.unlink()
     after = engram.train(resume=tmp_path / "after")

@@ -4,12 +4,15 @@ import math
 
 import numpy as np
 import pytest
+import tiny_run
 from PIL import Image
 
 from engram import api
-from engram.api import planning, prediction, training
+from engram.api import planning, prediction
 from engram.core.errors import ConfigError, DataError, Stopped
 from engram.core.rundir import RunDirectory
+from engram.tasks.image_classification import ImageClassification
+from engram.train.plan import NAMED_OPTIONS
 
 
 def draw(folder, *names):
@@ -44,8 +47,7 @@ def test_a_training_that_cannot_begin_leaves_folders_as_they_were(tmp_path):
 
 
 def test_a_resume_takes_no_other_options(tmp_path):
-    run = RunDirectory(tmp_path / "run").create()
-    run.update_run(status="training")
+    run = tiny_run.begun(tmp_path / "run")
     with pytest.raises(ConfigError, match="beside resume; got data, steps"):
         api.train(tmp_path, resume=run.path, steps=5)
 
@@ -89,8 +91,63 @@ def test_a_stop_after_training_can_be_gone_on_from(tmp_path, monkeypatch, asked,
         raise asked
 
     with monkeypatch.context() as patched:
-        patched.setattr(training, "deliver", stopped)
+        patched.setattr(fitting, "deliver", stopped)
         with pytest.raises(Stopped, match="--resume") as caught:
             api.train(tmp_path / "photos", steps=2, out=tmp_path / "run")
     assert caught.value.exit_code == code
     assert api.train(resume=tmp_path / "run").metrics
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"settings": {"optimizer.learnin_rate": "1"}}, "did you mean 'optimizer.learning_rate'"),
+        ({"settings": {"batch_size": "0"}}, "from 1 on for batch_size"),
+        ({"settings": {"views": "plain,askew"}}, "no view called 'askew'"),
+        ({"model": "nowhere.py:Net"}, "no file 'nowhere.py'"),
+        ({"model": 3}, "torch.nn.Module or what makes one; got int"),
+        ({"device": "cudaa"}, "expected a device that is here"),
+        ({"size": "huge"}, "no size called 'huge'"),
+        ({"recipe": "plian"}, "did you mean 'plain'"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_the_data_is_looked_at(tmp_path, wrong, said):
+    for verb in (lambda **options: api.train(out=tmp_path / "run", **options), api.inspect):
+        with pytest.raises(ConfigError, match=said):
+            verb(data=tmp_path / "nowhere", **wrong)
+    assert not (tmp_path / "run").exists()
+
+
+def test_every_printed_number_can_be_set_by_its_name_and_counts(tmp_path):
+    random = np.random.default_rng(0)
+    data = random.integers(0, 255, (60, 8, 8), dtype=np.uint8), ["ab"[n % 2] for n in range(60)]
+    printed = api.inspect(data, steps=3).plan
+    given = {name: number["value"] for name, number in printed.items() if name not in NAMED_OPTIONS}
+    settings = {name: value for name, value in given.items() if not name.startswith("predicted_")}
+    assert {"batch_size", "precision", "augmentation", "optimizer.muon_learning_rate"} <= set(settings)
+    again = api.inspect(data, steps=3, settings=settings).plan
+    assert all(again[name] == {"value": value, "reason": "set by you"} for name, value in settings.items())
+
+
+def test_the_plain_recipe_asks_for_nothing_unasked(tmp_path):
+    random = np.random.default_rng(0)
+    labels = ["a"] * 50 + ["b"] * 10
+    api.train(
+        (random.integers(0, 255, (60, 8, 8), dtype=np.uint8), labels), steps=2, recipe="plain", out=tmp_path / "r"
+    )
+    plan = RunDirectory(tmp_path / "r").read_run()["plan"]
+    numbers = plan["optimizer"]
+    assert (plan["precision"], plan["channels_last"], plan["augmentation"], plan["views"]) == (
+        "float32",
+        False,
+        "",
+        ["plain"],
+    )
+    assert (numbers["muon_learning_rate"], numbers["warmup"], numbers["final_rate"], numbers["beta2"]) == (
+        0,
+        0,
+        1,
+        0.999,
+    )
+    assert {numbers[f"{name}learning_rate"] for name in ("", "head_", "vector_")} == {1e-3}
+    assert ImageClassification().plain().smoothing == 0 and ImageClassification().smoothing > 0

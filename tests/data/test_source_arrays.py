@@ -178,3 +178,18 @@ def test_mistakes_in_memory_are_named():
     ):
         with pytest.raises(DataError, match=message):
             read(data)
+
+
+def test_a_data_set_that_changes_its_examples_is_warned_of():
+    class Pictures:
+        def __init__(self, noise):
+            self.noise, self.random = noise, np.random.default_rng(0)
+
+        def __len__(self):
+            return 6
+
+        def __getitem__(self, row):
+            return (np.full((4, 4), row) + self.noise * self.random.integers(0, 99, (4, 4))).astype(np.uint8), row % 2
+
+    findings = [read(Pictures(noise)).findings for noise in (0, 1)]
+    assert [[finding.kind for finding in found] for found in findings] == [[], ["changing_examples"]]

@@ -46,7 +46,6 @@ def test_back_and_forth(run: RunDirectory, features: dict[str, Any]) -> None:
 
 HOSTILE = [
     [],
-    {},
     "x",
     {"image": []},
     {"image": {"feature": "os.system"}},

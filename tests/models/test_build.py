@@ -45,5 +45,5 @@ def test_the_source_of_a_class_in_a_file_is_kept_and_builds_it_again(tmp_path):
     build.keep_source(network, run)
     file.unlink()
     with pytest.raises(RunError, match="trust_source=True"):
-        build.from_record(network.record, run=run)
-    assert build.from_record(network.record, run=run, trust_source=True).out_features == 3
+        build.from_record(network.record, run=run, shapes={})
+    assert build.from_record(network.record, run=run, trust_source=True, shapes={}).out_features == 3

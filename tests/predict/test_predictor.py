@@ -9,7 +9,9 @@ import tiny_run
 import torch
 from PIL import Image as Pictures
 
+from engram.core import strict
 from engram.core.errors import ConfigError, RunError
+from engram.core.rundir import FORMAT
 from engram.evaluate.evaluation import collect
 from engram.predict.predictor import load
 from engram.tasks.image_classification import ImageClassification
@@ -134,7 +136,7 @@ def test_missing_pieces_are_named(saved, tmp_path):
     (run / "model.safetensors").unlink()
     with pytest.raises(RunError, match=r"model\.safetensors is missing"):
         load(run, model=tiny_run.Net)
-    run.write_json("run.json", {"format": 1, "status": "training", "task": "image_classification"})
+    run.write("run.json", strict.sealed({"format": FORMAT, "status": "training", "task": "image_classification"}))
     with pytest.raises(RunError, match="--resume"):
         load(run.path)
     with pytest.raises(RunError, match="no such folder"):

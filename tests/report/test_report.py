@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -149,8 +148,7 @@ def test_a_network_of_the_users_own(tmp_path: Path) -> None:
 
 def test_a_run_that_is_still_training(tmp_path: Path) -> None:
     run = report_run.make(tmp_path / "run", names=["a", "b"])
-    facts = json.loads((run / "run.json").read_text())
-    (run / "run.json").write_text(json.dumps({**facts, "results": {}, "status": "training"}))
+    run.update_run(results={}, status="training")
     assert "holds no scores yet" in build(run).read_text("utf-8")
 
 

@@ -115,7 +115,10 @@ def test_a_stop_asked_for_after_the_last_step_is_heard_and_nothing_is_learned_tw
 
 
 def test_a_torn_line_of_the_pace_is_left_out_and_not_written_on(run):
-    (run / "pace.jsonl").write_text('{"step": 2, "steps": 3}\n{"step": 3, "st')
+    for step in (2, 3):
+        run.append_line("pace.jsonl", {"step": step, "steps": 3})
+    content = (run / "pace.jsonl").read_bytes()
+    (run / "pace.jsonl").write_bytes(content[:-9])
     pacing = Pacing(run, lambda: 100.0, most=3)
     trainer = made(steps=9, callbacks=[pacing])
     trainer.fit()

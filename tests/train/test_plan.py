@@ -1,9 +1,10 @@
+import dataclasses
 import json
 
 import pytest
 
 from engram.core.errors import ConfigError
-from engram.train.plan import Plan, settable
+from engram.train.plan import NAMED_OPTIONS, Plan, settable
 
 
 def test_numbers_are_set_by_their_printed_names():
@@ -40,3 +41,14 @@ def test_a_plan_survives_json():
 def test_numbers_that_no_training_can_go_by_are_refused(setting, said):
     with pytest.raises(ConfigError, match=said):
         Plan().override(setting)
+
+
+def test_everything_in_the_plan_can_be_set_unless_it_is_foreseen():
+    plan = Plan()
+    names = [field.name for field in dataclasses.fields(plan)]
+    printed = {name for name in names if name not in ("optimizer", "reasons", "passes")}
+    assert printed - set(settable(plan)) - set(NAMED_OPTIONS) == {name for name in names if "predicted" in name}
+    plan.override({"views": "plain,mirror", "evaluate_every": "0.5", "threads": "2", "optimizer.final_rate": 1})
+    assert (plan.views, plan.evaluate_every, plan.threads) == (("plain", "mirror"), 0.5, 2)
+    with pytest.raises(ConfigError, match="predicted_seconds is what the plan foresees"):
+        plan.override({"predicted_seconds": 3})

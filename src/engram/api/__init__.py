@@ -1,18 +1,66 @@
 """The verbs: each runs its stages one after another, within one deadline. Command line and studio only call these.
 
-Nothing heavy is imported before a verb is used.
+Nothing heavy is imported before a verb is used, and before the runs that it opens are seen to be harmless.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import importlib
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engram.core import events
+
+if TYPE_CHECKING:
+    from engram.core.task import Step as Step
+    from engram.metrics.metric import Metric as Metric
+    from engram.train.callbacks.callback import Callback as Callback
+    from engram.train.callbacks.tensor_board import TensorBoard as TensorBoard
+
+PARTS = {
+    "Callback": "engram.train.callbacks.callback",
+    "Metric": "engram.metrics.metric",
+    "Step": "engram.core.task",
+    "TensorBoard": "engram.train.callbacks.tensor_board",
+}
+"""What one's own code is made of, and where it lies."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in PARTS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(PARTS[name]), name)
+
+
+@contextmanager
+def _shown() -> Iterator[None]:
+    """Within the block, events are shown on stderr where nobody else listens: a warning has to reach somebody."""
+    if events.heard():
+        yield
+        return
+    from engram.console import Terminal
+
+    with Terminal(sys.stderr) as terminal, events.listening(terminal):
+        yield
 
 
 def train(data: Any = None, **options: Any) -> Any:
     """Learn from data; see `engram.api.training.train`. Returns a `Trained`."""
-    from engram.api.training import train
+    if options.get("resume") is not None:
+        from engram.predict.checking import check_resumable
 
-    return train(data, **options)
+        options["resume"] = _checked(options["resume"])
+        check_resumable(options["resume"])
+    if isinstance(start := options.get("start_from"), str | os.PathLike) and Path(start).is_dir():
+        options["start_from"] = _checked(start)
+    with _shown():
+        from engram.api.training import train
+
+        return train(data, **options)
 
 
 def inspect(data: Any, **options: Any) -> Any:
@@ -24,6 +72,7 @@ def inspect(data: Any, **options: Any) -> Any:
 
 def load(run: Any, **options: Any) -> Any:
     """Open a run for answers; see `engram.predict.predictor.load`. Returns a `Predictor`."""
+    run = _checked(run)
     from engram.api.prediction import load
 
     return load(run, **options)
@@ -31,6 +80,7 @@ def load(run: Any, **options: Any) -> Any:
 
 def predict(run: Any, items: Any, **options: Any) -> Any:
     """Answer for items; see `engram.api.prediction.predict`. Returns a list of dictionaries."""
+    run = _checked(run)
     from engram.api.prediction import predict
 
     return predict(run, items, **options)
@@ -38,6 +88,7 @@ def predict(run: Any, items: Any, **options: Any) -> Any:
 
 def evaluate(run: Any, data: Any = None, **options: Any) -> Any:
     """Score a run; see `engram.api.scoring.evaluate`. Returns a dictionary."""
+    run = _checked(run)
     from engram.api.scoring import evaluate
 
     return evaluate(run, data, **options)
@@ -45,13 +96,29 @@ def evaluate(run: Any, data: Any = None, **options: Any) -> Any:
 
 def compare(run_a: Any, run_b: Any) -> Any:
     """Say whether run B is better than run A, or whether it is noise; see `engram.api.scoring.compare`."""
+    run_a, run_b = _checked(run_a), _checked(run_b)
     from engram.api.scoring import compare
 
     return compare(run_a, run_b)
 
 
+def check(model: Any, data: Any, **options: Any) -> Any:
+    """Check a network of your own on one real batch; see `engram.api.checking.check`. Returns a `Checked`."""
+    from engram.api.checking import check
+
+    return check(model, data, **options)
+
+
 def report(run: Any) -> Any:
     """Write a run's report again; see `engram.report`. Returns its path."""
+    run = _checked(run)
     from engram.report import build
 
     return build(run)
+
+
+def _checked(run: Any) -> Any:
+    """Open a run, or refuse it; see `engram.predict.checking`."""
+    from engram.predict.checking import checked
+
+    return checked(run)

@@ -5,7 +5,7 @@ Shapes: N examples, C classes, D width of the last hidden layer.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,13 +16,12 @@ from torch import nn
 
 from engram.api.reading import Reading
 from engram.core import events
-from engram.core.rundir import RunDirectory, write_atomically
-from engram.core.task import Batch
-from engram.data.examples import namespace
+from engram.core.rundir import RunDirectory
+from engram.core.task import Batch, Task
 from engram.evaluate import calibration, unfamiliarity
 from engram.evaluate.evaluation import Outputs, collect, evaluate
 from engram.evaluate.predictions import write as write_predictions
-from engram.features import saved
+from engram.features.feature import Feature
 from engram.models.delivered import Delivered, hidden_width
 from engram.optim.average import reestimate_batchnorm
 from engram.predict.answering import answer
@@ -35,18 +34,8 @@ KEPT_BYTES = 8_000_000
 
 MOST_KEPT = 1200
 
-
-def fit_floors(reading: Reading, *, seconds: float) -> dict[str, nn.Module]:
-    """Fit the task's floors on the training rows, within about `seconds` in all."""
-    examples = reading.examples
-    rows = np.random.default_rng(0).permutation(examples.splits["train"])
-
-    def batches(*roles: str) -> Iterable[Batch]:
-        return examples.batches(rows, size=1000, roles=roles)
-
-    floors = reading.task.floors
-    each = seconds / max(1, len(floors))
-    return {floor.name: floor.fit(batches, namespace(examples.features), seconds=each).eval() for floor in floors}
+LEAST_BATCHES = 20
+"""Into so many batches validation rows are cut, where outputs are no logits."""
 
 
 def deliver(
@@ -56,32 +45,49 @@ def deliver(
 
     The second value answers with what was delivered, as `engram.load` would.
     """
-    network, rows = trainer.model, reading.examples.splits
+    task, network, rows = reading.task, trainer.model, reading.examples.splits
     if trainer.average is not None:
         reestimate_batchnorm(network, lambda batch: _plain(trainer, batch), _batches(trainer, _mixed(trainer)))
     network.eval()
-    module, outputs = _calibrated(reading, trainer)
+    module, outputs = _delivered(reading, trainer)
     if "test" in rows:
-        outputs["test"] = collect(
-            reading.task, module, reading.examples, rows["test"], precision=trainer.plan.precision
-        )
-    names = namespace(reading.examples.features).label.names
+        outputs["test"] = collect(task, module, reading.examples, rows["test"], precision=trainer.plan.precision)
+    names = class_names(task, reading.examples.features)
     results = {}
     for split, found in outputs.items():
-        beside = {name: collect(reading.task, floor, reading.examples, rows[split]) for name, floor in floors.items()}
-        results[split] = evaluate(reading.task, found, names, floors=beside)
-    _save(run, reading, module, floors)
-    first = next(iter(reading.task.inputs))
-    write_predictions(
-        run, outputs, names, where=reading.roles[first].where, digest=reading.examples.stored[first].digest
-    )
-    _keep_examples(run, reading, outputs)
+        beside = {name: collect(task, floor, reading.examples, rows[split]) for name, floor in floors.items()}
+        results[split] = evaluate(task, found, names, floors=beside)
+    run.write("model.safetensors", save_tensors(separate(module.state_dict())))
+    if names:
+        first = next(iter(task.inputs))
+        where, digest = reading.roles[first].where, reading.examples.stored[first].digest
+        write_predictions(run, outputs, names, where=where, digest=digest)
+        _keep_examples(run, reading, outputs)
     _say(results)
-    predictor = Predictor(run, reading.task, reading.examples.features, module.cpu(), trainer.plan.precision)
+    predictor = Predictor(
+        run, task, reading.examples.features, module.cpu(), network=network, precision=trainer.plan.precision
+    )
     return results, predictor
 
 
-def _calibrated(reading: Reading, trainer: Trainer) -> tuple[Delivered, dict[str, Outputs]]:
+def class_names(task: Task, features: Mapping[str, Feature]) -> Sequence[str]:
+    """The classes that a task's answers are among; none where they are no classes."""
+    return getattr(features.get(next(iter(task.target), "")), "names", ())
+
+
+def _delivered(reading: Reading, trainer: Trainer) -> tuple[nn.Module, dict[str, Outputs]]:
+    """What is delivered, and its answers on validation rows: logits are calibrated, other outputs stay as they are."""
+    task, precision = reading.task, trainer.plan.precision
+    if task.calibration is not None:
+        return _calibrated(reading, trainer, kind=task.calibration)
+    rows = reading.examples.splits["val"]
+    # Where of a batch only the mean is known, its interval comes from the spread over many batches.
+    size = min(trainer.plan.micro_batch, max(2, len(rows) // LEAST_BATCHES))
+    found = collect(task, trainer.model, reading.examples, rows, precision=precision, batch_size=size)
+    return trainer.model, {"val": found}
+
+
+def _calibrated(reading: Reading, trainer: Trainer, *, kind: str) -> tuple[Delivered, dict[str, Outputs]]:
     """Wrap the network, fit calibration and unfamiliarity; return it with its answers on validation rows."""
     task, examples = reading.task, reading.examples
     network, rows = trainer.model, examples.splits
@@ -91,15 +97,14 @@ def _calibrated(reading: Reading, trainer: Trainer) -> tuple[Delivered, dict[str
     unfamiliarity.fit_spread(probe, hidden_ND, label)
     plain_NC, hidden_ND, label = _looked_at(probe, trainer, rows["val"])
     probe.to(trainer.device)
-    assert task.calibration is not None, "tasks without calibration are not built yet"
     views: tuple[str, ...] = ("plain",)
     logits_NC = plain_NC
-    fitted = calibration.fit(plain_NC, label, kind=task.calibration)
+    fitted = calibration.fit(plain_NC, label, kind=kind)
     if len(trainer.plan.views) > 1:
         probe.look_at(trainer.plan.views)
         several = collect(task, probe, examples, rows["val"], metrics=(), precision=trainer.plan.precision)
-        with_views = calibration.fit(several.logits, label, kind=task.calibration)
-        if with_views.loss_after <= fitted.loss_after:
+        with_views = calibration.fit(several.logits, label, kind=kind)
+        if with_views.loss_after <= fitted.loss_after and several.logits is not None:
             views, logits_NC, fitted = trainer.plan.views, several.logits, with_views
         probe.look_at(views)
     fitted.apply(probe)
@@ -143,15 +148,6 @@ def _mixed(trainer: Trainer, *, batches: int = 20) -> np.ndarray:
 
 def _num_outputs(trainer: Trainer, rows: np.ndarray) -> int:
     return int(_plain(trainer, trainer.load(rows[:1])).shape[1])
-
-
-def _save(run: RunDirectory, reading: Reading, module: Delivered, floors: dict[str, nn.Module]) -> None:
-    """Write the delivered module, the floors and the features as they are delivered."""
-    write_atomically(run / "model.safetensors", save_tensors(separate(module.state_dict())))
-    fitted = {f"{name}/{key}": value for name, floor in floors.items() for key, value in floor.state_dict().items()}
-    write_atomically(run / "floors.safetensors", save_tensors(separate(fitted)))
-    saved.save(run, reading.examples.features, {role: column.name for role, column in reading.roles.items()})
-    run.update_run(delivered=module.record())
 
 
 def _keep_examples(run: RunDirectory, reading: Reading, outputs: dict[str, Outputs]) -> None:

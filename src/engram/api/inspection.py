@@ -51,6 +51,7 @@ def inspect(
     size: str | None = None,
     device: str | None = None,
     seed: int = 0,
+    recipe: str = "standard",
     settings: dict[str, Any] | None = None,
     apply: str | Path | None = None,
     fixes: str | Path | None = None,
@@ -65,17 +66,19 @@ def inspect(
         raise ConfigError(f"expected a new file for the fixes; {fixes} is there already. Name another.")
     view = data_fixes.read(apply) if apply is not None else None
     limit = planning.time_limit(budget=budget, epochs=epochs, steps=steps)
+    planning.refuse_wrong(size=size, model=model, device=device, recipe=recipe, settings=settings)
     with machine.keeping_memory(), events.listening():
         read = reading.read(
             data, task=task, target=target, input=input, split=split, group=group, apply=view, seed=seed
         )
+        planning.follow_recipe(read, recipe)
         plan: dict[str, Any] = {}
         findings = list(read.findings)
         if not any(finding.severity == "error" for finding in findings):
             try:
                 planned = planning.make_plan(
                     read, Deadline(limit), epochs=epochs, steps=steps, size=size, model=model, device=device, seed=seed,
-                    settings=settings, try_out=False,
+                    recipe=recipe, settings=settings, try_out=False,
                 )  # fmt: skip
                 plan = planned.plan.described()
             except BudgetError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,15 +12,18 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from engram.api.reading import Reading
-from engram.core.errors import ConfigError, EngramError, unknown
+from engram.core import events
+from engram.core.errors import ConfigError, EngramError
 from engram.core.units import format_count
 from engram.data.examples import namespace
 from engram.models import build
 from engram.predict.answering import answer
+from engram.train import check
 from engram.train.measure import Cost, measure
-from engram.train.plan import Plan
+from engram.train.plan import PLAIN, RATES, SET, Plan
 from engram.train.trainer import place
 
 SIZES = ("small", "medium", "large")
@@ -43,6 +47,9 @@ WORTH = {
     "large": Worth(rows=50_000, passes=40, examples=4_000_000),
 }
 
+PLAINEST = {"channels_last": False, "precision": "float32"}
+"""What every network can take."""
+
 INITIALISING_VALUES = 10_000_000
 """Numbers that a network is initialised from: 66 photos of 224 px have 200,000 patches, which take 300 MB."""
 
@@ -60,13 +67,16 @@ def choose(
 
     seconds_left: the time to train that a network of such a cost would have. `plan` takes the network's numbers.
     """
-    if size is not None and size not in SIZES:
-        raise unknown("size", size, SIZES)
     features = namespace(reading.examples.features)
     if model is not None:
         network = build.from_user(model, offered=_offered(features))
+        materialise(network, reading)
         plan.explain("size", "yours", f"your own network, {_parameters(network)} parameters")
-        return network, _users_cost(reading, network, plan, settings)
+        cost = _users_cost(reading, network, plan, settings)
+        for name in (each.name for each in dataclasses.fields(plan.optimizer)):
+            if plan.optimizer.muon_learning_rate or name not in ("muon_momentum", "rotate"):
+                plan.reasons.setdefault(f"optimizer.{name}", "usual; your network brings no number of its own")
+        return network, cost
     network = reading.task.model(size or SIZES[0], features)
     cost = _cost(reading, network, plan, settings)
     plan.explain(
@@ -89,7 +99,7 @@ def _larger(
     """Go up the sizes as long as the next one has the data and the time to pay."""
     rows = len(reading.examples.splits["train"])
     for size, worth in WORTH.items():
-        if rows_seen(reading) < worth.rows:
+        if rows_seen(reading, plan) < worth.rows:
             break
         larger = reading.task.model(size, namespace(reading.examples.features))
         larger_cost = _cost(reading, larger, plan, settings)
@@ -103,50 +113,63 @@ def _larger(
 
 
 def _apply(plan: Plan, network: nn.Module, settings: Mapping[str, Any]) -> None:
-    """The numbers that a network comes with, then those that the user set."""
-    for name, value in getattr(network, "recipe", {}).items():
-        plan.explain(name, value, "found best for this network")
+    """The numbers of the recipe or those that a network comes with, then those that the user set."""
+    plain = plan.recipe == "plain"
+    for name, value in (PLAIN if plain else getattr(network, "recipe", {})).items():
+        plan.explain(name, value, "the plain recipe" if plain else "found best for this network")
     plan.override(settings)
+    for name in RATES:
+        if name not in settings and (plain or name not in getattr(network, "recipe", {})):
+            plan.explain(name, plan.optimizer.learning_rate, "as optimizer.learning_rate")
     plan.micro_batch = min(plan.micro_batch, plan.batch_size)
+
+
+def ways(reading: Reading, plan: Plan, *, passes: float) -> dict[str, Any]:
+    """The task's ways to change examples, the preferred one first; none in the plain recipe."""
+    if plan.recipe == "plain":
+        return {}
+    return reading.task.augmentations(namespace(reading.examples.features), passes=passes)
 
 
 def _cost(reading: Reading, network: nn.Module, plan: Plan, settings: Mapping[str, Any]) -> Cost:
     _apply(plan, network, settings)
-    return measure(reading.task, network, reading.examples, plan, augmentation=_preferred(reading))
+    return measure(reading.task, network, reading.examples, plan, augmentation=_preferred(reading, plan))
 
 
-def _preferred(reading: Reading) -> Any:
-    """The augmentation that the task would choose without a trial; None where it has none."""
-    ways = reading.task.augmentations(namespace(reading.examples.features), passes=1.0)
-    return next(iter(ways.values()), None)
+def _preferred(reading: Reading, plan: Plan) -> Any:
+    """The augmentation that the task would choose without a trial; None where there is none."""
+    return next(iter(ways(reading, plan, passes=1.0).values()), None)
 
 
-def rows_seen(reading: Reading) -> int:
+def rows_seen(reading: Reading, plan: Plan) -> int:
     """How many rows there are to learn from, as far as their number matters: each counts as often as it looks new."""
-    return len(reading.examples.splits["train"]) * getattr(_preferred(reading), "variety", 1)
+    return len(reading.examples.splits["train"]) * getattr(_preferred(reading, plan), "variety", 1)
 
 
 def _users_cost(reading: Reading, network: nn.Module, plan: Plan, settings: Mapping[str, Any]) -> Cost:
-    """Try a user's network on one real batch; if it fails with pictures laid channels last, lay them plainly."""
-    try:
-        return _tried(reading, network, plan, settings)
-    except EngramError:
-        raise
-    except RuntimeError as failed:
-        first = failed
-    except Exception as failed:  # whatever the user's own code raises
-        raise _does_not_fit(reading, failed) from failed
-    plan.explain("channels_last", False, f"your network cannot take it ({str(first).splitlines()[0]})")
-    try:
-        return _tried(reading, network, plan, settings)
-    except Exception as failed:
-        raise _does_not_fit(reading, failed) from failed
-
-
-def _tried(reading: Reading, network: nn.Module, plan: Plan, settings: Mapping[str, Any]) -> Cost:
-    cost = _cost(reading, network, plan, settings)
-    _check_output(reading, network, plan)
-    return cost
+    """Try a user's network on one real batch; of layout and precision, what it cannot take is turned off and said."""
+    _apply(plan, network, settings)
+    wanted = {"channels_last": plan.channels_last, "precision": plan.precision}
+    failures: list[Exception] = []
+    for changes in ({}, {"channels_last": False}, {"precision": "float32"}, PLAINEST):
+        if failures and (changes.items() <= wanted.items() or changes.keys() & settings.keys()):
+            continue
+        for name, value in {**wanted, **changes}.items():
+            setattr(plan, name, value)
+        try:
+            cost = _cost(reading, network, plan, settings)
+            _check_output(reading, network, plan)
+        except EngramError:
+            raise
+        except Exception as failed:  # whatever the user's own code raises
+            failures.append(failed)
+            continue
+        for name in (name for name in changes if changes[name] != wanted[name]):
+            plan.explain(name, changes[name], f"your network cannot take {wanted[name]}")
+            why = str(failures[0]).strip().partition("\n")[0]
+            events.note(f"{name} is {changes[name]}: your network cannot take {wanted[name]} ({why}).")
+        return cost
+    raise _does_not_fit(reading, network, plan, failures[-1]) from failures[-1]
 
 
 def _check_output(reading: Reading, network: nn.Module, plan: Plan) -> None:
@@ -161,17 +184,23 @@ def _check_output(reading: Reading, network: nn.Module, plan: Plan) -> None:
         raise ValueError(f"for two examples it gave {found}, not (2, {expected})")
 
 
-def _does_not_fit(reading: Reading, error: Exception) -> ConfigError:
+def _does_not_fit(reading: Reading, network: nn.Module, plan: Plan, error: Exception) -> ConfigError:
     offered = _offered(namespace(reading.examples.features))
-    return ConfigError(
-        f"expected a network that takes inputs of shape (batch, {', '.join(map(str, offered['input_shape'] or ()))}) "
-        f"and gives {offered['num_classes']} outputs an example; on one real batch it failed: {error}"
-    )
+    shape, classes = offered["input_shape"], offered["num_classes"]
+    expected = "a network that its step can train on the examples given"
+    if shape is not None and classes is not None:
+        expected = (
+            f"a network that takes inputs of shape (batch, {', '.join(map(str, shape))}) and gives {classes} outputs "
+            "an example"
+        )
+    batch = reading.examples.batch(reading.examples.splits["train"][: plan.micro_batch])
+    found = check.failure(reading.task, place(copy.deepcopy(network), plan), batch.to(plan.device, channels_last=False))
+    return ConfigError(f"expected {expected}; on one real batch it failed: {found or error}")
 
 
 def _offered(features: Any) -> dict[str, Any]:
     """What a user's factory may ask for by name."""
-    inputs = next(iter(vars(features).values()))
+    inputs = next(iter(vars(features).values()), None)
     return {
         "input_shape": getattr(inputs, "shape", None),
         "num_classes": getattr(getattr(features, "label", None), "size", None),
@@ -179,21 +208,38 @@ def _offered(features: Any) -> dict[str, Any]:
     }
 
 
+def checked(network: nn.Module, plan: Plan, reading: Reading, *, seconds: float) -> check.Checked:
+    """Check a network of the user's own in the first minute, and tell; engram's own keep their contract in tests."""
+    if "factory" not in network.record:  # type: ignore[operator]
+        return check.Checked()
+    found = check.check(reading.task, network, reading.examples, plan, seconds=seconds)
+    check.tell(found)
+    asked_for = plan.reasons.get("precision") == SET
+    if not asked_for and any(one.name == "bfloat16" and one.verdict == "warning" for one in found.checks):
+        plan.explain("precision", "float32", "in bfloat16 the gradients of your network point elsewhere")
+        events.note("precision is float32: in bfloat16 the gradients of your network point elsewhere.")
+    return found
+
+
+def materialise(network: nn.Module, reading: Reading) -> None:
+    """Give layers that take their width from the first batch (`nn.LazyLinear`) that batch."""
+    if any(map(is_lazy, [*network.parameters(), *network.buffers()])):
+        batch = reading.examples.batch(reading.examples.splits["train"][:2])
+        with torch.no_grad(), check.explaining(network, batch):
+            reading.task.step(network.eval(), batch)
+        network.train()
+
+
 def initialise(network: nn.Module, reading: Reading) -> None:
     """Let a network set what it derives from data (such as whitening) from some training examples."""
     begin: Any = getattr(network, "initialise", None)
     if begin is None:
         return
-    rows, values = reading.examples.splits["train"], values_seen(reading)
-    number = min(len(rows), 3000, max(64, INITIALISING_VALUES // values))
+    rows, roles = reading.examples.splits["train"], list(reading.task.inputs)
+    number = min(len(rows), 3000, max(64, INITIALISING_VALUES // reading.examples.num_values()))
     some = rows[np.linspace(0, len(rows) - 1, number).astype(np.int64)]
-    batch = reading.examples.batch(some, roles=list(reading.task.inputs))
-    begin(*(getattr(batch, role) for role in reading.task.inputs))
-
-
-def values_seen(reading: Reading) -> int:
-    """How many numbers the network sees of one example."""
-    return sum(int(np.prod(f.shape)) for f in reading.examples.features.values() if hasattr(f, "shape")) or 1
+    batch = reading.examples.batch(some, roles=roles)
+    begin(*(getattr(batch, role) for role in roles or ["examples"]))  # a step of one's own: whole examples
 
 
 def _parameters(network: nn.Module) -> str:

@@ -103,6 +103,7 @@ def opinions(
 def _parts(reading: Reading, rows: np.ndarray, label_N: np.ndarray) -> np.ndarray:
     """Divide rows into parts, each class evenly; copies, and rows of one group, stay together."""
     number = PARTS["many" if len(rows) >= MANY else "few"]
+    assert reading.copies is not None, "of data that was read as a table copies are known"
     together = reading.copies.leader[rows]
     if reading.table.group is not None:
         together = np.unique(np.asarray(reading.table.group)[rows], return_inverse=True)[1].reshape(-1)
@@ -116,7 +117,7 @@ def _parts(reading: Reading, rows: np.ndarray, label_N: np.ndarray) -> np.ndarra
 
 def _plan(reading: Reading, device: str | None) -> tuple[Plan, networks.Cost]:
     """Numbers for a moment's learning by a small network, and what its steps cost."""
-    plan = planning.foundation(reading, device=device, seed=0)
+    plan = planning.foundation(reading, device=device, seed=0, recipe="standard")
     plan.batch_size = plan.micro_batch = min(plan.batch_size, BATCH_SIZE)
     _, cost = networks.choose(
         reading, plan, size=networks.SIZES[0], model=None, settings={"batch_size": plan.batch_size},

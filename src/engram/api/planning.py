@@ -18,10 +18,12 @@ from engram.core.deadline import Deadline
 from engram.core.errors import BudgetError, ConfigError, unknown
 from engram.core.units import format_bytes, format_count, format_duration, parse_duration
 from engram.data.examples import namespace
-from engram.models.delivered import VIEWS
+from engram.models import build
+from engram.models.delivered import VIEWS, view_weights
 from engram.train import precision
+from engram.train.checkpoint import KEPT
 from engram.train.measure import Cost
-from engram.train.plan import Plan
+from engram.train.plan import RECIPES, Plan
 from engram.train.trial import in_small_steps, trial
 
 BUDGET = 600.0
@@ -35,6 +37,9 @@ them by heart, and answers worse for data from elsewhere (LOG.md, 2026-11-25).""
 
 REPORT_SECONDS = 3.5
 """Writing predictions, report and model card."""
+
+RUN_BYTES, ANSWER_BYTES = 20_000_000, 500
+"""What a run takes on disk beside weights: the report, pictures kept for it, and what it keeps of each answer."""
 
 TRIAL_SHARE, LONGEST_TRIAL, MOST_TRIAL_STEPS = 0.06, 0.5, 300
 """Share of the time that trials may take, share of the training where that is far shorter than the time, and the steps
@@ -77,20 +82,21 @@ def make_plan(
     model: Any = None,
     device: str | None = None,
     seed: int = 0,
+    recipe: str = "standard",
     settings: Mapping[str, Any] | None = None,
     try_out: bool = True,
 ) -> Planned:
     """Decide everything. `try_out` False leaves out trials (for inspection, which trains nothing)."""
-    plan = foundation(reading, device=device, seed=seed)
+    settings = settings or {}
+    plan = foundation(reading, device=device, seed=seed, recipe=recipe)
     torch.manual_seed(seed)
 
     def seconds_left(cost: Cost) -> float:
         return deadline.remaining() - _seconds_after(reading, cost, views=2)
 
-    network, cost = networks.choose(
-        reading, plan, size=size, model=model, settings=settings or {}, seconds_left=seconds_left
-    )
-    after = _seconds_after(reading, cost, views=2)
+    network, cost = networks.choose(reading, plan, size=size, model=model, settings=settings, seconds_left=seconds_left)
+    torch.set_num_threads(plan.threads)
+    features, after = namespace(reading.examples.features), _seconds_after(reading, cost, views=2)
     left = seconds_left(cost)
     if left < 5 * cost.step:
         suffices = deadline.elapsed() + after + 100 * cost.step
@@ -100,26 +106,50 @@ def make_plan(
             f"Use --budget {math.ceil(suffices)}s or more."
         )
     plan.passes = _passes(reading, plan, cost, seconds=left, epochs=epochs, steps=steps)
-    candidates = reading.task.augmentations(namespace(reading.examples.features), passes=plan.passes)
-    if "augmentation" not in (settings or {}):
+    if "augmentation" not in settings:
+        candidates = networks.ways(reading, plan, passes=plan.passes)
         _augmentation(reading, plan, candidates, steps=_trial_steps(reading, plan, cost, seconds=left), try_out=try_out)
-    elif plan.augmentation not in candidates:
-        raise unknown("augmentation", plan.augmentation, candidates)
-    plan.evaluate_every = _evaluate_every(reading, cost, seconds=left)
-    plan.views = _views(reading, plan.augmentation, cost, seconds=left)
-    plan.reasons["views"] = "what the network learned to see alike is averaged over"
+    elif plan.augmentation not in (known := reading.task.augmentations(features, passes=plan.passes)):
+        raise unknown("augmentation", plan.augmentation, known)
+    if "evaluate_every" not in settings:
+        plan.evaluate_every = _evaluate_every(reading, cost, seconds=left)
+    if "views" not in settings:
+        plan.views = _views(reading, plan.augmentation, cost, seconds=left)
+        if len(plan.views) > 1:
+            plan.reasons["views"] = "what the network learned to see alike is averaged over"
     after = _seconds_after(reading, cost, views=len(plan.views))
     most = _plan_steps(reading, plan, deadline, cost, after=after, epochs=epochs, steps=steps)
     _predict(reading, plan, network, deadline, cost, after)
     return Planned(plan, network, after, most)
 
 
-def foundation(reading: Reading, *, device: str | None, seed: int) -> Plan:
+def refuse_wrong(
+    *, size: str | None, model: Any, device: str | None, recipe: str, settings: Mapping[str, Any] | None
+) -> None:
+    """Refuse what cannot be, whatever the data: before it is read, which may take long. ConfigError."""
+    plan = Plan()
+    plan.override(settings or {})
+    view_weights(plan.views)
+    precision.choose_device(device)
+    for name, value, known in (("size", size, networks.SIZES), ("recipe", recipe, RECIPES)):
+        if value is not None and value not in known:
+            raise unknown(name, value, known)
+    build.refuse_wrong(model)
+
+
+def follow_recipe(reading: Reading, recipe: str) -> None:
+    """Leave out of the task and its examples what the plain recipe does not have: smoothing, weights of classes."""
+    if recipe == "plain":
+        reading.task, reading.examples.importance = reading.task.plain(), None
+
+
+def foundation(reading: Reading, *, device: str | None, seed: int, recipe: str) -> Plan:
     """Device, precision, layout and batch size: what does not depend on the network."""
-    plan = Plan(seed=seed)
+    plan = Plan(seed=seed, recipe=recipe)
     chosen = precision.choose_device(device)
     plan.explain("device", str(chosen), "named by you" if device else "the fastest here")
-    plan.explain("precision", *precision.choose_precision(chosen))
+    if recipe != "plain":
+        plan.explain("precision", *precision.choose_precision(chosen))
     plan.threads = torch.get_num_threads()
     rows = len(reading.examples.splits["train"])
     size = int(np.clip(2 ** round(math.log2(max(1, rows) / 32)), 32, 512))
@@ -153,7 +183,9 @@ def _evaluate_every(reading: Reading, cost: Cost, *, seconds: float) -> float:
 
 
 def _most_steps(reading: Reading, plan: Plan) -> int:
-    passes = MOST_PASSES["few" if networks.rows_seen(reading) < FEW_ROWS else "many"]
+    # What is known of pictures says nothing of a step of one's own.
+    few = reading.task.inputs and networks.rows_seen(reading, plan) < FEW_ROWS
+    passes = MOST_PASSES["few" if few else "many"]
     return max(LEAST_STEPS, math.ceil(passes * len(reading.examples.splits["train"]) / plan.batch_size))
 
 
@@ -231,7 +263,7 @@ def _predict(reading: Reading, plan: Plan, network: nn.Module, deadline: Deadlin
     """Predict time, memory and disk."""
     seconds = deadline.elapsed() + plan.steps * cost.step + after
     weights = sum(p.numel() * p.element_size() for p in network.parameters())
-    example = 4 * networks.values_seen(reading)
+    example = 4 * reading.examples.num_values()
     # Weights, gradients, two moments and copies; activations of a convolutional network are about 100 inputs deep.
     fixed, free = 600e6 + 6 * weights, machine.free_memory()
     while plan.micro_batch > 1 and fixed + 100 * example * plan.micro_batch > 0.8 * free:
@@ -239,7 +271,10 @@ def _predict(reading: Reading, plan: Plan, network: nn.Module, deadline: Deadlin
     memory = int(fixed + 100 * example * plan.micro_batch)
     plan.explain("predicted_seconds", round(seconds, 1), "for everything, the report included")
     plan.explain("predicted_memory", memory, f"free are {format_bytes(free)}")
-    plan.explain("predicted_disk", int(6 * weights + 5e6), "the run directory, checkpoints included")
+    kept = (5 if plan.optimizer.average_decay else 4) * weights  # weights, two moments, the best ones, the average
+    answers = sum(len(rows) for name, rows in reading.examples.splits.items() if name != "train")
+    disk = (KEPT + 1) * kept + weights + ANSWER_BYTES * answers + RUN_BYTES
+    plan.explain("predicted_disk", int(disk), "the run directory at its largest: three checkpoints while one is saved")
 
 
 def announce(planned: Planned, reading: Reading) -> None:

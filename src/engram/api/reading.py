@@ -42,10 +42,10 @@ class Reading:
     task: Task
     roles: dict[str, Column]
     examples: Examples
-    copies: Copies
-    view: View | None = None
     reasons: list[str] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
+    copies: Copies | None = None
+    view: View | None = None
 
 
 def read(
@@ -73,6 +73,11 @@ def read(
     for sentence in table.notes:
         events.note(sentence)
     chosen, why = choose_task(table, task=task, target=target, input=input)
+    if not chosen.inputs:
+        raise ConfigError(
+            f"expected a task that reads its examples from data; {chosen.name} is handed them in Python: "
+            "engram.train(dataset, model=MyNet(), step=FUNCTION)"
+        )
     roles, reasons = infer.columns_for(table, chosen, target=target, inputs=input)
     for sentence in reasons:
         events.note(sentence)
@@ -169,7 +174,7 @@ def prepare(
     findings = doctor.inspect(examples=examples, table=table, roles=roles, copies=alike) + splits.findings
     if features is not None:
         findings += doctor.unknown_labels(examples, next(iter(task.target), ""))
-    return Reading(table, task, dict(roles), examples, alike[first], view, findings=findings)
+    return Reading(table, task, dict(roles), examples, findings=findings, copies=alike[first], view=view)
 
 
 def _viewed(

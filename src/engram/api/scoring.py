@@ -5,19 +5,16 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from torch import nn
-
-from engram.api import reading
+from engram.api import floors, reading
+from engram.api.delivery import class_names
 from engram.api.prediction import load
 from engram.core import machine
 from engram.core.errors import DataError, RunError, unknown
 from engram.core.rundir import RunDirectory
-from engram.data.examples import namespace
 from engram.evaluate import predictions
 from engram.evaluate.evaluation import collect
 from engram.evaluate.evaluation import evaluate as say
-from engram.predict.opening import read_tensors
-from engram.predict.predictor import Predictor
+from engram.predict.checking import checked
 
 OF_LEARNING = ("one_class", "single_example", "unbalanced")
 """Findings that matter to whoever learns from data, and not to whoever is scored on it."""
@@ -39,10 +36,10 @@ def evaluate(
     data: any form that training takes. Where it has splits, its test rows count, or those of `split`. None: the
     scores that training measured on its own test rows (validation rows where there are none).
     """
-    directory = RunDirectory.open(run)
+    directory = checked(run)
     if data is None:
         return _measured(directory, split)
-    predictor = load(run, device=device, model=model, trust_source=trust_source)
+    predictor = load(directory, device=device, model=model, trust_source=trust_source)
     task = predictor.task
     with machine.keeping_memory():
         read = reading.read(data, task=task.name, target=target, input=input, features=predictor.features, only=split)
@@ -51,10 +48,9 @@ def evaluate(
         if len(rows) == 0:
             raise DataError(f"expected pictures to score; none of the {len(read.table):,} in {data} could be read.")
         outputs = collect(task, predictor.module, read.examples, rows, precision=predictor.precision)
-        floors = {
-            name: collect(task, module, read.examples, rows) for name, module in _floors(directory, predictor).items()
-        }
-        return say(task, outputs, predictor.by_role.label.names, floors=floors)
+        fitted = floors.load(directory, task, predictor.features)
+        beside = {name: collect(task, module, read.examples, rows) for name, module in fitted.items()}
+        return say(task, outputs, class_names(task, predictor.features), floors=beside)
 
 
 def _measured(run: RunDirectory, split: str | None) -> dict[str, Any]:
@@ -67,29 +63,18 @@ def _measured(run: RunDirectory, split: str | None) -> dict[str, Any]:
     return {"split": name, **results[name]}
 
 
-def _floors(run: RunDirectory, predictor: Predictor) -> dict[str, nn.Module]:
-    """The floors as training fitted them."""
-    tensors = read_tensors(run, "floors.safetensors")
-    built = {}
-    for floor in predictor.task.floors:
-        module = floor.build(namespace(predictor.features))
-        prefix = floor.name + "/"
-        try:
-            module.load_state_dict({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
-        except RuntimeError as error:
-            raise RunError(f"{run / 'floors.safetensors'} does not fit the floor {floor.name} ({error}).") from None
-        built[floor.name] = module.eval()
-    return built
-
-
 def compare(run_a: Any, run_b: Any) -> dict[str, Any]:
     """Compare run B with run A on the examples that both were scored on."""
-    a, b = RunDirectory.open(run_a), RunDirectory.open(run_b)
+    a, b = checked(run_a), checked(run_b)
     tasks = [run.read_run().get("task") for run in (a, b)]
     if tasks[0] != tasks[1]:
         raise RunError(f"expected two runs of one task; {run_a} is {tasks[0]} and {run_b} is {tasks[1]}.")
     from engram.core.registry import find
 
-    metrics = find(reading.TASKS, str(tasks[0]), base="task")().metrics
-    found = predictions.compare(a, b, metrics)
+    task = find(reading.TASKS, str(tasks[0]), base="task")()
+    if task.calibration is None:
+        raise RunError(
+            f"expected runs that keep their answers, by which they are compared; those of {task.name} do not."
+        )
+    found = predictions.compare(a, b, task.metrics)
     return {"a": str(run_a), "b": str(run_b), "comparisons": [asdict(one) for one in found]}

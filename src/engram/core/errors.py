@@ -27,6 +27,12 @@ class RunError(EngramError):
     """A run directory that is missing, incomplete, in use or damaged."""
 
 
+class DiskError(EngramError):
+    """A disk that is full, read-only or not ours to write; the message names path, needed and free bytes."""
+
+    exit_code = 1
+
+
 class BudgetError(EngramError):
     """A time budget that does not suffice; the message names one that does."""
 
@@ -40,6 +46,14 @@ class Stopped(Exception):  # noqa: N818  (nothing went wrong)
     def __init__(self, message: str, *, exit_code: int) -> None:
         super().__init__(message)
         self.exit_code = exit_code
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal asked for the end at once, as Ctrl-C does; `number` is the signal's."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
 
 
 def nearest(name: str, options: Iterable[str]) -> str | None:

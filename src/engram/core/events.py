@@ -33,6 +33,11 @@ def warn(message: str) -> None:
     emit("warning", message=message)
 
 
+def heard() -> bool:
+    """Whether anybody listens."""
+    return bool(_listeners.get())
+
+
 @contextmanager
 def listening(*listeners: Listener) -> Iterator[None]:
     """Within the block, these listeners hear every event too."""

@@ -7,7 +7,7 @@ answer, how it is scored. The trainer is *when*. Adding an application is adding
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -37,16 +37,40 @@ class Batch(SimpleNamespace):
         """Return the batch with every tensor on a device, pictures (four axes) channels last in memory or plainly."""
         import torch
 
-        values = dict(vars(self))
-        for name, value in values.items():
-            if isinstance(value, torch.Tensor):
-                value = value.to(device, non_blocking=True)
-                if value.ndim == 4 and channels_last:
-                    value = value.contiguous(memory_format=torch.channels_last)
-                elif value.ndim == 4:  # `contiguous` would let a single channel keep the strides of channels last
-                    value = value.reshape(-1).view(value.shape)
-                values[name] = value
-        return Batch(**values)
+        def moved(value: Tensor) -> Tensor:
+            value = value.to(device, non_blocking=True)
+            if value.ndim == 4 and channels_last:
+                return value.contiguous(memory_format=torch.channels_last)
+            # `contiguous` would let a single channel keep the strides of channels last
+            return value.reshape(-1).view(value.shape) if value.ndim == 4 else value
+
+        def placed(value: Any) -> Any:
+            own = hasattr(value, "to") and not isinstance(value, torch.Tensor)  # a batch that knows how to move itself
+            return value.to(device) if own else with_tensors(value, moved)
+
+        return Batch(**{name: placed(value) for name, value in vars(self).items()})
+
+
+def with_tensors(value: Any, change: Callable[[Tensor], Any]) -> Any:
+    """Return a value with every tensor in it changed, within mappings, lists, tuples and named tuples too."""
+    import torch
+
+    if isinstance(value, torch.Tensor):
+        return change(value)
+    if isinstance(value, dict):
+        return {key: with_tensors(inner, change) for key, inner in value.items()}
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*(with_tensors(inner, change) for inner in value))
+    if isinstance(value, list | tuple):
+        return type(value)(with_tensors(inner, change) for inner in value)
+    return value
+
+
+def tensors_in(value: Any) -> list[Tensor]:
+    """Return every tensor in a value, in order."""
+    found: list[Tensor] = []
+    with_tensors(value, found.append)
+    return found
 
 
 @dataclass
@@ -117,6 +141,10 @@ class Task:
     def decode(self, output: Any, features: Any, options: Any) -> list[dict[str, Any]]:
         """Turn raw output into one answer per example, in the user's terms, ready for JSON."""
         raise AssertionError("a task must say this")
+
+    def plain(self) -> Task:
+        """The task as one would have written its step by hand (`recipe="plain"`): without what was not asked for."""
+        return self
 
     @classmethod
     def sample(cls) -> Sample:

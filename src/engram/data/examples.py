@@ -58,6 +58,10 @@ class Examples:
 
         return torch.ones(len(rows)) if self.importance is None else torch.from_numpy(self.importance[rows]).float()
 
+    def num_values(self) -> int:
+        """How many numbers the network sees of one example; 1 where that is not known."""
+        return sum(int(np.prod(f.shape)) for f in self.features.values() if hasattr(f, "shape")) or 1
+
     def batches(self, rows: np.ndarray, *, size: int, roles: Sequence[str] = ()) -> Iterator[Batch]:
         """Go once over some rows in their order, as they are (no augmentation)."""
         for start in range(0, len(rows), size):

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from engram.core import events
+from engram.core import durable, events
 from engram.core.errors import DataError
 from engram.core.units import format_bytes
 from engram.data.read_values import CHUNK, Read, read_all, read_value
@@ -94,8 +94,9 @@ def _on_disk(column: Column, feature: Feature, cache: Path) -> Stored:
         _write_store(column, feature, folders[0])
     except OSError as error:
         raise DataError(
-            f"prepared data cannot be written to {folders[0].parent} ({error.strerror or error}). "
-            "Make room there, or set ENGRAM_CACHE to a folder that can be written."
+            f"prepared data cannot be written to {folders[0].parent} ({error.strerror or error}; free are "
+            f"{durable.free_bytes(folders[0])} bytes). Make room there, or set ENGRAM_CACHE to a folder that can be "
+            "written."
         ) from None
     return _open(folders[0], column)
 

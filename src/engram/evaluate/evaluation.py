@@ -27,13 +27,14 @@ EXPECTED_CALIBRATION_ERROR = "expected_calibration_error"
 class Outputs:
     """A model's raw answers to some rows, beside the truth.
 
-    rows: (N,) row numbers in the table. logits: (N, C) float32. label: (N,) class numbers, -1 unknown, or
-    (N, C) yes or no; None where labels are not known. unfamiliarity: (N,), above 1 is unfamiliar, or None where
-    the model does not say it. statistics: metric's name -> its statistics.
+    rows: (N,) row numbers in the table. logits: (N, C) float32; None for a task whose output is not logits, of
+    which the statistics are all that is kept. label: (N,) class numbers, -1 unknown, or (N, C) yes or no; None
+    where labels are not known. unfamiliarity: (N,), above 1 is unfamiliar, or None where the model does not say
+    it. statistics: metric's name -> its statistics.
     """
 
     rows: np.ndarray
-    logits: np.ndarray
+    logits: np.ndarray | None = None
     label: np.ndarray | None = None
     unfamiliarity: np.ndarray | None = None
     statistics: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
@@ -44,6 +45,7 @@ class Outputs:
     @property
     def probabilities(self) -> np.ndarray:
         """(N, C): softmax, or where an example can have several labels, sigmoid."""
+        assert self.logits is not None, "only where the output is logits"
         return probabilities(self.logits, several=self.label is not None and self.label.ndim == 2)
 
 
@@ -70,22 +72,23 @@ def collect(
     module: delivered, network or floor, in evaluation mode. Without labels in `examples`, no statistics.
     """
     metrics = task.metrics if metrics is None else metrics
-    target = next(iter(task.target), None)
     parts: dict[str, list[np.ndarray]] = {"logits": [], "label": [], "unfamiliarity": []}
     kept: dict[str, list[dict[str, np.ndarray]]] = {metric.name: [] for metric in metrics}
     for batch in examples.batches(rows, size=batch_size):
-        logits_BC, unfamiliarity_B = answer(task, module, batch, precision=precision)
-        parts["logits"].append(logits_BC.numpy())
+        output, unfamiliarity_B = answer(task, module, batch, precision=precision)
+        known = all(getattr(batch, role, None) is not None for role in task.target)
+        if task.calibration is not None:
+            parts["logits"].append(output.numpy())
+            if known:
+                parts["label"].append(getattr(batch, next(iter(task.target))).cpu().numpy())
         if unfamiliarity_B is not None:
             parts["unfamiliarity"].append(unfamiliarity_B.numpy())
-        if target is not None and (label := getattr(batch, target, None)) is not None:
-            parts["label"].append(label.cpu().numpy())
+        if known:
             for metric in metrics:
-                kept[metric.name].append(metric.update(logits_BC, batch))
+                kept[metric.name].append(metric.update(output, batch))
     joined = {name: np.concatenate(values) if values else None for name, values in parts.items()}
-    logits = joined["logits"] if joined["logits"] is not None else np.zeros((0, 0), np.float32)
     statistics = {name: _joined(values) for name, values in kept.items() if values}
-    return Outputs(np.asarray(rows), logits, joined["label"], joined["unfamiliarity"], statistics)
+    return Outputs(np.asarray(rows), joined["logits"], joined["label"], joined["unfamiliarity"], statistics)
 
 
 def _joined(parts: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
@@ -100,14 +103,15 @@ def score(outputs: Outputs, metrics: Sequence[Metric], *, seed: int = 0) -> dict
 
 
 def evaluate(
-    task: Task, outputs: Outputs, names: Sequence[str], *, floors: Mapping[str, Outputs] | None = None
+    task: Task, outputs: Outputs, names: Sequence[str] = (), *, floors: Mapping[str, Outputs] | None = None
 ) -> dict[str, Any]:
     """Say everything about some answers, ready for JSON.
 
-    names: the classes, in the order of the logits. floors: name -> answers of that floor to the same rows.
+    names: the classes, in the order of the logits; none for a task that has no classes. floors: name -> answers of
+    that floor to the same rows.
     Returns "task", "num_examples", "metrics" and "floors" (name -> metric -> value, low, high), and beside them
     "against_floors" (name -> paired comparison by the first metric), "per_class", "confusion" (rows: truth,
-    columns: answers; None for several labels), "calibration" and "unfamiliar" (the share called so).
+    columns: answers; None for several labels, or no classes), "calibration" and "unfamiliar" (the share called so).
     """
     floors = floors or {}
     scores = score(outputs, task.metrics)
@@ -140,7 +144,7 @@ def evaluate(
 
 def confusion(outputs: Outputs, num_classes: int) -> np.ndarray:
     """Return counts (C, C): row the true class, column the answer. Unknown labels are left out."""
-    assert outputs.label is not None and outputs.label.ndim == 1, "only where an example has one label"
+    assert outputs.logits is not None and outputs.label is not None and outputs.label.ndim == 1, "one label each"
     known = outputs.label >= 0
     pairs = outputs.label[known] * num_classes + outputs.logits[known].argmax(1)
     return np.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes)
@@ -151,7 +155,7 @@ def per_class(outputs: Outputs, names: Sequence[str]) -> list[dict[str, Any]]:
 
     None where there is nothing to divide by: no answer, or no example, of that class.
     """
-    if outputs.label is None:
+    if outputs.label is None or outputs.logits is None:
         return []
     numbers = np.arange(len(names))
     if outputs.label.ndim == 1:
@@ -173,7 +177,7 @@ def per_class(outputs: Outputs, names: Sequence[str]) -> list[dict[str, Any]]:
 
 def calibration(outputs: Outputs) -> dict[str, Any]:
     """Return {"expected_calibration_error", "bins"}: stated confidence beside the share of right answers."""
-    if outputs.label is None or not len(outputs):
+    if outputs.label is None or outputs.logits is None or not len(outputs):
         return {EXPECTED_CALIBRATION_ERROR: None, "bins": []}
     bins = reliability(outputs.logits, outputs.label)
     gaps = [b["count"] * abs(b["confidence"] - b["accuracy"]) for b in bins]

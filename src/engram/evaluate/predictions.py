@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from engram.core.errors import DataError, RunError
-from engram.core.rundir import RunDirectory, write_atomically
+from engram.core.rundir import RunDirectory
 from engram.evaluate import comparison, doubts
 from engram.evaluate.comparison import Comparison
 from engram.evaluate.evaluation import Outputs, probabilities
@@ -54,7 +54,7 @@ def write(
     frame = polars.concat(frames, how="vertical") if frames else polars.DataFrame()
     content = io.BytesIO()
     frame.write_parquet(content)
-    write_atomically(run / FILE, content.getvalue())
+    run.write(FILE, content.getvalue())
 
 
 def read(run: RunDirectory) -> polars.DataFrame:
@@ -94,7 +94,7 @@ def _frame(
 
 
 def _single(out: Outputs, names: Sequence[str]) -> dict[str, Any]:
-    assert out.label is not None, "answers are kept beside the truth"
+    assert out.label is not None and out.logits is not None, "answers are kept beside the truth"
     probability_NC, predicted = out.probabilities, out.logits.argmax(1)
     each = np.arange(len(out))
     of_label = np.where(out.label >= 0, probability_NC[each, np.maximum(out.label, 0)], np.nan)
@@ -108,7 +108,7 @@ def _single(out: Outputs, names: Sequence[str]) -> dict[str, Any]:
 
 
 def _several(out: Outputs, names: Sequence[str]) -> dict[str, Any]:
-    assert out.label is not None
+    assert out.label is not None and out.logits is not None
     probability_NC, label, predicted = out.probabilities, out.label > 0.5, out.logits > 0
     return {
         "label": [[names[c] for c in np.flatnonzero(row).tolist()] for row in label],

@@ -75,18 +75,18 @@ def walk(predictor: Predictor, picture: np.ndarray, classes: Sequence[int], *, c
 
     Runs in float32 and leaves no gradients behind.
     """
-    task, module = predictor.task, predictor.module
+    task = predictor.task
     if task.calibration is None:
         return None
     role = next(iter(task.inputs))
     batch = moved(predictor.encode([picture]), predictor.module)
     x = getattr(batch, role).detach().requires_grad_()
-    with torch.enable_grad(), _FirstPass(module.network) as passed:
+    with torch.enable_grad(), _FirstPass(predictor.network) as passed:
         logits_C = _logits(predictor, batch, role, x)[0]
     label_C = torch.zeros_like(logits_C)
     label_C[list(classes)] = 1
     loss = _loss(logits_C, label_C, task.calibration)
-    named = [(name, p) for name, p in module.network.named_parameters() if p.requires_grad]
+    named = [(name, p) for name, p in predictor.network.named_parameters() if p.requires_grad]
     gradients = torch.autograd.grad(loss, [p for _, p in named], allow_unused=True)
     several = task.calibration == "sigmoid"
     probabilities = logits_C.sigmoid() if several else logits_C.softmax(0)
@@ -96,7 +96,7 @@ def walk(predictor: Predictor, picture: np.ndarray, classes: Sequence[int], *, c
         probabilities=probabilities.detach().cpu().numpy(),
         label=label_C.cpu().numpy(),
         loss=float(loss.detach()),
-        pushed=_pushed(module.network, named, gradients),
+        pushed=_pushed(predictor.network, named, gradients),
         saliency=_saliency(predictor, batch, role, label_C, copies=copies),
     )
 

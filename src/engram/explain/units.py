@@ -119,7 +119,7 @@ def _last_of_each_resolution(predictor: Predictor, picture: np.ndarray, role: st
         elif follows and (known := found.get(tuple(output.shape[2:]))) is not None:
             found[tuple(output.shape[2:])] = (known[0], _Seen(module, known[1].kind, known[1].shape))
 
-    with watching(predictor.module.network, note):
+    with watching(predictor.network, note):
         _run(predictor, moved(predictor.encode(list(picture)), predictor.module), role, precision="float32")
     ordered = sorted(found.values(), key=lambda pair: -pair[1].shape[1] * pair[1].shape[2])
     return dict(ordered)
@@ -149,7 +149,7 @@ def _run(predictor: Predictor, batch: Batch, role: str, *, precision: str = "") 
     """Run the bare network: one view, no calibration."""
     bf16 = (precision or predictor.precision) == "bfloat16"
     with torch.inference_mode(), torch.autocast(predictor.device.type, torch.bfloat16, enabled=bf16):
-        predictor.task.predict(predictor.module.network, batch, predictor.task.options())
+        predictor.task.predict(predictor.network, batch, predictor.task.options())
 
 
 def _fields(

@@ -56,7 +56,7 @@ def load_columns(run: RunDirectory) -> dict[str, str]:
 
 def _described(run: RunDirectory) -> dict[str, dict[str, Any]]:
     described = run.read_json(JSON)
-    if not isinstance(described, dict) or not described:
+    if not isinstance(described, dict):
         raise RunError(f"{run / JSON} is damaged: expected features by role. {NEXT}")
     for role, entry in described.items():
         if not isinstance(entry, dict):

@@ -20,8 +20,9 @@ class Optimization:
 
     muon_learning_rate: for hidden matrices; 0 leaves them to AdamW. rotate: see `Muon`.
     head_learning_rate, vector_learning_rate: AdamW for the last layer, and for biases and gains.
-    learning_rate: AdamW for all else. clip_norm: longest gradient let through, 0 for no limit.
-    warmup: share of training over which rates rise. average_decay: of the moving average of weights, a step.
+    learning_rate: AdamW for all else. vector_weight_decay: of biases and gains. clip_norm: longest gradient let
+    through, 0 for no limit. warmup: share of training over which rates rise. final_rate: share of the peak rates that
+    is left at the end (1: they stay constant). average_decay: of the moving average of weights, a step.
     """
 
     learning_rate: float = 2e-3
@@ -31,10 +32,12 @@ class Optimization:
     head_learning_rate: float = 2e-3
     vector_learning_rate: float = 2e-3
     weight_decay: float = 0.01
+    vector_weight_decay: float = 0.0
     beta1: float = 0.9
     beta2: float = 0.95
     clip_norm: float = 0.0
     warmup: float = 0.05
+    final_rate: float = 0.0
     average_decay: float = 0.0
 
 
@@ -48,8 +51,9 @@ def optimizers(model: nn.Module, numbers: Optimization) -> list[torch.optim.Opti
         "vectors": numbers.vector_learning_rate,
         "other": numbers.learning_rate,
     }
+    decays = {"vectors": numbers.vector_weight_decay}
     adam = [
-        {"params": groups[name], "lr": rate, "weight_decay": 0.0 if name == "vectors" else numbers.weight_decay}
+        {"params": groups[name], "lr": rate, "weight_decay": decays.get(name, numbers.weight_decay)}
         for name, rate in rates.items()
         if groups[name]
     ]

@@ -1,4 +1,4 @@
-"""Learning rate over the course of training: a short warm-up, then linear to zero.
+"""Learning rate over the course of training: a short warm-up, then linear to zero (or to what is to be left).
 
 Progress runs from 0 to 1 and reaches 1 exactly when training ends, whatever became of the first plan.
 Linear to zero beats cosine and step schedules at every budget (Defazio et al. 2023, arXiv:2310.07831;
@@ -10,11 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 
-def learning_rate_factor(progress: float, *, warmup: float) -> float:
-    """Return the factor (0 to 1) on the peak learning rate at a progress from 0 to 1."""
+def learning_rate_factor(progress: float, *, warmup: float, final: float = 0.0) -> float:
+    """Return the factor (0 to 1) on the peak learning rate at a progress from 0 to 1. final: the factor at the end."""
     if progress < warmup:
         return max(progress, 0.0) / warmup
-    return max(0.0, (1 - progress) / (1 - warmup))
+    return final + (1 - final) * max(0.0, (1 - progress) / (1 - warmup))
 
 
 @dataclass

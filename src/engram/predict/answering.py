@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from engram.core.task import Batch, Task
+from engram.core.task import Batch, Task, with_tensors
 from engram.models.delivered import Delivered
 
 BATCH_SIZE = 256
@@ -48,7 +48,5 @@ def moved(batch: Batch, module: nn.Module) -> Batch:
 
 
 def on_cpu(output: Any) -> Any:
-    """Return a tensor on the CPU, half precision as float32; other outputs as they are."""
-    if not isinstance(output, Tensor):
-        return output
-    return output.float().cpu() if output.is_floating_point() else output.cpu()
+    """Return an output with its tensors on the CPU, half precision as float32."""
+    return with_tensors(output, lambda tensor: (tensor.float() if tensor.is_floating_point() else tensor).cpu())

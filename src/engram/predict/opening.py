@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from engram.core.errors import EngramError, RunError
 from engram.core.registry import find
@@ -24,12 +25,16 @@ SHOWN = 4
 
 @dataclass
 class Opened:
-    """facts: run.json. features: fitted, by role. module: with its weights, in evaluation mode, on the CPU."""
+    """facts: run.json. features: fitted, by role. module: with its weights, in evaluation mode, on the CPU.
+
+    network: within the module, or the module itself.
+    """
 
     facts: dict[str, Any]
     task: Task
     features: Mapping[str, Feature]
-    module: Delivered
+    module: nn.Module
+    network: nn.Module
 
 
 def open_run(
@@ -41,17 +46,23 @@ def open_run(
     """Read everything that answering needs; RunError where something is missing, damaged or does not fit."""
     facts = run.read_run()
     missing = [name for name in ("task", "network", "delivered") if name not in facts]
-    if missing:
-        state = "its training has not ended" if facts.get("status") != "done" else "run.json is incomplete"
+    if missing or facts.get("status") not in ("delivered", "done"):
+        state = "its training has not ended" if facts.get("status") == "training" else "run.json is incomplete"
         raise RunError(
-            f"expected a run that has been trained; {run} says nothing of its {' and '.join(missing)} ({state}). "
-            f"Go on with it: engram train --resume {run}"
+            f"expected a run that has been trained; {run} is not ({state}). Go on with it: engram train --resume {run}"
         )
     task = task_of(facts, run)
     features = saved.load(run)
+    if lacking := [role for role in task.inputs if role not in features]:
+        raise RunError(f"{run / saved.JSON} is damaged: it has no {' and no '.join(lacking)}. {saved.NEXT}")
     try:
         network = build.from_record(
-            facts["network"], run=run, model=model, trust_source=trust_source, features=namespace(features)
+            facts["network"],
+            run=run,
+            model=model,
+            trust_source=trust_source,
+            features=namespace(features),
+            shapes=build.shapes(run.header("model.safetensors"), prefix="network."),
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise RunError(f"the network of {run} cannot be built from its record in run.json ({error}).") from None
@@ -59,7 +70,7 @@ def open_run(
     load_weights(module, run)
     if (facts.get("plan") or {}).get("channels_last", True):
         module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's types
-    return Opened(facts, task, features, module.eval())
+    return Opened(facts, task, features, module.eval(), network)
 
 
 def task_of(facts: dict[str, Any], run: RunDirectory) -> Task:
@@ -71,8 +82,10 @@ def task_of(facts: dict[str, Any], run: RunDirectory) -> Task:
     return task
 
 
-def delivered(record: Any, network: nn.Module, run: RunDirectory) -> Delivered:
-    """Build the delivered module around a network from its record in run.json."""
+def delivered(record: Any, network: nn.Module, run: RunDirectory) -> nn.Module:
+    """Build the delivered module around a network from its record in run.json; an empty one: the network alone."""
+    if record == {}:
+        return network
     try:
         views, outputs, hidden = tuple(record["views"]), int(record["num_outputs"]), int(record["num_hidden"])
         return Delivered(network, views=views, num_outputs=outputs, num_hidden=hidden)
@@ -93,7 +106,12 @@ def load_weights(module: nn.Module, run: RunDirectory, name: str = "model.safete
     problems += [
         f"{key} has shape {_shape(value)}, expected {_shape(own[key])}"
         for key, value in saved_tensors.items()
-        if key in own and own[key].shape != value.shape
+        if key in own and not is_lazy(own[key]) and own[key].shape != value.shape
+    ]
+    problems += [
+        f"{key} holds what is no number"
+        for key, _ in module.named_parameters()
+        if key in saved_tensors and not torch.isfinite(saved_tensors[key]).all()
     ]
     if problems:
         shown = "; ".join(problems[:SHOWN]) + (f"; and {len(problems) - SHOWN} more" if len(problems) > SHOWN else "")

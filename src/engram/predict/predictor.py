@@ -17,8 +17,8 @@ from engram.core.task import Batch, Task
 from engram.data.examples import namespace
 from engram.data.store import collate
 from engram.features.feature import Feature
-from engram.models.delivered import Delivered
 from engram.predict.answering import BATCH_SIZE, answer, device_of
+from engram.predict.checking import checked
 from engram.predict.opening import open_run
 
 Answer = dict[str, Any]
@@ -30,16 +30,23 @@ Answer = dict[str, Any]
 class Predictor:
     """A trained run, ready to answer.
 
-    features: the fitted ones by role; `by_role` holds the same as attributes. module: network, calibration and
-    unfamiliarity in evaluation mode. precision: "float32", or "bfloat16" where the run was planned so.
+    features: the fitted ones by role; `by_role` holds the same as attributes. network: as it was trained, for a use
+    of your own. module: what is delivered, network, calibration and unfamiliarity, in evaluation mode; the network
+    itself for a task that adds nothing to it. precision: "float32", or "bfloat16" where the run was planned so.
     Several threads may use one predictor.
     """
 
     run: RunDirectory
     task: Task
     features: Mapping[str, Feature]
-    module: Delivered
+    module: nn.Module
+    network: nn.Module
     precision: str = "float32"
+
+    @torch.no_grad()
+    def __call__(self, *inputs: Any, **named: Any) -> Any:
+        """What the delivered module gives for tensors that are encoded already; no gradients are kept."""
+        return self.module(*inputs, **named)
 
     @property
     def by_role(self) -> Any:
@@ -102,7 +109,11 @@ class Predictor:
 
     def _stored(self, item: Any) -> dict[str, dict[str, Any]]:
         """Store an item's value of each input role, as the store does with a column's."""
-        roles = list(self.task.inputs)
+        if not (roles := list(self.task.inputs)):
+            raise ConfigError(
+                f"expected a run of a task that reads items by itself; {self.run} was trained by a step of your own. "
+                "Call its network: engram.load(RUN, model=...).network"
+            )
         values = item if isinstance(item, Mapping) else {roles[0]: item}
         if missing := [role for role in roles if role not in values]:
             raise DataError(f"expected a value for {', '.join(missing)}; give a mapping with {', '.join(roles)}")
@@ -126,7 +137,7 @@ class Predictor:
             return True
         if not hasattr(items, "shape"):
             return not isinstance(items, Iterable) or hasattr(items, "getexif")
-        shape = getattr(self.features[next(iter(self.task.inputs))], "shape", ())
+        shape = getattr(self.features.get(next(iter(self.task.inputs), "")), "shape", ())
         return len(items.shape) < len(shape) or (len(items.shape) == len(shape) and not _is_stack(items, shape))
 
 
@@ -155,14 +166,14 @@ def load(
     RunError where the run is missing, damaged or of another network. Nothing in a run is executed unless
     `trust_source` says so.
     """
-    directory = run if isinstance(run, RunDirectory) else RunDirectory.open(os.fspath(run))
+    directory = checked(run)
     opened = open_run(directory, model=model, trust_source=trust_source)
     try:
         module = opened.module.to(device or "cpu")
     except (RuntimeError, AssertionError) as error:
         raise ConfigError(f"expected a device that is here, such as cpu; got {device!r} ({error})") from None
     precision = (opened.facts.get("plan") or {}).get("precision", "float32")
-    return Predictor(directory, opened.task, opened.features, module, precision)
+    return Predictor(directory, opened.task, opened.features, module, opened.network, precision)
 
 
 def task_options(task: Task, options: Mapping[str, Any]) -> Any:

@@ -7,7 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from engram.core.rundir import RunDirectory, write_atomically
+from engram.core.rundir import RunDirectory
+from engram.core.task import Batch
+from engram.predict.checking import checked
 from engram.predict.predictor import Predictor
 from engram.report import card, page
 from engram.report.facts import Facts, gather
@@ -17,14 +19,21 @@ SECTIONS = (headline, data, network, example, units, training, errors, calibrati
 """In the order of the page."""
 
 
-def build(run: RunDirectory | str | Path, *, seconds: float | None = None, predictor: Predictor | None = None) -> Path:
+def build(
+    run: RunDirectory | str | Path,
+    *,
+    seconds: float | None = None,
+    predictor: Predictor | None = None,
+    example: Batch | None = None,
+) -> Path:
     """Write report.html and README.md, the model card, into a run; return the path of the report.
 
     seconds: the time there is; what is costly is done for fewer pictures where it is short. predictor: the run
-    already open, needed only for a network of the user's own. RunError where the run is missing or damaged.
+    already open, needed only for a network of the user's own. example: one encoded example, by which the network is
+    drawn where the run keeps none. RunError where the run is missing or damaged.
     """
-    directory = run if isinstance(run, RunDirectory) else RunDirectory.open(run)
-    facts = gather(directory, seconds=seconds, predictor=predictor)
+    directory = checked(run)
+    facts = gather(directory, seconds=seconds, predictor=predictor, example=example)
     sections = [section for part in SECTIONS if (section := part.section(facts)) is not None]
     html = page.render(
         title=_title(facts),
@@ -32,10 +41,9 @@ def build(run: RunDirectory | str | Path, *, seconds: float | None = None, predi
         sections=sections,
         footer=_footer(facts.record, facts.began),
     )
-    target = directory / "report.html"
-    write_atomically(target, html.encode("utf-8", "replace"))
-    write_atomically(directory / "README.md", card.card(facts).encode("utf-8", "replace"))
-    return target
+    directory.write("report.html", html.encode("utf-8", "replace"))
+    directory.write("README.md", card.card(facts).encode("utf-8", "replace"))
+    return directory / "report.html"
 
 
 def _title(facts: Facts) -> str:

@@ -90,6 +90,8 @@ def _weak(facts: Facts) -> list[str]:
 
 
 def _calibration(facts: Facts) -> str:
+    if facts.task.calibration is None:
+        return ""
     error = (facts.result.get("calibration") or {}).get("expected_calibration_error")
     if error is None:
         return "Its confidence has not been checked."

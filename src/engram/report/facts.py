@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from engram.core.errors import EngramError
 from engram.core.rundir import RunDirectory
-from engram.core.task import Task
+from engram.core.task import Batch, Task
 from engram.evaluate import predictions
 from engram.explain import pictures
 from engram.predict.opening import task_of
@@ -27,7 +27,8 @@ SECONDS = 4.0
 class Facts:
     """A run, opened. record: run.json. seconds: to be spent on all of it.
 
-    network_missing: why there is no predictor, in a sentence.
+    network_missing: why there is no predictor, in a sentence. example: one encoded, to send through the network;
+    None where the run keeps one itself.
     """
 
     run: RunDirectory
@@ -36,6 +37,7 @@ class Facts:
     predictor: Predictor | None
     network_missing: str = ""
     seconds: float = SECONDS
+    example: Batch | None = None
     began: float = field(default_factory=time.monotonic)
 
     @property
@@ -92,7 +94,7 @@ class Facts:
         """The events of metrics.jsonl; a last line that a crash cut short is left out."""
         path = self.run / "metrics.jsonl"
         found = []
-        for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
+        for line in path.read_text(encoding="utf-8", errors="replace").split("\n") if path.is_file() else ():
             try:
                 found.append(json.loads(line))
             except json.JSONDecodeError:
@@ -128,7 +130,9 @@ class Facts:
         return {entry["row"]: entry for entry in chosen.iter_rows(named=True)}
 
 
-def gather(run: RunDirectory, *, seconds: float | None, predictor: Predictor | None) -> Facts:
+def gather(
+    run: RunDirectory, *, seconds: float | None, predictor: Predictor | None, example: Batch | None = None
+) -> Facts:
     """Open a run for the report. A network that cannot be opened is named as missing; RunError for other damage."""
     began = time.monotonic()
     record = run.read_run()
@@ -138,4 +142,5 @@ def gather(run: RunDirectory, *, seconds: float | None, predictor: Predictor | N
             predictor = load(run)
         except EngramError as error:
             missing = str(error)
-    return Facts(run, record, task, predictor, missing, SECONDS if seconds is None else seconds, began)
+    task = task if predictor is None else predictor.task
+    return Facts(run, record, task, predictor, missing, SECONDS if seconds is None else seconds, example, began)

@@ -23,6 +23,7 @@ NAMES = {
     "conv_net": "a convolutional network",
     "image_classification": "image classification",
     "image_tagging": "image tagging",
+    "own_step": "a training step of its maker's own",
 }
 UNIT = "\N{NO-BREAK SPACE}%"
 SPLITS = {"train": "training", "val": "validation", "test": "test"}
@@ -44,7 +45,7 @@ def score(metric: str, value: float | None, *, beside: float | None = None) -> s
         return "unknown"
     if metric in SHARES:
         return percent(value, 2 if (value if beside is None else beside) > 0.98 else 1)
-    return f"{value:.3f}"
+    return f"{value:.3f}" if abs(value) >= 0.1 or value == 0 else f"{value:.3g}"
 
 
 def percent(value: float | None, digits: int = 1) -> str:

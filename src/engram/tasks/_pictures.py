@@ -32,6 +32,7 @@ class PictureTask(Task):
     inputs: ClassVar = {"image": Image}
     floors: ClassVar = (MajorityClass(), LinearOnPixels())
     options: ClassVar = LabelOptions
+    smoothing: float = 0.0
 
     def matches(self, table: Table) -> Evidence:
         """A column of pictures and a column that the target's feature reads."""
@@ -60,6 +61,12 @@ class PictureTask(Task):
         )
         turned = replace(plain, rotate=10.0, zoom=0.1)
         return {"mirrored": replace(turned if long else plain, mirror=True), "turned": turned}
+
+    def plain(self) -> PictureTask:
+        """Without label smoothing."""
+        task = type(self)()
+        task.smoothing = 0.0
+        return task
 
     def predict(self, model: nn.Module, inputs: Batch, options: Any) -> Tensor:
         """Calibrated logits (B, C) when the model is the delivered one."""

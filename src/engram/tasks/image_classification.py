@@ -26,11 +26,12 @@ class ImageClassification(PictureTask):
     target: ClassVar = {"label": Category}
     metrics: ClassVar = (Accuracy(), CrossEntropy(), MacroF1(), Auroc())
     calibration: ClassVar = "softmax"
+    smoothing = 0.1
 
     def step(self, model: nn.Module, batch: Batch) -> Step:
         """Cross entropy with label smoothing."""
         logits_BC = model(batch.image)
-        loss_B = cross_entropy(logits_BC, batch.label, smoothing=0.1) * batch.importance
+        loss_B = cross_entropy(logits_BC, batch.label, smoothing=self.smoothing) * batch.importance
         return Step(loss_B.sum(), weight=batch.importance.sum(), output=logits_BC)
 
     def decode(self, output: Tensor, features: Any, options: LabelOptions) -> list[dict[str, Any]]:

@@ -26,11 +26,12 @@ class ImageTagging(PictureTask):
     target: ClassVar = {"label": Categories}
     metrics: ClassVar = (MeanAveragePrecision(), BinaryCrossEntropy(), MacroF1(), Auroc())
     calibration: ClassVar = "sigmoid"
+    smoothing = 0.02
 
     def step(self, model: nn.Module, batch: Batch) -> Step:
         """Binary cross entropy of every label."""
         logits_BC = model(batch.image)
-        loss_B = binary_cross_entropy(logits_BC, batch.label, smoothing=0.02) * batch.importance
+        loss_B = binary_cross_entropy(logits_BC, batch.label, smoothing=self.smoothing) * batch.importance
         return Step(loss_B.sum(), weight=batch.importance.sum(), output=logits_BC)
 
     def decode(self, output: Tensor, features: Any, options: LabelOptions) -> list[dict[str, Any]]:

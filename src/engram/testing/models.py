@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
+from engram.train.check import without_gradient
+
 NUM_CLASSES = 5
 SHAPES = ((1, 28, 28), (3, 64, 48), (3, 96, 96))
 
@@ -37,9 +39,10 @@ def check_gradients(network: nn.Module, pictures_BCHW: Tensor) -> None:
     expected = (len(pictures_BCHW), NUM_CLASSES)
     assert logits_BC.shape == expected, f"expected logits of shape {expected}; got {tuple(logits_BC.shape)}"
     nn.functional.cross_entropy(logits_BC, torch.arange(len(logits_BC)) % NUM_CLASSES).backward()
+    for name in without_gradient(network):
+        raise AssertionError(f"no gradient reaches {name}")
     for name, parameter in network.named_parameters():
-        if parameter.requires_grad:
-            assert parameter.grad is not None, f"no gradient reaches {name}"
+        if parameter.grad is not None:
             assert parameter.grad.isfinite().all(), f"the gradient of {name} is not finite"
             assert parameter.grad.any(), f"the gradient of {name} is zero everywhere"
 

@@ -16,6 +16,8 @@ from engram import api
 from engram.api.reading import Reading, read
 from engram.core.task import Batch, Sample, Step, Task
 from engram.data.examples import namespace
+from engram.train import check
+from engram.train.plan import Plan
 
 NUM_ROWS = 12
 
@@ -28,8 +30,7 @@ def check_task(task: type[Task]) -> None:
     batch = reading.examples.batch(reading.examples.splits["train"][:NUM_ROWS])
     step = check_step(task(), network, batch)
     check_metrics(task(), step, batch)
-    if not task.couples_examples:
-        check_accumulation(task(), network, reading)
+    check_network(task(), network, reading)
     check_answers(task(), network, reading, batch)
     with tempfile.TemporaryDirectory() as folder:
         check_learning(task(), sample, reading, Path(folder) / "run")
@@ -60,24 +61,11 @@ def check_metrics(task: Task, step: Step, batch: Batch) -> None:
         )
 
 
-def check_accumulation(task: Task, network: nn.Module, reading: Reading) -> None:
-    """Gradients of unequal micro-batches, divided by the total weight, add up to those of the full batch."""
-    rows = reading.examples.splits["train"][:NUM_ROWS]
-    batches = [reading.examples.batch(part) for part in (rows, rows[:5], rows[5:])]
-    total = float(task.step(network, batches[0]).weight)
-    full = gradients(task, network, batches[:1], total)
-    accumulated = gradients(task, network, batches[1:], total)
-    for name, gradient in full.items():
-        same = torch.allclose(accumulated[name], gradient, rtol=1e-3, atol=1e-5)
-        assert same, f"the gradient of {name} over two micro-batches differs from that of the full batch"
-
-
-def gradients(task: Task, network: nn.Module, batches: list[Batch], total: float) -> dict[str, torch.Tensor]:
-    """Gradients of the loss over some micro-batches, as the engine accumulates them."""
-    network.zero_grad()
-    for batch in batches:
-        (task.step(network, batch).loss_sum / total).backward()
-    return {name: p.grad.clone() for name, p in network.named_parameters() if p.grad is not None}
+def check_network(task: Task, network: nn.Module, reading: Reading) -> None:
+    """What the first minute checks of a user's network holds for the task's own: accumulation, leaks, learning."""
+    found = check.check(task, network, reading.examples, Plan(micro_batch=NUM_ROWS), seconds=30)
+    for one in found.checks:
+        assert one.verdict in ("ok", "idle"), f"{one.name}: {one.message}"
 
 
 @torch.no_grad()

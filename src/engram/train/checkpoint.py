@@ -1,14 +1,15 @@
 """Checkpoints that survive a crash at any moment.
 
-A checkpoint is written to `step-N.tmp/`, its checksums last, flushed to disk, then renamed. What carries
-the name `step-N` is therefore whole, and still each file is verified before it is believed.
+A checkpoint is written to `step-N.tmp/`, its checksums last, flushed to disk, then renamed. What carries the name
+`step-N` is therefore whole; still each file is verified before it is believed, and the one before is kept for
+the case that the newest is not.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,9 +21,12 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
+from engram.core import durable, events, strict
+from engram.core.checkpoints import FACTS, FOLDER, MANIFEST, STATE, newest, numbered, step_of
 from engram.core.rundir import RunDirectory
 
-MANIFEST = "manifest.json"
+KEPT = 2
+"""The newest, and the one before."""
 
 
 @dataclass
@@ -35,31 +39,62 @@ class Checkpoint:
 
 
 def save(run: RunDirectory, checkpoint: Checkpoint) -> Path:
-    """Write a checkpoint; the older ones are removed only once it is safe on disk. Returns its folder."""
-    folder = run / "checkpoints"
+    """Write a checkpoint; those before the last two are removed only once it is safe on disk. Returns its folder.
+
+    DiskError where the disk refuses it; what was written of it is then gone, and the older ones are as they were.
+    """
+    folder = run / FOLDER
     final, temporary = folder / f"step-{checkpoint.step}", folder / f"step-{checkpoint.step}.tmp"
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
+    contents = _contents(checkpoint)
+    with durable.telling(final, needed=sum(map(len, contents.values()))):
+        try:
+            durable.make_folder(folder)
+            _remove(temporary)
+            temporary.mkdir()
+            for name, content in contents.items():
+                durable.write_new(temporary / name, content)
+            durable.sync_folder(temporary)
+            _put_in_place(temporary, final)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+    _remove_older(run, final)
+    return final
+
+
+def _contents(checkpoint: Checkpoint) -> dict[str, bytes]:
+    """Name -> content of a checkpoint's files, the manifest last."""
     contents = {
-        "state.safetensors": save_tensors(separate(checkpoint.tensors)),
-        "state.json": json.dumps(checkpoint.facts).encode(),
+        STATE: save_tensors(separate(checkpoint.tensors)),
+        FACTS: json.dumps(checkpoint.facts).encode(),
     }
     checksums = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
-    contents[MANIFEST] = json.dumps({"step": checkpoint.step, "sha256": checksums}).encode()
-    for name, content in contents.items():
-        with open(temporary / name, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-    _sync_folder(temporary)
+    return {**contents, MANIFEST: strict.sealed({"step": checkpoint.step, "files": checksums})}
+
+
+def _put_in_place(temporary: Path, final: Path) -> None:
+    """Give a whole checkpoint its name; one that had it before stays readable until then."""
     if final.exists():
-        shutil.rmtree(final)
+        before = final.with_name(final.name + ".old")
+        _remove(before)
+        final.rename(before)
     temporary.rename(final)
-    _sync_folder(folder)
-    for other in folder.iterdir():
-        if other != final:
-            shutil.rmtree(other)
-    return final
+    durable.sync_folder(final.parent)
+
+
+def _remove_older(run: RunDirectory, saved: Path) -> None:
+    """Remove what a crash left, and all checkpoints but the one just saved and the one before."""
+    before = [path for path in numbered(run) if step_of(path) < step_of(saved)]
+    kept = {saved, *before[: KEPT - 1]}
+    for path in saved.parent.iterdir():
+        if path not in kept and path.name.startswith("step-"):
+            with contextlib.suppress(OSError):  # it is in nobody's way, and goes with the next one
+                _remove(path)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
 
 
 def separate(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -71,32 +106,18 @@ def separate(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def load_newest(run: RunDirectory) -> Checkpoint | None:
-    """Return the newest checkpoint whose every file matches its checksum, or None."""
-    folder = run / "checkpoints"
-    if not folder.is_dir():
-        return None
-    numbered = [path for path in folder.iterdir() if path.name.removeprefix("step-").isdigit()]
-    for path in sorted(numbered, key=lambda p: int(p.name.removeprefix("step-")), reverse=True):
-        if (checkpoint := _verified(path)) is not None:
-            return checkpoint
-    return None
+    """Return the newest checkpoint whose every file matches its checksum; None where there are none.
 
-
-def _verified(path: Path) -> Checkpoint | None:
-    """Read a checkpoint whose files are all as its manifest says; None for any other."""
-    try:
-        manifest = json.loads((path / MANIFEST).read_bytes())
-        contents = {name: (path / name).read_bytes() for name in ("state.safetensors", "state.json")}
-        whole = all(hashlib.sha256(c).hexdigest() == manifest["sha256"][name] for name, c in contents.items())
-    except (OSError, ValueError, KeyError, TypeError):
+    A damaged one is told, put aside as `step-N.damaged`, and the one before is taken. RunError where none is whole.
+    """
+    path, damaged = newest(run)
+    if path is None:
         return None
-    if not whole:
-        return None
-    return Checkpoint(
-        step=manifest["step"],
-        tensors=load_tensors(contents["state.safetensors"]),
-        facts=json.loads(contents["state.json"]),
-    )
+    for other, why in damaged.items():
+        events.warn(f"The checkpoint {other} is damaged ({why}); the one of step {step_of(path)} is taken.")
+        other.rename(other.with_name(other.name + ".damaged"))
+    facts = strict.read_json(path / FACTS)
+    return Checkpoint(step=step_of(path), tensors=load_tensors((path / STATE).read_bytes()), facts=facts)
 
 
 def pack_optimizer(optimizer: torch.optim.Optimizer, prefix: str) -> dict[str, Tensor]:
@@ -110,19 +131,13 @@ def pack_optimizer(optimizer: torch.optim.Optimizer, prefix: str) -> dict[str, T
 
 
 def unpack_optimizer(optimizer: torch.optim.Optimizer, prefix: str, tensors: dict[str, Tensor]) -> None:
-    """Put back what `pack_optimizer` gave."""
+    """Put back what `pack_optimizer` gave, laid out in memory as the parameters are: fused steps rely on it."""
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         if key.startswith(prefix + "/"):
             _, index, name = key.rsplit("/", 2)
-            state.setdefault(int(index), {})[name] = value.clone()
+            parameter = parameters[int(index)]
+            like = parameter.detach() if parameter.shape == value.shape else value
+            state.setdefault(int(index), {})[name] = torch.empty_like(like, dtype=value.dtype).copy_(value)
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-
-
-def _sync_folder(path: Path) -> None:
-    if os.name == "posix":
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

@@ -24,7 +24,7 @@ def train(trainer: Trainer) -> None:
     while not pace.finished:
         model.train()
         torch.manual_seed(plan.seed * 1_000_003 + pace.step)  # dropout and noise are a function of (seed, step)
-        factor = learning_rate_factor(pace.progress, warmup=plan.optimizer.warmup)
+        factor = learning_rate_factor(pace.progress, warmup=plan.optimizer.warmup, final=plan.optimizer.final_rate)
         set_learning_rate(trainer.optimizers, factor)
 
         loss_sum = weight = 0.0

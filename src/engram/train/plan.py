@@ -20,13 +20,14 @@ from engram.optim.build import Optimization
 class Plan:
     """The numbers of one training.
 
-    size: of the network. batch_size: examples a step. micro_batch: examples at once (the rest accumulates).
-    steps: optimizer steps in all; a time budget may change it while training runs. precision: of matrix
-    products. channels_last: memory layout of pictures. augmentation: the name of the task's way of changing
-    examples. passes: how often each example is seen, as planned. views: the ways each example is looked at
-    for an answer. evaluate_every: progress between two evaluations.
+    recipe: "standard", or "plain": see `PLAIN`. size: of the network. batch_size: examples a step. micro_batch:
+    examples at once (the rest accumulates). steps: optimizer steps in all; a time budget may change it while training
+    runs. precision: of matrix products. channels_last: memory layout of pictures. augmentation: the name of the task's
+    way of changing examples. passes: how often each example is seen, as planned. views: the ways each example is
+    looked at for an answer. evaluate_every: progress between two evaluations.
     """
 
+    recipe: str = "standard"
     size: str = "small"
     batch_size: int = 500
     micro_batch: int = 500
@@ -69,15 +70,40 @@ class Plan:
         for name, value in settings.items():
             if name in NAMED_OPTIONS:
                 raise ConfigError(f"{name} has an option of its own: --{name}. Use that in place of --set {name}=...")
+            if name.startswith("predicted_"):
+                raise ConfigError(f"expected a number that training goes by; {name} is what the plan foresees of it.")
             if name not in settable(self):
                 raise unknown("setting", name, settable(self))
-            self.explain(name, _checked(name, _parsed(name, value, _get(self, name))), "set by you")
+            self.explain(name, _checked(name, _parsed(name, value, _get(self, name))), SET)
 
 
-NAMED_OPTIONS = ("device", "seed", "size", "steps")
+NAMED_OPTIONS = ("device", "seed", "size", "steps", "recipe")
 CHOSEN_FROM = {"precision": ("float32", "bfloat16")}
-FROM_ONE = ("batch_size", "micro_batch")
-_FOLLOWS = ("optimizer", "reasons", "views", "threads", "passes", "evaluate_every")
+FROM_ONE = ("batch_size", "micro_batch", "threads")
+UP_TO_ONE = ("optimizer.warmup", "optimizer.final_rate", "optimizer.average_decay", "optimizer.muon_momentum")
+_FOLLOWS = ("optimizer", "reasons", "passes")
+
+SET = "set by you"
+
+RECIPES = ("standard", "plain")
+RATES = ("optimizer.head_learning_rate", "optimizer.vector_learning_rate")
+"""Rates of AdamW that follow `optimizer.learning_rate` where nobody says otherwise."""
+
+PLAIN = {
+    "precision": "float32",
+    "channels_last": False,
+    "optimizer.learning_rate": 1e-3,
+    "optimizer.muon_learning_rate": 0.0,
+    "optimizer.weight_decay": 0.01,
+    "optimizer.vector_weight_decay": 0.01,
+    "optimizer.beta1": 0.9,
+    "optimizer.beta2": 0.999,
+    "optimizer.clip_norm": 0.0,
+    "optimizer.warmup": 0.0,
+    "optimizer.final_rate": 1.0,
+    "optimizer.average_decay": 0.0,
+}
+"""The loop one would have written by hand: `torch.optim.AdamW(model.parameters())` as it comes, at a constant rate."""
 
 
 def settable(plan: Plan) -> list[str]:
@@ -103,6 +129,8 @@ def _set(plan: Plan, name: str, value: Any) -> None:
 def _parsed(name: str, value: Any, present: Any) -> Any:
     """Read a value as the type of the present one."""
     kind = type(present)
+    if kind is tuple:
+        return tuple(value.split(",") if isinstance(value, str) else value)
     if not isinstance(value, str):
         try:
             return kind(value)
@@ -125,4 +153,6 @@ def _checked(name: str, value: Any) -> Any:
     least = 1 if name in FROM_ONE else 0
     if isinstance(value, int | float) and not least <= value < math.inf:
         raise ConfigError(f"expected a number from {least} on for {name}; got {value}")
+    if name in UP_TO_ONE and value > 1:
+        raise ConfigError(f"expected a share from 0 to 1 for {name}; got {value}")
     return value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -12,6 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from engram.core.errors import EngramError, Stopped
+from engram.core.rundir import RunDirectory
 from engram.core.task import Batch, Task
 from engram.data.examples import Examples
 from engram.data.order import positions
@@ -24,9 +27,16 @@ from engram.train.checkpoint import Checkpoint, pack_optimizer, unpack_optimizer
 from engram.train.plan import Plan
 
 
+class CutShort(Exception):  # noqa: N818  (nothing went wrong)
+    """An evaluation was not ended, because a stop was asked for."""
+
+
 @dataclass
 class Trainer:
-    """One training. `seconds` counts time spent training, over all resumes."""
+    """One training. `seconds` counts time spent training, over all resumes.
+
+    run: where it is kept, if anywhere. stopping: whether somebody asked for a stop.
+    """
 
     task: Task
     model: nn.Module
@@ -34,8 +44,10 @@ class Trainer:
     plan: Plan
     augmentation: Any = None
     callbacks: Sequence[Callback] = ()
+    run: RunDirectory | None = None
     optimizers: list[torch.optim.Optimizer] = field(default_factory=list)
     average: Average | None = None
+    stopping: bool = False
     _began: float = field(default_factory=time.monotonic)
     _before: float = 0.0
 
@@ -64,7 +76,13 @@ class Trainer:
                 self.model, decay=min(self.plan.optimizer.average_decay, 1 - 1 / (1 + self.pace.step / 4))
             )
         for callback in self.callbacks:
-            getattr(callback, moment)(self, **facts)
+            try:
+                getattr(callback, moment)(self, **facts)
+            except (EngramError, Stopped):
+                raise
+            except Exception as error:
+                error.add_note(f"This happened in the callback {type(callback).__name__}, {moment}.")
+                raise
 
     def autocast(self) -> AbstractContextManager[object]:
         """Compute in the plan's precision within the block."""
@@ -86,10 +104,15 @@ class Trainer:
 
     @torch.no_grad()
     def statistics(self, rows: np.ndarray) -> dict[str, np.ndarray]:
-        """Answer for some rows as they are; return the statistics of the task's first metric."""
+        """Answer for some rows as they are; return the statistics of the task's first metric.
+
+        `CutShort` where a stop is asked for on the way.
+        """
         metric, parts = self.task.metrics[0], []
         self.model.eval()
         for start in range(0, len(rows), self.plan.micro_batch):
+            if self.stopping:
+                raise CutShort
             batch = self.load(rows[start : start + self.plan.micro_batch])
             with self.autocast():
                 output = self.task.step(self.model, batch).output
@@ -104,10 +127,18 @@ class Trainer:
         if self.average is not None:
             tensors |= {f"average/{name}": value for name, value in self.average.values.items()}
         facts: dict[str, Any] = {"steps": self.pace.steps, "progress": self.pace.progress, "seconds": self.seconds}
-        for callback in self.callbacks:
-            kept, facts[_name(callback)] = callback.state()
-            tensors |= {f"{_name(callback)}/{name}": value for name, value in kept.items()}
+        for name, callback in self._named_callbacks():
+            kept, facts[name] = callback.state()
+            tensors |= {f"{name}/{key}": value for key, value in kept.items()}
         return Checkpoint(step=self.pace.step, tensors=tensors, facts=facts)
+
+    def _named_callbacks(self) -> Iterator[tuple[str, Callback]]:
+        """Callbacks by the name under which checkpoints keep their state; further ones of one class are numbered."""
+        seen: Counter[str] = Counter()
+        for callback in self.callbacks:
+            name = type(callback).__name__
+            seen[name] += 1
+            yield name if seen[name] == 1 else f"{name}-{seen[name]}", callback
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Go back to where a checkpoint was taken."""
@@ -118,14 +149,11 @@ class Trainer:
         for index, optimizer in enumerate(self.optimizers):
             unpack_optimizer(optimizer, f"optimizer-{index}", checkpoint.tensors)
         facts = checkpoint.facts
-        for callback in self.callbacks:
-            callback.load_state(_part(checkpoint.tensors, _name(callback)), facts.get(_name(callback), {}))
+        for name, callback in self._named_callbacks():
+            if name in facts:  # one that was not there before begins anew
+                callback.load_state(_part(checkpoint.tensors, name), facts[name])
         self.pace = Pace(steps=facts["steps"], step=checkpoint.step, progress=facts["progress"])
         self._before = facts["seconds"]
-
-
-def _name(callback: Callback) -> str:
-    return type(callback).__name__
 
 
 def _part(tensors: dict[str, Tensor], kind: str) -> dict[str, Tensor]:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from engram.core.errors import DataError
+from engram.core.evidence import Finding
 from engram.data.source.arrays import Part, from_parts
 from engram.data.source.columns import kind_of, to_table
 from engram.data.source.npz import parts_by_name
@@ -25,6 +26,38 @@ ORIGIN = "data in memory"
 
 def read_memory(data: Any) -> Table:
     """Turn Python objects into a table; see `engram.data.source.read` for the forms. DataError names what came."""
+    table = _table(data)
+    sets = data.values() if isinstance(data, Mapping) else [data]
+    if any(_changes(one) for one in sets):
+        table.findings.append(
+            Finding(
+                "warning",
+                "changing_examples",
+                "examples differ each time they are asked for; each was taken once, as it happened to be",
+                fix="Leave random changes out: training makes its own. To keep yours, bring a step of your own",
+            )
+        )
+    return table
+
+
+def _changes(data: Any) -> bool:
+    """Tell whether a data set gives other examples when asked again, as one with random changes does."""
+    known = isinstance(data, list | tuple | str | np.ndarray) or hasattr(data, "detach") or hasattr(data, "columns")
+    if known or not (hasattr(data, "__getitem__") and hasattr(data, "__len__")):
+        return False
+    rows = range(min(len(data), 5))
+    return not all(_same(data[row], data[row]) for row in rows)
+
+
+def _same(one: Any, other: Any) -> bool:
+    if isinstance(one, tuple | list):
+        return all(map(_same, one, other))
+    if isinstance(one, Mapping):
+        return all(_same(one[name], other[name]) for name in one)
+    return bool(np.array_equal(np.asarray(_plain(one)), np.asarray(_plain(other))))
+
+
+def _table(data: Any) -> Table:
     if isinstance(data, Mapping):
         return _from_mapping(data)
     if hasattr(data, "columns") and hasattr(data, "__getitem__") and not hasattr(data, "detach"):

@@ -67,7 +67,7 @@ def _before(facts: Facts) -> list[dict[str, float]]:
     if not set(columns) <= set(facts.answers.columns):
         return []
     probability_NC = np.clip(facts.answers.select(columns).to_numpy(), 1e-12, 1).astype(np.float32)
-    module = facts.predictor.module
+    module: Any = facts.predictor.module
     bias, temperature = module.bias.cpu().numpy(), float(module.temperature)
     number = {name: c for c, name in enumerate(facts.names)}
     label = np.array([number.get(name, -1) for name in facts.answers["label"].to_list()])

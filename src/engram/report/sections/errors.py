@@ -21,8 +21,10 @@ SHOWN = 12
 Entry = dict[str, Any]
 
 
-def section(facts: Facts) -> Section:
-    """Confusions, mistakes, doubtful labels, classes."""
+def section(facts: Facts) -> Section | None:
+    """Confusions, mistakes, doubtful labels, classes; nothing for a task without classes."""
+    if facts.task.calibration is None:
+        return None
     found = Section("errors", "Where it errs")
     if not facts.result:
         found.blocks.append(Text("Nothing was scored yet.", "note"))

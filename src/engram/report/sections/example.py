@@ -23,7 +23,9 @@ MOST_BARS = 16
 
 
 def section(facts: Facts) -> Section | None:
-    """The walk; a sentence where it cannot be made."""
+    """The walk; a sentence where it cannot be made; nothing for a task without classes."""
+    if facts.task.calibration is None:
+        return None
     found = Section("example", "One example, there and back")
     if facts.predictor is None or facts.kept is None or not facts.known:
         missing = "the network could not be opened" if facts.predictor is None else "the run keeps no scored pictures"

@@ -28,7 +28,8 @@ def section(facts: Facts) -> Section:
     if not facts.metric:
         found.blocks.append(Text("This run holds no scores yet: its training has not ended.", "warning"))
         return found
-    found.blocks += [Text(verdict(facts), "lead"), _picture(facts), Text(_spent(facts))]
+    beside = [_picture(facts)] if facts.result.get("floors") else []
+    found.blocks += [Text(verdict(facts), "lead"), *beside, Text(_spent(facts))]
     return found
 
 
@@ -109,7 +110,7 @@ def _spent(facts: Facts) -> str:
     """Size and time, predicted and taken."""
     parts = []
     if facts.predictor is not None:
-        total, learned = num_parameters(facts.predictor.module.network)
+        total, learned = num_parameters(facts.predictor.network)
         fixed = f", {learned:,} of them learned" if learned != total else ""
         parts.append(f"The network has {format_count(total)} parameters{fixed}.")
     taken, predicted = facts.record.get("seconds"), facts.plan.get("predicted_seconds")

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import groupby
+from typing import Any
 
 from markupsafe import Markup
+from torch import Tensor, nn
 
 from engram.core.units import format_count
 from engram.explain.network import Block, blocks, layers, num_parameters
@@ -29,15 +31,17 @@ def section(facts: Facts) -> Section:
             Text(f"The network is not drawn, because it could not be opened: {facts.network_missing}", "note")
         )
         return found
-    if facts.kept is None:
+    if facts.kept is None and facts.example is None:
         found.blocks.append(
             Text("The network is not drawn, because the run keeps no example to send through it.", "note")
         )
         return found
-    chain = measure(facts)
-    total, learned = num_parameters(facts.predictor.module.network)
-    found.blocks.append(Text(_described(facts, chain, total), "lead"))
-    found.blocks.append(Figure(_drawing(facts, chain), _caption()))
+    seen, chain = measure(facts)
+    if not chain:
+        return found
+    total, learned = num_parameters(facts.predictor.network)
+    found.blocks.append(Text(_described(facts, seen, chain, total), "lead"))
+    found.blocks.append(Figure(_drawing(seen, chain), _caption()))
     found.blocks.append(_table(chain, total))
     if total > learned:
         found.blocks.append(
@@ -48,27 +52,46 @@ def section(facts: Facts) -> Section:
     return found
 
 
-def measure(facts: Facts) -> list[Block]:
-    """Send one example through the bare network and return its blocks."""
-    assert facts.predictor is not None and facts.kept is not None
-    predictor = facts.predictor
-    batch = moved(predictor.encode([facts.kept.pictures[0]]), predictor.module)
-    network = predictor.module.network
-    return blocks(layers(network, lambda: predictor.task.predict(network, batch, predictor.task.options())))
+def measure(facts: Facts) -> tuple[tuple[int, ...], list[Block]]:
+    """Send one example through the bare network; return the shape of what it is given, and its blocks."""
+    assert facts.predictor is not None
+    predictor, network = facts.predictor, facts.predictor.network
+    seen: list[tuple[int, ...]] = [()]
+    example = facts.example if facts.kept is None else predictor.encode([facts.kept.pictures[0]])
+    assert example is not None
+    batch = moved(example, network)
+
+    def note(_: nn.Module, arguments: tuple[Any, ...]) -> None:
+        seen[:] = [tuple(value.shape[1:]) for value in arguments if isinstance(value, Tensor)][:1] or [()]
+
+    handle = network.register_forward_pre_hook(note)
+    chain = blocks(layers(network, lambda: predictor.task.predict(network, batch, predictor.task.options())))
+    handle.remove()
+    return seen[0], chain
 
 
-def _described(facts: Facts, chain: Sequence[Block], total: int) -> str:
-    assert facts.kept is not None
-    height, width, channels = facts.kept.pictures.shape[1:]
-    each = "one grey value" if channels == 1 else f"{channels} colour values"
+def _described(facts: Facts, seen: tuple[int, ...], chain: Sequence[Block], total: int) -> str:
     runs = [(kind, len(list(same))) for kind, same in groupby(_short(block.layers[0].kind) for block in chain)]
     kinds = [f"{words.count(number)} {kind}{'s' if number > 1 else ''}" for kind, number in runs]
     functions = words.listed(list(dict.fromkeys(block.activation for block in chain if block.activation)))
     bend = f"What lets them bend instead of only scale is {functions} between them." if functions else ""
     return (
-        f"A picture comes in as {width} × {height} pixels, each with {each}, and leaves as "
-        f"{words.shape(chain[-1].shape)} numbers, one for each class. On the way are {words.listed(kinds)} with "
+        f"{_from_to(facts, seen, chain[-1].shape)} On the way are {words.listed(kinds)} with "
         f"{format_count(total)} parameters in all. {bend}"
+    )
+
+
+def _from_to(facts: Facts, seen: tuple[int, ...], last: tuple[int, ...]) -> str:
+    """What comes in and what leaves, in a sentence."""
+    if facts.kept is None:
+        return (
+            f"An example comes in as {words.shape(seen) or 'one'} numbers, and leaves as {words.shape(last) or 'one'}."
+        )
+    height, width, channels = facts.kept.pictures.shape[1:]
+    each = "one grey value" if channels == 1 else f"{channels} colour values"
+    return (
+        f"A picture comes in as {width} × {height} pixels, each with {each}, and leaves as {words.shape(last)} "
+        "numbers, one for each class."
     )
 
 
@@ -85,13 +108,11 @@ def _caption() -> str:
     )
 
 
-def _drawing(facts: Facts, chain: Sequence[Block]) -> Markup:
+def _drawing(seen: tuple[int, ...], chain: Sequence[Block]) -> Markup:
     """Slabs for maps, bars for vectors, joined by arrows."""
-    assert facts.kept is not None
-    height, width, channels = facts.kept.pictures.shape[1:]
-    shown: list[tuple[str, tuple[int, ...], str, int]] = [("input", (channels, height, width), "", 0)]
+    shown: list[tuple[str, tuple[int, ...], str, int]] = [("input", seen, "", 0)]
     shown += [(b.name, b.shape, b.activation, b.parameters) for b in _few(chain)]
-    largest = max(height, width)
+    largest = max([1, *(side for _, shape, _, _ in shown if len(shape) == 3 for side in shape[1:])])
     pieces, x = [], 8.0
     for number, (name, shape, activation, parameters) in enumerate(shown):
         glyph, span = _glyph(shape, largest, x, last=number == len(shown) - 1)

@@ -24,7 +24,7 @@ def section(facts: Facts) -> Section:
         return found
     found.blocks.append(Text(_described(facts, steps), "lead"))
     scores = _scores(facts, steps)
-    figures = [_loss(steps), _metric(facts, scores), _rate(steps), _speed(steps)]
+    figures = [_loss(facts, steps), _metric(facts, scores), _rate(facts, steps), _speed(steps)]
     kept = [figure for figure in figures if figure is not None and figure.body]
     found.blocks += [Row(kept[start : start + 2]) for start in range(0, len(kept), 2)]
     warnings = [str(e.get("message", "")) for e in facts.events if e.get("event") == "warning" and e.get("message")]
@@ -57,7 +57,7 @@ def _seconds(steps: Sequence[dict[str, Any]]) -> tuple[list[float], str]:
     return [float(e["step"]) for e in steps], "steps"
 
 
-def _loss(steps: Sequence[dict[str, Any]]) -> Figure:
+def _loss(facts: Facts, steps: Sequence[dict[str, Any]]) -> Figure:
     x, name = _seconds(steps)
     losses = [float(e["loss"]) for e in steps]
     width = max(1, round(SMOOTHED_OVER * len(losses)))
@@ -65,8 +65,8 @@ def _loss(steps: Sequence[dict[str, Any]]) -> Figure:
     series = [Series("loss", x, losses, tone="pale"), Series("loss, smoothed", x, smooth)]
     return Figure(
         lines(series, x_name=name, y_name="training loss", y_from=0.0),
-        "How surprised the network is by the training examples. It should fall fast, then ever more slowly, "
-        "without jumps. Changed pictures and softened labels keep it above zero.",
+        "How far the network is off on the training examples. It should fall fast, then ever more slowly, "
+        f"without jumps.{' Changed pictures and softened labels keep it above zero.' if facts.task.inputs else ''}",
     )
 
 
@@ -103,17 +103,18 @@ def _metric(facts: Facts, scores: Sequence[tuple[float, float, str]]) -> Figure 
     )
 
 
-def _rate(steps: Sequence[dict[str, Any]]) -> Figure:
+def _rate(facts: Facts, steps: Sequence[dict[str, Any]]) -> Figure:
     x, name = _seconds(steps)
     rates = [float(e.get("learning_rate") or 0) for e in steps]
-    top = max(rates) or 1.0
+    top, left = max(rates) or 1.0, (facts.plan.get("optimizer") or {}).get("final_rate")
     series = [Series("learning rate", x, [rate / top for rate in rates])]
     return Figure(
         lines(
             series, x_name=name, y_name="learning rate, share of its peak", y_from=0.0,
             say_y=lambda share: words.percent(share, 0),
         ),
-        "How large the steps are. They go down to zero, so that training ends settled when the time is up.",
+        "How large the steps are."
+        + ("" if left else " They go down to zero, so that training ends settled when the time is up."),
     )  # fmt: skip
 
 

@@ -18,8 +18,10 @@ SHARE = 0.6
 MOST_PIXELS = 64
 
 
-def section(facts: Facts) -> Section:
-    """A gallery for each stage; a sentence where there is none."""
+def section(facts: Facts) -> Section | None:
+    """A gallery for each stage; a sentence where there is none; nothing where the task may know no pictures."""
+    if not facts.task.inputs:
+        return None
     found = Section("units", "What its units look for")
     if facts.predictor is None or facts.kept is None:
         missing = "the network could not be opened" if facts.predictor is None else "the run keeps no pictures"

@@ -13,7 +13,9 @@ from engram.report.page import Code, Heading, Section, Table, Text
 def section(facts: Facts) -> Section:
     """Commands, the plan with its reasons, versions."""
     found = Section("use", "Using it, and making it again")
-    found.blocks += [Code(commands(facts), "In the terminal"), Code(program(facts), "In Python")]
+    if in_terminal := commands(facts):
+        found.blocks.append(Code(in_terminal, "In the terminal"))
+    found.blocks.append(Code(program(facts), "In Python"))
     rows = plan_rows(facts)
     if rows:
         found.blocks += [
@@ -25,7 +27,9 @@ def section(facts: Facts) -> Section:
 
 
 def commands(facts: Facts) -> str:
-    """The verbs for this run."""
+    """The verbs for this run; none where only its maker's own program can read what it answers for."""
+    if not facts.task.inputs:
+        return ""
     run = _quoted(str(facts.run))
     return "\n".join(
         [
@@ -39,6 +43,13 @@ def commands(facts: Facts) -> str:
 
 def program(facts: Facts) -> str:
     """The same from Python."""
+    if not facts.task.inputs:
+        made = (facts.record.get("network") or {}).get("factory", "MyNet")
+        return (
+            f"import engram\n\npredictor = engram.load({str(facts.run)!r}, model={made}())   # your own network, anew\n"
+            "predictor(inputs)      # what it gives for tensors, without gradients\n"
+            "predictor.network      # the network itself, with what it learned"
+        )
     answer = (
         '{"labels": [...], "probabilities": {...}}'
         if facts.task.calibration == "sigmoid"
@@ -80,6 +91,8 @@ def _shown(name: str, value: Any) -> str:
 
 def _can_be_set(facts: Facts) -> str:
     data = (facts.record.get("options") or {}).get("data") or "DATA"
+    if not facts.task.inputs:
+        return 'What training uses can be set by the name it has here: engram.train(..., settings={"batch_size": 250})'
     command = f"engram train {_quoted(str(data))} --set batch_size=250"
     return f"What training uses can be set by the name it has here, for example: {command}"
 

@@ -10,7 +10,9 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
-from engram.core.errors import Stopped
+from engram.core import durable
+from engram.core.checkpoints import numbered
+from engram.core.errors import Interrupted, Stopped
 from engram.core.events import emit
 from engram.core.rundir import RunDirectory
 from engram.train import checkpoint
@@ -29,24 +31,30 @@ class Checkpointing(Callback):
         self.interval = seconds
         self.last = time.monotonic()
         self.signal: int | None = None
+        self.over = False
+        self.trainer: Trainer | None = None
 
     def begin(self, trainer: Trainer) -> None:
         """Save what training begins with, and start counting."""
-        if trainer.pace.step == 0:
-            self._save(trainer)
-        self.last = time.monotonic()
+        if trainer.pace.step == 0 and not numbered(self.run):
+            self.save(trainer)
+        self.last, self.over, self.trainer = time.monotonic(), trainer.pace.finished, trainer
 
     def after_step(self, trainer: Trainer, *, loss: float, learning_rate: float) -> None:
         """Save where it is time."""
         asked, due = self.signal is not None, time.monotonic() - self.last > self.interval
         if asked or due or trainer.pace.finished:
-            self._save(trainer)
+            self.save(trainer)
+        self.over = trainer.pace.finished
         if asked:
             self._stop(f"Stopped at step {trainer.pace.step} of {trainer.pace.steps}")
 
     @contextmanager
     def catching_signals(self) -> Iterator[None]:
-        """Within the block, the first Ctrl-C or SIGTERM asks for a stop after the running step; a second is at once."""
+        """Within the block, the first Ctrl-C or SIGTERM asks for a stop after the running step; a second is at once.
+
+        After the last step, when everything is saved, the first is at once too.
+        """
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -56,11 +64,14 @@ class Checkpointing(Callback):
         before = {number: signal.signal(number, self._ask) for number in caught}
         try:
             yield
+        except Interrupted as asked:
+            if not self.over:
+                raise
+            self.signal = asked.number
+            self._stop("Stopped after the last step")
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-        if self.signal is not None:  # asked after the last step
-            self._stop("Stopped after the last step")
 
     def _stop(self, when: str) -> NoReturn:
         assert self.signal is not None
@@ -69,11 +80,16 @@ class Checkpointing(Callback):
         raise Stopped(message, exit_code=128 + number)
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
-        if self.signal is not None:
-            raise KeyboardInterrupt
+        if self.signal is not None or self.over:
+            raise Interrupted(number)
         self.signal = number
+        if self.trainer is not None:
+            self.trainer.stopping = True
 
-    def _save(self, trainer: Trainer) -> None:
-        path = checkpoint.save(self.run, trainer.checkpoint())
+    def save(self, trainer: Trainer) -> None:
+        """Save where training stands, and up to where metrics.jsonl tells of it."""
+        kept, record = trainer.checkpoint(), self.run / "metrics.jsonl"
+        kept.facts["recorded"] = durable.sync(record) if record.exists() else 0
+        path = checkpoint.save(self.run, kept)
         self.last = time.monotonic()
         emit("checkpoint", step=trainer.pace.step, path=str(path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ import torch
 
 from engram.core.events import emit
 from engram.train.callbacks.callback import Callback
-from engram.train.trainer import Trainer
+from engram.train.trainer import CutShort, Trainer
 
 
 class Evaluation(Callback):
@@ -21,22 +22,35 @@ class Evaluation(Callback):
         """`every`: progress between two evaluations (1 or more: only at the end)."""
         self.every = every
         self.last_progress = 0.0
+        self.due = False
         self.best_score: float | None = None
         self.best: dict[str, torch.Tensor] = {}
 
     def after_step(self, trainer: Trainer, *, loss: float, learning_rate: float) -> None:
         """Evaluate where it is time."""
         if trainer.pace.progress - self.last_progress >= self.every and not trainer.pace.finished:
-            self.last_progress = trainer.pace.progress
-            self.evaluate(trainer)
+            self.last_progress, self.due = trainer.pace.progress, True
+            self.begin(trainer)
+
+    def begin(self, trainer: Trainer) -> None:
+        """Evaluate if that is due, as it also is where a stop cut the last one short."""
+        if self.due:
+            with contextlib.suppress(CutShort):
+                self.evaluate(trainer)
+                self.due = False
 
     def state(self) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-        """The best weights so far, their score, and when the last evaluation was."""
-        return self.best, {"best_score": self.best_score, "last_progress": self.last_progress}
+        """The best weights so far, their score, when the last evaluation was, and whether it is still to be made."""
+        return self.best, {
+            "best_score": self.best_score,
+            "last_progress": self.last_progress,
+            "due": self.due,
+        }
 
     def load_state(self, tensors: dict[str, torch.Tensor], facts: dict[str, Any]) -> None:
         """Take back what `state` gave."""
         self.best, self.best_score, self.last_progress = tensors, facts["best_score"], facts["last_progress"]
+        self.due = facts["due"]
 
     def end(self, trainer: Trainer) -> None:
         """Evaluate the final weights, and leave the best ones in the model."""

@@ -6,8 +6,6 @@ changes it finds there, so that it takes the same steps at the same rates.
 
 from __future__ import annotations
 
-import json
-import os
 import time
 from collections import deque
 from collections.abc import Callable
@@ -61,8 +59,5 @@ class Pacing(Callback):
         return (last[1] - first[1]) / (last[0] - first[0])
 
     def _change(self, trainer: Trainer, steps: int) -> None:
-        with open(self.run / FILE, "a", encoding="utf-8") as file:
-            file.write(json.dumps({"step": trainer.pace.step, "steps": steps}) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        self.run.append_line(FILE, {"step": trainer.pace.step, "steps": steps})
         trainer.pace.steps = steps

@@ -1,0 +1,152 @@
+"""A training that can begin, and how it runs: train, deliver, score, report. New and resumed ones alike."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from engram.api import planning, reading
+from engram.api.delivery import deliver
+from engram.core import events
+from engram.core.deadline import Deadline
+from engram.core.errors import DiskError, Interrupted, Stopped
+from engram.core.rundir import RunDirectory
+from engram.core.task import Batch
+from engram.data.examples import namespace
+from engram.models.delivered import Delivered
+from engram.predict.predictor import Predictor
+from engram.train.callbacks.callback import Callback
+from engram.train.callbacks.checkpointing import Checkpointing
+from engram.train.callbacks.evaluation import Evaluation
+from engram.train.callbacks.pacing import Pacing
+from engram.train.callbacks.reporting import Reporting
+from engram.train.callbacks.sanity import Sanity
+from engram.train.trainer import Trainer
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training gave. run: its folder. metrics, floors: name -> {"value", "low", "high"} on `split`."""
+
+    run: str
+    split: str
+    metrics: dict[str, Any]
+    floors: dict[str, Any]
+    seconds: float
+    predicted_seconds: float
+
+
+@dataclass
+class Training:
+    """A training that can begin: the trainer with its callbacks, and what it is for."""
+
+    run: RunDirectory
+    read: reading.Reading
+    planned: planning.Planned
+    deadline: Deadline
+    trainer: Trainer
+    saving: Checkpointing
+
+    @classmethod
+    def of(
+        cls,
+        run: RunDirectory,
+        read: reading.Reading,
+        planned: planning.Planned,
+        deadline: Deadline,
+        callbacks: Sequence[Callback],
+    ) -> Training:
+        """Put the trainer together as the plan says. callbacks: the user's own."""
+        plan, saving = planned.plan, Checkpointing(run)
+        ways = read.task.augmentations(namespace(read.examples.features), passes=plan.passes)
+        pacing = Pacing(run, lambda: deadline.remaining() - planned.after, most=planned.most_steps)
+        paced = [pacing] if deadline.seconds else []
+        trainer = Trainer(
+            task=read.task,
+            model=planned.network,
+            examples=read.examples,
+            plan=plan,
+            augmentation=ways.get(plan.augmentation),
+            callbacks=[Sanity(), *paced, Reporting(), Evaluation(every=plan.evaluate_every), *callbacks, saving],
+            run=run,
+        )
+        return cls(run, read, planned, deadline, trainer, saving)
+
+
+def fit(training: Training, fitted: dict[str, nn.Module]) -> Trained:
+    """Train, deliver, score and report."""
+    run, read = training.run, training.read
+    with saying_how_to_go_on(run):
+        with events.stage("training"), training.saving.catching_signals():
+            training.trainer.fit()
+        with events.stage("evaluation"):
+            results, predictor = deliver(run, read, training.trainer, fitted)
+        module, seconds = predictor.module, round(training.deadline.elapsed(), 2)
+        delivered = module.record() if isinstance(module, Delivered) else {}
+        run.seal(status="delivered", delivered=delivered, results=results, seconds=seconds)
+        example = read.examples.batch(read.examples.splits["val"][:1])
+        return finish(run, training.deadline, predictor, example, reads_data=bool(read.task.inputs))
+
+
+@contextlib.contextmanager
+def saying_how_to_go_on(run: RunDirectory) -> Iterator[None]:
+    """Within the block a checkpoint is on disk, from which a training that is stopped, or lacks room, goes on."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit) as asked:
+        raise Stopped(
+            f"Stopped at once; what the last checkpoint holds is saved. Go on with: engram train --resume {run}",
+            exit_code=exit_code(asked),
+        ) from None
+    except DiskError as error:
+        raise DiskError(
+            f"{error} The checkpoints before are whole: mend that, then go on with: engram train --resume {run}"
+        ) from error
+
+
+def exit_code(asked: KeyboardInterrupt | SystemExit) -> int:
+    """128 + the number of the signal that asked."""
+    if isinstance(asked, SystemExit):
+        return asked.code if isinstance(asked.code, int) else 1
+    return 128 + (asked.number if isinstance(asked, Interrupted) else signal.SIGINT)
+
+
+def finish(
+    run: RunDirectory,
+    deadline: Deadline,
+    predictor: Predictor | None = None,
+    example: Batch | None = None,
+    *,
+    reads_data: bool = True,
+) -> Trained:
+    """Write the report and the closing facts of a run that is delivered.
+
+    predictor, example: the network at hand, and a batch of one for it. reads_data: whether new data can be read for
+    the run's task, which the closing words say.
+    """
+    from engram.report import build as build_report
+
+    with events.stage("report"):
+        build_report(run, seconds=max(1.0, deadline.remaining()), predictor=predictor, example=example)
+    seconds = round(deadline.elapsed(), 2)
+    run.update_run(status="done", seconds=seconds)
+    facts = run.read_run()
+    split = "test" if "test" in facts["results"] else "val"
+    chosen, predicted = facts["results"][split], facts["plan"]["predicted_seconds"]
+    events.emit(
+        "done",
+        run=str(run),
+        split=split,
+        metrics=chosen["metrics"],
+        floors=chosen["floors"],
+        seconds=seconds,
+        predicted_seconds=predicted,
+        reads_data=reads_data,
+        report=str(run / "report.html"),
+    )
+    return Trained(str(run), split, chosen["metrics"], chosen["floors"], seconds, predicted)
