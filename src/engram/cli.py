@@ -132,6 +132,9 @@ READING = _options(
         "such as 'patient(\\d+)'.",
     ),
 )
+APPLY = click.option(
+    "--apply", metavar="FIXES.csv", help="See the data as a file of fixes makes it; no file of the data is changed."
+)
 PLANNING = _options(
     click.option("--budget", metavar="TIME", help="Upper bound for everything, such as 90s, 10m or 2h."),
     click.option("--epochs", type=float, metavar="N", help="Passes over the training rows, in place of a budget."),
@@ -173,6 +176,7 @@ Examples:
   engram train scans.csv --target finding --group patient
   engram train --resume runs/cats           go on where it was stopped
   engram train photos/ --from runs/cats     start from weights learned before
+  engram train photos/ --apply fixes.csv    with rows left out and relabelled, as inspect proposed
 """
 )
 @click.argument("data", required=False)
@@ -183,6 +187,7 @@ Examples:
     "--from", "start_from", metavar="RUN|FILE", help="Start from the weights of a run or a .safetensors file."
 )
 @click.option("--resume", metavar="RUN", help="Go on with a run that was stopped.")
+@APPLY
 @click.option("--tensorboard", is_flag=True, help="Write curves for TensorBoard into the run too.")
 @DEVICE
 @JSON
@@ -206,18 +211,25 @@ def train(started: float | None, data: str | None, as_json: bool, tensorboard: b
 Examples:
   engram inspect photos/
   engram inspect labels.csv --target kind --json
+  engram inspect photos/ --thorough               look for wrong labels too
+  engram inspect photos/ --fixes fixes.csv        write what could be mended, to edit and apply
 """
 )
 @click.argument("data")
 @READING
 @PLANNING
+@click.option("--thorough", is_flag=True, help="Look for wrong labels too: about 45 seconds of learning.")
+@click.option(
+    "--fixes", metavar="FILE", help="Write the proposed fixes to a new CSV file, for you to edit; implies --thorough."
+)
+@APPLY
 @DEVICE
 @JSON
 @DEBUG
 def inspect(data: str, as_json: bool, **options: Any) -> None:
     """Say what DATA is, what is wrong, what would be trained.
 
-    Trains nothing and changes nothing.
+    Leaves no run behind and changes no file of the data.
     """
     from engram import api, console
 
@@ -226,7 +238,9 @@ def inspect(data: str, as_json: bool, **options: Any) -> None:
     if as_json:
         console.print_json(inspection.as_dict())
     else:
-        console.show_inspection(inspection.as_dict())
+        console.show_inspection(inspection.as_dict(), fixes=options["fixes"])
+        if not (options["thorough"] or options["fixes"]):
+            click.echo("Wrong labels were not looked for; --thorough does it, in about 45 seconds.")
 
 
 @cli.command(

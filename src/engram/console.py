@@ -11,6 +11,7 @@ import json
 import math
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import IO, Any
@@ -199,8 +200,8 @@ def show_scores(scores: Mapping[str, Any], console: Console | None = None) -> No
         (console or _console()).print(f"On {scores['num_examples']:,} examples.")
 
 
-def show_inspection(inspection: Mapping[str, Any]) -> None:
-    """What the data is, what is wrong with it, and what would be trained."""
+def show_inspection(inspection: Mapping[str, Any], *, fixes: str | None = None) -> None:
+    """What the data is, what is wrong with it, and what would be trained. fixes: the file they were written to."""
     console = _console()
     show_summary(inspection["summary"])
     for finding in inspection["findings"]:
@@ -208,6 +209,13 @@ def show_inspection(inspection: Mapping[str, Any]) -> None:
             continue  # the table above says it by split
         console.print(_finding(finding), style=STYLES.get(finding["severity"]), soft_wrap=True)
     show_plan(inspection["plan"], console)
+    if fixes:
+        actions = Counter(line["action"] for line in inspection["fixes"])
+        console.print(
+            f"{fixes} proposes to drop {actions['drop']:,} rows, to relabel {actions['relabel']:,} and to look at "
+            f"{actions['keep']:,}. Edit it, then: engram train DATA --apply {fixes}",
+            soft_wrap=True,
+        )
 
 
 def show_summary(summary: Mapping[str, Any]) -> None:

@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from engram.api import planning, reading
+from engram.api import opinions, planning, reading
 from engram.core import events, machine
 from engram.core.deadline import Deadline
-from engram.core.errors import BudgetError
+from engram.core.errors import BudgetError, ConfigError
 from engram.core.evidence import Finding
+from engram.data import fixes as data_fixes
 from engram.data.examples import namespace
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """What was found. plan: name -> {"value", "reason"}; empty where nothing can be trained, as findings say."""
+    """What was found. plan: name -> {"value", "reason"}; empty where nothing can be trained, as findings say.
+
+    fixes: what may be done row by row, as the lines of a file of fixes (`engram.data.fixes`).
+    """
 
     task: str
     notes: list[str]
     findings: list[Finding]
     summary: dict[str, Any]
     plan: dict[str, Any] = field(default_factory=dict)
+    fixes: list[dict[str, Any]] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
         """The same, ready for JSON."""
-        return asdict(self)
+        return {**vars(self), "findings": [finding.record() for finding in self.findings]}
 
 
 def inspect(
@@ -47,12 +53,24 @@ def inspect(
     seed: int = 0,
     recipe: str = "standard",
     settings: dict[str, Any] | None = None,
+    apply: str | Path | None = None,
+    fixes: str | Path | None = None,
+    thorough: bool = False,
 ) -> Inspection:
-    """Read and examine data as training would, and plan, without training. Options as for `train`."""
+    """Read and examine data as training would, and plan, without training. Options as for `train`.
+
+    thorough: look for wrong labels too, by small networks that learn from one part of the data and are asked about
+    the other (about 45 seconds). fixes: a new CSV file to write the proposed fixes to; it implies `thorough`.
+    """
+    if fixes is not None and Path(fixes).exists():
+        raise ConfigError(f"expected a new file for the fixes; {fixes} is there already. Name another.")
+    view = data_fixes.read(apply) if apply is not None else None
     limit = planning.time_limit(budget=budget, epochs=epochs, steps=steps)
     planning.refuse_wrong(size=size, model=model, device=device, recipe=recipe, settings=settings)
     with machine.keeping_memory(), events.listening():
-        read = reading.read(data, task=task, target=target, input=input, split=split, group=group, seed=seed)
+        read = reading.read(
+            data, task=task, target=target, input=input, split=split, group=group, apply=view, seed=seed
+        )
         planning.follow_recipe(read, recipe)
         plan: dict[str, Any] = {}
         findings = list(read.findings)
@@ -65,7 +83,20 @@ def inspect(
                 plan = planned.plan.described()
             except BudgetError as error:
                 findings.append(Finding("error", "budget", str(error)))
-    return Inspection(read.task.name, read.reasons, findings, _summary(read), plan)
+            if thorough or fixes is not None:
+                findings += opinions.doubtful_labels(read, device=device)
+    proposed = _proposed(read, findings)
+    if fixes is not None:
+        data_fixes.write(fixes, proposed)
+    return Inspection(read.task.name, read.reasons, findings, _summary(read), plan, proposed)
+
+
+def _proposed(read: reading.Reading, findings: list[Finding]) -> list[dict[str, Any]]:
+    """The fixes of all findings, one a row."""
+    inputs, target = next(iter(read.task.inputs)), next(iter(read.task.target), "")
+    labels = read.view.labels if read.view is not None else read.roles.get(target)
+    chosen = data_fixes.gathered(findings)
+    return data_fixes.described(chosen, read.table, read.roles[inputs], labels.values if labels is not None else None)
 
 
 def _summary(read: reading.Reading) -> dict[str, Any]:

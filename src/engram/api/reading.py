@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,8 +16,14 @@ from engram.core.registry import find, names
 from engram.core.task import Task
 from engram.core.units import format_duration
 from engram.data import balance, doctor, infer, source, split, store
+from engram.data import fixes as data_fixes
+from engram.data.doctor import copies
+from engram.data.doctor.copies import Copies
 from engram.data.examples import Examples
+from engram.data.fixes import Fixes, View
+from engram.data.source.fingerprint import digest
 from engram.data.source.rows import PICTURE_KINDS
+from engram.data.stored import Stored
 from engram.data.table import Column, Table
 
 TASKS = "engram.tasks"
@@ -27,7 +33,10 @@ CLOSE = 0.1
 
 @dataclass
 class Reading:
-    """Data, understood: what was read, what is to be learned from it, and the examples."""
+    """Data, understood: what was read, what is to be learned from it, and the examples.
+
+    copies: which inputs are copies of which. view: what fixes made of the data, None where none were applied.
+    """
 
     table: Table
     task: Task
@@ -35,6 +44,8 @@ class Reading:
     examples: Examples
     reasons: list[str] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
+    copies: Copies | None = None
+    view: View | None = None
 
 
 def read(
@@ -45,6 +56,7 @@ def read(
     input: Any = None,
     split: str | None = None,
     group: str | None = None,
+    apply: Fixes | None = None,
     seed: int = 0,
     deadline: Deadline | None = None,
     features: Mapping[str, Any] | None = None,
@@ -52,6 +64,7 @@ def read(
 ) -> Reading:
     """Read, understand, prepare, split and fit.
 
+    apply: fixes that make a view of the data, whose fingerprint is another than the data's.
     features: fitted ones of an earlier run, to see new data exactly as that run sees its own; all rows (those of
     the split `only`, or of "test" where the data has it) are then to be answered for.
     BudgetError when preparing alone would exceed the deadline.
@@ -68,8 +81,23 @@ def read(
     roles, reasons = infer.columns_for(table, chosen, target=target, inputs=input)
     for sentence in reasons:
         events.note(sentence)
-    examples, findings = prepare(chosen, table, roles, seed=seed, deadline=deadline, features=features, only=only)
-    return Reading(table, chosen, roles, examples, [why.reason, *table.notes, *reasons], [*table.findings, *findings])
+    view = None
+    if apply is not None:
+        view = data_fixes.apply(apply, table, _first(roles, chosen.inputs), _first(roles, chosen.target))
+        seen = digest(table.fingerprint, "fixes", apply.content)
+        table = replace(table, fingerprint=seen, notes=[*table.notes, view.said])
+        events.note(view.said)
+        if view.in_test:
+            events.warn(f"The fixes change {view.in_test:,} rows of the given test set: scores are of another test.")
+    read = prepare(chosen, table, roles, view=view, seed=seed, deadline=deadline, features=features, only=only)
+    read.reasons = [why.reason, *table.notes, *reasons]
+    read.findings = [*table.findings, *read.findings]
+    return read
+
+
+def _first(roles: Mapping[str, Column], wanted: Mapping[str, Any]) -> Any:
+    """The column of the first of some roles; None where there is none."""
+    return next((roles[role] for role in wanted if role in roles), None)
 
 
 def choose_task(table: Table, *, task: str | None, target: Any = None, input: Any = None) -> tuple[Task, Evidence]:
@@ -107,37 +135,57 @@ def prepare(
     table: Table,
     roles: Mapping[str, Column],
     *,
+    view: View | None,
     seed: int,
     deadline: Deadline | None,
     features: Mapping[str, Any] | None,
     only: str | None,
-) -> tuple[Examples, list[Finding]]:
-    """Store every role's values, set unreadable ones aside, split, and fit the features on the training rows."""
+) -> Reading:
+    """Read every role's values, set unreadable ones aside, split, and fit the features on the training rows."""
     kinds = {**task.inputs, **task.target}
     made = (
         dict(features) if features is not None else {role: kinds[role].survey(column) for role, column in roles.items()}
     )
+    first = next(iter(task.inputs))
     with events.stage("reading"), events.listening(_Patience(deadline)):
         stored = {role: store.prepare(column, made[role]) for role, column in roles.items()}
+        alike = {role: copies.find(made[role], stored[role], near=features is None) for role in task.inputs}
     usable = np.logical_and.reduce([values.ok for values in stored.values()])
-    labels = next((roles[role].values for role in task.target if role in roles), None)
-    first = next(iter(task.inputs))
     if features is None:
+        # A copy has the digest of what it is a copy of, and so stays on its side.
         splits = split.assign(
-            labels=labels, digests=stored[first].digest, given=table.split, groups=table.group, seed=seed,
-            usable=usable, where=roles[first].where,
+            labels=getattr(_first(roles, task.target), "values", None),
+            digests=stored[first].digest[alike[first].leader],
+            given=table.split, groups=table.group, seed=seed, usable=usable, where=roles[first].where,
         )  # fmt: skip
-        for role, feature in made.items():
-            feature.fit(stored[role], splits.rows["train"])
     else:
         splits = split.Splits({"test": np.flatnonzero(usable & _asked_for(table, only))})
+    if view is not None:
+        roles, stored = _viewed(view, task, roles, stored, made)
+        splits.rows = {name: rows[view.kept[rows]] for name, rows in splits.rows.items()}
+        if empty := [name for name, rows in splits.rows.items() if not len(rows)]:
+            raise DataError(f"expected fixes that leave rows in every split; {view.fixes.origin} empties {empty[0]}.")
+    if features is None:
+        for role, feature in made.items():
+            feature.fit(stored[role], splits.rows["train"])
     examples = Examples(made, stored, splits.rows)
     if features is None:
         _balance(task, examples)
-    findings = doctor.inspect(examples=examples, table=table, roles=roles) + splits.findings
+    findings = doctor.inspect(examples=examples, table=table, roles=roles, copies=alike) + splits.findings
     if features is not None:
         findings += doctor.unknown_labels(examples, next(iter(task.target), ""))
-    return examples, findings
+    return Reading(table, task, dict(roles), examples, findings=findings, copies=alike[first], view=view)
+
+
+def _viewed(
+    view: View, task: Task, roles: Mapping[str, Column], stored: Mapping[str, Stored], features: Mapping[str, Any]
+) -> tuple[dict[str, Column], dict[str, Stored]]:
+    """Roles and their values as the view has them: what was prepared serves on, with some rows set aside."""
+    roles, stored, target = dict(roles), dict(stored), next(iter(task.target), "")
+    if view.labels is not None and view.actions["relabel"]:
+        roles[target] = view.labels
+        stored[target] = store.prepare(view.labels, features[target])
+    return roles, {role: values.only(view.kept) for role, values in stored.items()}
 
 
 def warn(findings: list[Finding]) -> None:

@@ -14,8 +14,9 @@ from engram.api.recording import recording
 from engram.core import durable, events, machine
 from engram.core.deadline import Deadline
 from engram.core.errors import ConfigError, RunError
-from engram.core.rundir import RunDirectory
+from engram.core.rundir import FIXES, RunDirectory
 from engram.core.units import parse_duration
+from engram.data import fixes as data_fixes
 from engram.data.examples import namespace
 from engram.models import build
 from engram.train import checkpoint, distributed
@@ -108,7 +109,8 @@ def _reopened(
     place, _, after, most = (options.pop(k) for k in ("data", "budget", "after", "most_steps"))
     brought.refuse_wrong(options, model=model, task=facts["task"])
     plan = _recorded_plan(facts, newest, run)
-    read = brought.read(data if place is None else place, options, deadline=None)
+    fixes = data_fixes.read(run / FIXES) if facts["data"].get("fixes") else None
+    read = brought.read(data if place is None else place, {**options, "apply": fixes}, deadline=None)
     planning.follow_recipe(read, plan.recipe)
     if read.table.fingerprint != facts["data"]["fingerprint"]:
         raise RunError(

@@ -20,9 +20,10 @@ from engram.api.recording import recording, refuse_if_in_use
 from engram.core import durable, events, machine, tensors
 from engram.core.deadline import Deadline
 from engram.core.errors import ConfigError, Stopped
-from engram.core.rundir import RunDirectory, fresh
+from engram.core.rundir import FIXES, RunDirectory, fresh
 from engram.core.units import format_duration
 from engram.data import doctor
+from engram.data import fixes as data_fixes
 from engram.features import saved
 from engram.models import build
 from engram.predict.checking import checked
@@ -53,6 +54,7 @@ def train(
     recipe: str = "standard",
     start_from: str | Path | RunDirectory | None = None,
     resume: str | Path | RunDirectory | None = None,
+    apply: str | Path | None = None,
     settings: dict[str, Any] | None = None,
     callbacks: Sequence[Callback] = (),
     step: OwnFunction | None = None,
@@ -68,8 +70,9 @@ def train(
     model: an `nn.Module`, a factory, or "FILE:NAME". size: "small", "medium", "large". recipe: "standard", or "plain"
     for the loop one would have written by hand. start_from: a run or a .safetensors file to take weights from.
     resume: the folder of a run that was stopped; only `budget` may be changed, and what a run does not keep (Python
-    objects: data, model, step, callbacks) is handed over again. settings: numbers of the plan by name. callbacks:
-    what is done between the steps, beside what the engine does. started: `time.monotonic()` when the command began.
+    objects: data, model, step, callbacks) is handed over again. apply: a CSV file of fixes, as `inspect` writes it,
+    which make a view of the data; the run keeps a copy. settings: numbers of the plan by name. callbacks: what is
+    done between the steps, beside what the engine does. started: `time.monotonic()` when the command began.
     step, metrics, validation, collate, deterministic: see `engram.api.bringing.Brought`.
 
     Raises the errors of `engram.core.errors`; `Stopped` after a signal, with everything saved.
@@ -80,7 +83,7 @@ def train(
         return resuming.follow(data=data, brought=brought, model=model, callbacks=callbacks)
     if resume is not None:
         given: dict[str, Any] = {"epochs": epochs, "steps": steps, "out": out, "size": size, "from": start_from}
-        given |= {"settings": settings or None, "recipe": None if recipe == "standard" else recipe}
+        given |= {"settings": settings or None, "recipe": None if recipe == "standard" else recipe, "apply": apply}
         return resuming.resume(
             checked(resume), data=data, brought=brought, model=model, callbacks=callbacks, budget=budget,
             began=began, given=given,
@@ -94,7 +97,7 @@ def train(
     deadline = Deadline(limit, began)
     options: dict[str, Any] = {"task": task, "target": target, "input": input, "split": split, "group": group}
     options["seed"] = seed
-    brought.refuse_wrong(options, model=model)
+    brought.refuse_wrong({**options, "apply": apply}, model=model)
     run = _run_for(data, out)
     wishes = {"epochs": epochs, "steps": steps, "size": size, "model": model, "device": device, "settings": settings}
     with recording(run) as record, machine.keeping_memory():
@@ -104,7 +107,8 @@ def train(
             events.note(f"The budget is {format_duration(limit)}; another is set with --budget.")
         with _leaving_nothing_behind(run):
             run.clear()
-            read = brought.read(data, options, deadline=deadline)
+            fixes = data_fixes.read(apply) if apply is not None else None
+            read = brought.read(data, {**options, "apply": fixes}, deadline=deadline)
             _stop_if_unusable(read)
             planning.follow_recipe(read, recipe)
             fitted = _fit_floors(read, deadline)
@@ -172,6 +176,8 @@ def _record(
     """
     run, read, planned = training.run, training.read, training.planned
     build.keep_source(planned.network, run)
+    if read.view is not None:
+        run.write(FIXES, read.view.fixes.content)
     saved.save(run, read.examples.features, {role: column.name for role, column in read.roles.items()})
     floors.save(run, fitted)
     training.saving.save(training.trainer)
@@ -187,7 +193,8 @@ def _record(
             "fingerprint": read.table.fingerprint,
             "rows": {name: len(rows) for name, rows in read.examples.splits.items()},
             "reasons": read.reasons,
-            "findings": [vars(finding) for finding in read.findings],
+            "findings": [finding.record() for finding in read.findings],
+            "fixes": read.view.record() if read.view is not None else None,
         },
         options={**options, "after": planned.after, "most_steps": planned.most_steps},
         plan=planned.plan.as_dict(),

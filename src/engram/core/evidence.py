@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -17,11 +18,26 @@ class Evidence:
 
 
 @dataclass(frozen=True)
+class Fix:
+    """What may be done about one row of the data.
+
+    action: "drop", "relabel" (to `label`), or "keep" where a person should decide. score: 0 to 1, how sure.
+    """
+
+    row: int
+    action: str
+    reason: str
+    label: str = ""
+    score: float = 1.0
+
+
+@dataclass(frozen=True)
 class Finding:
     """One thing the doctor found in the data.
 
     severity: "error" (training stops), "warning" (act on it) or "info".
-    where: the paths or row names it concerns, the first of them shown. fix: what to do about it.
+    where: the paths or row names it concerns, the first of them shown. fix: what to do about it. fixes: the same
+    row by row, as far as it can be done for the user.
     """
 
     severity: str
@@ -29,3 +45,8 @@ class Finding:
     message: str
     where: tuple[str, ...] = ()
     fix: str = ""
+    fixes: tuple[Fix, ...] = ()
+
+    def record(self) -> dict[str, Any]:
+        """What a run keeps of it: all but the fixes row by row."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "fixes"}

@@ -9,6 +9,7 @@
     floors.safetensors       the fitted floors
     predictions.parquet      validation and test rows, one by one
     examples.safetensors     some scored examples as the network sees them, for the report
+    fixes.csv                what was changed in the view of the data that was learned from, if anything
     source/                  the user's own network, copied (never run without being told to)
     README.md  report.html
 
@@ -33,12 +34,13 @@ from engram.core.errors import RunError
 if TYPE_CHECKING:
     import numpy as np
 
+FIXES = "fixes.csv"
 FORMAT = 2
 """Version of the run directory's format, written to run.json. 2: with checksums; 1 was never released."""
 
 SEALED = frozenset(
     {"features.json", "features.safetensors", "model.safetensors", "floors.safetensors", "predictions.parquet"}
-    | {"examples.safetensors"}
+    | {"examples.safetensors", FIXES}
 )
 """Files whose checksums are in run.json, beside those in source/."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -50,6 +50,11 @@ class Stored:
 
     def __len__(self) -> int:
         return len(self.ok)
+
+    def only(self, kept: np.ndarray) -> Stored:
+        """The same values with the rows set aside where `kept` (bool (N,)) is False."""
+        problems = [problem for problem in self.problems if kept[problem.row]]
+        return replace(self, ok=self.ok & kept, problems=problems)
 
     def gather(self, rows: np.ndarray | Sequence[int]) -> dict[str, Any]:
         """Return the values of some rows: arrays with the row as first axis, lists where shapes differ.

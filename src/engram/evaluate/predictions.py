@@ -14,9 +14,9 @@ import numpy as np
 
 from engram.core.errors import DataError, RunError
 from engram.core.rundir import RunDirectory
-from engram.evaluate import comparison
+from engram.evaluate import comparison, doubts
 from engram.evaluate.comparison import Comparison
-from engram.evaluate.evaluation import Outputs
+from engram.evaluate.evaluation import Outputs, probabilities
 from engram.metrics.metric import Metric
 
 if TYPE_CHECKING:
@@ -127,6 +127,17 @@ def _class_columns(probability_NC: np.ndarray, names: Sequence[str]) -> dict[str
         "top_labels": [[names[c] for c in row] for row in top_NK.tolist()],
         "top_probabilities": np.take_along_axis(probability_NC, top_NK, axis=1).tolist(),
     }
+
+
+def doubtful(run: RunDirectory) -> polars.DataFrame:
+    """The kept answers of any split whose labels are in doubt (`engram.evaluate.doubts`), the most doubtful first."""
+    frame = read(run)
+    frame = frame.filter(frame["label"].is_not_null())
+    if not len(frame):
+        return frame
+    logits, batch = _kept(frame)
+    several = batch.label.ndim == 2
+    return frame[doubts.doubtful(probabilities(logits.numpy(), several=several), batch.label.numpy())]
 
 
 def compare(

@@ -6,8 +6,12 @@ EXIF orientation is applied; deep pixels are brought to 8 bits as `to_8_bits` sa
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
+import stat
+import threading
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +41,20 @@ KINDS = "JPEG, PNG, WebP, BMP, TIFF, GIF, PGM/PPM or DICOM"
 MAX_PIXELS = 178_956_970
 """More pixels than this are refused: a small file can unpack to more memory than there is. Pillow's own limit."""
 
+MAX_BYTES = 168 << 20
+"""Nor are pictures whose pixels take more than this, or twice as much where they are made smaller at once: together
+with what turning them takes, reading stays within 512 MiB. JPEG files count as large as their decoder scales them."""
+
+LARGE_BYTES = 16 << 20
+"""Pictures that take more than this are decoded one at a time, however many threads read."""
+
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # the limits here are stricter
+
+_large = threading.Lock()
+
 _GREY = frozenset({"1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N"})
 _DEEP = frozenset({"I", "F", "I;16", "I;16B", "I;16L", "I;16N"})
+_TRANSPARENT = ("LA", "La", "PA", "RGBA", "RGBa")
 _ROTATED = frozenset({5, 6, 7, 8})
 _ORIENTATION = 0x0112
 
@@ -59,13 +75,14 @@ def open_picture(value: Any) -> Image.Image:
 
 def _open_file(path: str) -> Image.Image:
     try:
+        if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116  (Path costs more than the call)
+            what = "a folder" if os.path.isdir(path) else "a pipe or device"  # noqa: PTH112
+            raise DataError(f"expected a regular file with a picture; this is {what}")
         if path.lower().endswith((".dcm", ".dicom")):
             return _read_dicom(Path(path).read_bytes())
         return _open(path)
     except Image.UnidentifiedImageError:
         return _open_bytes(Path(path).read_bytes())  # it says what is wrong, or finds a DICOM without its suffix
-    except IsADirectoryError:
-        raise DataError("expected a picture file; this is a folder") from None
     except FileNotFoundError:
         raise DataError("there is no such file") from None
     except PermissionError:
@@ -219,25 +236,48 @@ def read(picture: Image.Image, *, channels: int, short_side: int | None, max_asp
     """Decode, turn upright, bring to `channels` (1 or 3), make smaller. Returns uint8 (h, w, channels).
 
     short_side: pictures whose short side is longer are scaled down to it (never up). max_aspect: what is longer
-    than that many short sides is cut at both ends. DataError where pixels are missing.
+    than that many short sides is cut at both ends. DataError where pixels are missing, or take too much memory.
     """
     mode = "L" if channels == 1 else "RGB"
+    if short_side is not None and picture.format in ("JPEG", "MPO"):
+        scale = short_side / min(picture.size)
+        if scale < 1:  # the decoder itself can halve, quarter, ... at a fraction of the cost
+            picture.draft(mode, (int(picture.size[0] * scale) + 1, int(picture.size[1] * scale) + 1))
+    needed = _bytes(picture, mode)
+    most = MAX_BYTES if short_side is None else 2 * MAX_BYTES
+    if needed > most:
+        width, height = picture.size
+        raise DataError(
+            f"too large to be opened safely: {width} x {height} pixels take {needed >> 20} MiB, at most "
+            f"{most >> 20} are taken; make it smaller, or save it as JPEG"
+        )
+    with _large if needed > LARGE_BYTES else contextlib.nullcontext():
+        return _decoded(picture, mode, short_side, max_aspect)
+
+
+def _bytes(picture: Image.Image, mode: str) -> int:
+    """Memory that the pixels take on their way, about."""
+    own = 1 if picture.mode in ("1", "L", "P") else 2 if picture.mode.startswith("I;16") else 4
+    if picture.mode in ("F", *_TRANSPARENT) or "transparency" in picture.info:
+        own = 8  # there is a second copy for a while
+    return picture.size[0] * picture.size[1] * max(own, 1 if mode == "L" else 4)
+
+
+def _decoded(picture: Image.Image, mode: str, short_side: int | None, max_aspect: float) -> np.ndarray:
     try:
-        if short_side is not None and picture.format in ("JPEG", "MPO"):
-            scale = short_side / min(picture.size)
-            if scale < 1:  # the decoder itself can halve, quarter, ... at a fraction of the cost
-                picture.draft(mode, (int(picture.size[0] * scale) + 1, int(picture.size[1] * scale) + 1))
         picture.load()
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
         raise DataError(f"the picture is damaged or cut short ({error})") from None
     except Exception as error:  # decoders of damaged files raise nearly anything
         raise DataError(f"the picture cannot be decoded ({type(error).__name__}: {error})") from None
     orientation = _orientation(picture)
+    if picture.mode in ("L", "RGB", "RGBA", "CMYK") and "transparency" not in picture.info:
+        picture = _smaller(picture, short_side, max_aspect)  # before it is turned to other modes: that takes less
     picture = _smaller(_in_mode(picture, mode), short_side, max_aspect)
     if orientation != 1:
         picture = _upright(picture, orientation)
     pixels = np.asarray(picture)
-    return pixels[:, :, None] if channels == 1 else pixels
+    return pixels[:, :, None] if mode == "L" else pixels
 
 
 def _in_mode(picture: Image.Image, mode: str) -> Image.Image:
@@ -245,7 +285,7 @@ def _in_mode(picture: Image.Image, mode: str) -> Image.Image:
         return picture
     if picture.mode in _DEEP:
         picture = Image.fromarray(to_8_bits(np.asarray(picture)))
-    if picture.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in picture.info:
+    if picture.mode in _TRANSPARENT or "transparency" in picture.info:
         coloured = picture.convert("RGBA")
         white = Image.new("RGBA", coloured.size, (255, 255, 255, 255))
         picture = Image.alpha_composite(white, coloured)

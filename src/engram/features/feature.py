@@ -79,8 +79,24 @@ class Feature:
         raise AssertionError("a feature must say this")
 
     def check(self, stored: Any, rows: np.ndarray) -> list[Finding]:
-        """What is wrong with these values, for the doctor."""
+        """What is wrong with these values, for the doctor, who names the rows of a finding's fixes."""
         return []
+
+    def signatures(self, stored: Any, rows: np.ndarray) -> np.ndarray | None:
+        """Numbers by which copies of a value are found although it was changed on the way (re-encoded, resized).
+
+        Returns float32 (B, V, D) of unit length, V for the ways in which a copy may have been changed on purpose,
+        such as mirrored, the value as it is first; NaN where a value says too little. None: exact copies are all.
+        """
+        return None
+
+    def same(self, stored: Any, rows: np.ndarray, others: np.ndarray, ways: np.ndarray) -> np.ndarray:
+        """Tell (bool (B,)) whether pairs with close signatures are copies indeed; `ways` is the second one's way."""
+        raise AssertionError("a feature with signatures must say this")
+
+    def circumstances(self, column: Any, stored: Any, rows: np.ndarray) -> dict[str, list[Any]]:
+        """Facts of how each value came to be, which should not tell its label: format, size, camera, frame."""
+        return {}
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """The fitted state as (JSON, arrays)."""

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from engram.core.errors import ConfigError, DataError, RunError
-from engram.core.evidence import Evidence
-from engram.features import _pixels, _sizes
+from engram.core.evidence import Evidence, Finding
+from engram.features import _circumstances, _likeness, _pixels, _quality, _sizes
 from engram.features.feature import Arrays, Feature, Misconfigured
 
 if TYPE_CHECKING:
@@ -165,6 +165,24 @@ class Image(Feature):
         assert self.mean is not None and self.std is not None
         x_BHWC = encoded.detach().float().cpu().permute(0, 2, 3, 1).numpy() * self.std + self.mean
         return list(np.rint(x_BHWC * 255).clip(0, 255).astype(np.uint8))
+
+    def check(self, stored: Any, rows: np.ndarray) -> list[Finding]:
+        """Blank, blurred and extreme pictures."""
+        return list(_quality.check(stored, rows))
+
+    def signatures(self, stored: Any, rows: np.ndarray) -> np.ndarray:
+        """The lowest frequencies of each picture, as it is and mirrored."""
+        return _likeness.signatures(stored.gather_one("pixels", rows))
+
+    def same(self, stored: Any, rows: np.ndarray, others: np.ndarray, ways: np.ndarray) -> np.ndarray:
+        """Compare pairs of pictures pixel by pixel, the second mirrored where its way is 1."""
+        return _likeness.copies(stored.gather_one("pixels", rows), stored.gather_one("pixels", others), ways)
+
+    def circumstances(self, column: Any, stored: Any, rows: np.ndarray) -> dict[str, list[Any]]:
+        """Format, colours, compression, camera, software, size and frame."""
+        values = [column.values[row] for row in rows.tolist()]
+        sizes_N2 = np.asarray(stored.gather_one("size", rows))
+        return _circumstances.circumstances(values, sizes_N2, stored.gather_one("pixels", rows))
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """The seen size, and mean and spread per channel."""

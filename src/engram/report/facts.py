@@ -110,6 +110,11 @@ class Facts:
         return frame.filter(frame["split"] == self.split)
 
     @cached_property
+    def doubtful(self) -> list[int]:
+        """Row numbers of the answers whose labels are in doubt, the most doubtful first."""
+        return predictions.doubtful(self.run)["row"].to_list() if (self.run / predictions.FILE).is_file() else []
+
+    @cached_property
     def kept(self) -> pictures.Kept | None:
         """The pictures that the run keeps; None where it keeps none."""
         return pictures.read(self.run)

@@ -45,6 +45,7 @@ def check_feature(feature: type[Feature], values: Sequence[Any], *, kind: str, n
     check_singles(fitted, column, stored)
     check_decoding(fitted, fitted.encode(stored.gather(rows)))
     check_saving(fitted, feature, stored)
+    check_copies(fitted, stored)
 
 
 def fit(feature: type[Feature], column: Column) -> tuple[Feature, Stored]:
@@ -112,6 +113,18 @@ def check_saving(fitted: Feature, feature: type[Feature], stored: Stored) -> Non
     rows = np.arange(len(stored))
     saved, expected = loaded.encode(stored.gather(rows)), fitted.encode(stored.gather(rows))
     assert torch.equal(saved, expected), "a saved and loaded feature encodes differently"
+
+
+def check_copies(fitted: Feature, stored: Stored) -> None:
+    """Signatures, where there are any, have unit length or are NaN, and every value is a copy of itself."""
+    rows = np.arange(len(stored))
+    signatures_BVD = fitted.signatures(stored, rows)
+    if signatures_BVD is None:
+        return
+    assert signatures_BVD.ndim == 3 and len(signatures_BVD) == len(rows), "signatures are (row, way, number)"
+    length_BV = np.linalg.norm(signatures_BVD, axis=2)
+    assert np.allclose(length_BV[np.isfinite(length_BV)], 1, atol=1e-3), "signatures have unit length"
+    assert fitted.same(stored, rows, rows, np.zeros_like(rows)).all(), "a value is not a copy of itself"
 
 
 def assert_same_state(first: Feature, second: Feature, message: str) -> None:

@@ -116,13 +116,20 @@ def _list(place: _Place, walk: _Walk) -> Folder:
         entries = sorted((entry for entry in iterator if not is_junk(entry.name)), key=lambda entry: entry.name)
     folder, inner = Folder(place.parts), []
     for entry in entries:
-        if entry.is_dir():
+        if _is_folder(entry):
             inner.append(entry)
         else:
             _add(entry, folder, walk)
     for entry in reversed(inner):
         _queue(entry, place, walk)
     return folder
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself: the folder that holds it can be read all the same
+        return False
 
 
 def _queue(entry: os.DirEntry[str], place: _Place, walk: _Walk) -> None:

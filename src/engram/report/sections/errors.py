@@ -18,9 +18,6 @@ from engram.report.picture import enlarged, uri
 MOST_CLASSES = 30
 MOST_PAIRS = 6
 SHOWN = 12
-CERTAIN = 0.8
-"""A picture that the network knows the likes of, whose label it holds for wrong with this probability, is doubtful."""
-
 Entry = dict[str, Any]
 
 
@@ -122,18 +119,9 @@ def _mistakes(facts: Facts) -> list[Entry]:
 
 
 def _doubtful(facts: Facts) -> list[Entry]:
-    """Examples of any split that are familiar and that the network is sure to be something else than labelled."""
-    found = [
-        e
-        for e in facts.known.values()
-        if not e["correct"]
-        and e["label"] is not None
-        and (e["probability"] or 0) >= CERTAIN
-        and (e["unfamiliarity"] or 0) <= 1
-    ]
-    return sorted(found, key=lambda e: e["probability_of_label"] if e["probability_of_label"] is not None else 1)[
-        : 2 * SHOWN
-    ]
+    """Kept examples of any split whose label is in doubt, of those whose likes the network knows."""
+    rows = [row for row in facts.doubtful if row in facts.known]
+    return [facts.known[row] for row in rows if (facts.known[row]["unfamiliarity"] or 0) <= 1][: 2 * SHOWN]
 
 
 def _worst(facts: Facts, elsewhere: set[int]) -> Iterator[Any]:
@@ -160,9 +148,10 @@ def _labels(facts: Facts, doubtful: Sequence[Entry]) -> Iterator[Any]:
     yield Heading("Labels that look wrong")
     yield Gallery(
         [_tile(facts, entry) for entry in doubtful[:SHOWN]],
-        "Familiar pictures whose label the network contradicts with near certainty. Some of these labels are "
-        "probably wrong, or stand for something that cannot be seen. Mending them can help more than training "
-        "longer.",
+        "Familiar pictures, not learned from, that the network holds for another class as surely as it usually does "
+        "that class's own. Some of these labels are probably wrong, or stand for something that cannot be seen. "
+        "engram inspect DATA --fixes FILE looks for such labels among the training examples too, and proposes what "
+        "to mend.",
     )
     rows = [
         (str(e["where"]), words.label(e["label"]), words.label(e["predicted"]), words.percent(e["probability"]))

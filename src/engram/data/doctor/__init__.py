@@ -1,0 +1,77 @@
+"""The doctor: what is wrong with the data, said before anything is learned from it. One file per examination."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from engram.core.errors import DataError
+from engram.core.evidence import Finding, Fix
+from engram.data.doctor.classes import classes, unknown_labels
+from engram.data.doctor.duplicates import duplicates
+from engram.data.doctor.naming import SHOWN, named
+from engram.data.doctor.shortcuts import shortcuts
+from engram.data.doctor.values import sizes, unreadable
+
+if TYPE_CHECKING:
+    from engram.data.doctor.copies import Copies
+    from engram.data.examples import Examples
+    from engram.data.table import Column, Table
+
+__all__ = ["inspect", "sparing", "stop_if_unusable", "unknown_labels"]
+
+
+def inspect(
+    *, examples: Examples, table: Table, roles: Mapping[str, Column], copies: Mapping[str, Copies]
+) -> list[Finding]:
+    """Examine prepared examples and return what was found, the worst first.
+
+    roles: role -> column of the table, by which rows are named. copies: input's role -> its copies. What reading
+    the table and splitting it found is in `Table.findings` and `Splits.findings` and not repeated here.
+    """
+    found: list[Finding] = []
+    labels = {role: values for role, values in examples.stored.items() if {"name", "names"} & set(values.arrays)}
+    label = next(iter(labels.values()), None)
+    for role, values in examples.stored.items():
+        rows = np.flatnonzero(values.ok)
+        found += unreadable(values, role)
+        found += _placed(examples.features[role].check(values, rows), roles[role])
+        if role in copies and values.arrays:
+            found += sizes(values)
+            found += duplicates(copies[role].of(rows), roles[role], label)
+            if label is not None:
+                found += shortcuts(examples.features[role], roles[role], values, label)
+    for values in labels.values():
+        found += classes(values, examples.splits)
+    found = [sparing(finding, table) for finding in found]
+    return sorted(found, key=lambda finding: ("error", "warning", "info").index(finding.severity))
+
+
+def stop_if_unusable(findings: Sequence[Finding]) -> None:
+    """Raise DataError for the first finding that is an error: too much unreadable, one class only."""
+    for finding in findings:
+        if finding.severity == "error":
+            shown = "".join(f"\n  {where}" for where in finding.where[:SHOWN])
+            more = f"\n  ... and {len(finding.where) - SHOWN:,} more" if len(finding.where) > SHOWN else ""
+            raise DataError(f"{finding.message}.{shown}{more}\n{finding.fix}".strip())
+
+
+def _placed(findings: Iterable[Finding], column: Column) -> Iterator[Finding]:
+    """Name the rows that a feature found: it knows values, not where they come from."""
+    for finding in findings:
+        rows = [fix.row for fix in finding.fixes]
+        yield finding if finding.where else replace(finding, where=tuple(named(column, rows)))
+
+
+def sparing(finding: Finding, table: Table) -> Finding:
+    """Propose no change to a test set that was given: whether its labels are wrong is not for engram to decide."""
+    if table.split is None or not finding.fixes:
+        return finding
+    return replace(finding, fixes=tuple(fix if table.split[fix.row] != "test" else _left(fix) for fix in finding.fixes))
+
+
+def _left(fix: Fix) -> Fix:
+    return fix if fix.action == "keep" else replace(fix, action="keep", reason=f"{fix.reason} (a given test row)")
