@@ -18,7 +18,6 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,12 +74,12 @@ def measurements(peer: str, **lengths: tuple[int, ...]) -> list[Measurement]:
 
 
 PLANNED = [
-    *measurements("engram", engine=(0,), command=(40, 60, 90, 120)),
-    *measurements("pytorch", float32=(0, 3), bfloat16=(0, 4, 8)),
-    *measurements("keras-tensorflow", default=(0, 4), best=(0, 6, 12)),
-    *measurements("keras-torch", default=(0, 4), best=(0, 6)),
-    *measurements("keras-jax", default=(0, 2), best=(0, 3)),
-    *measurements("sklearn", linear=(3,), default=(6,), best=(6,)),
+    *measurements("engram", engine=(0,), command=(45, 60, 75, 90)),
+    *measurements("pytorch", float32=(0, 1), bfloat16=(0, 3), small=(6,)),
+    *measurements("keras-tensorflow", default=(0, 4), best=(0, 6)),
+    *measurements("keras-torch", default=(0, 3), best=(0, 3)),
+    *measurements("keras-jax", default=(1,), best=(0, 1)),
+    *measurements("sklearn", linear=(3,), default=(6,), best=(4,)),
 ]
 """In the order in which they run. The lengths of tuned peers lie around where they reach the target."""
 
@@ -138,26 +137,22 @@ def points(what: Measurement, data: Path, cache: Path, seed: int) -> list[dict[s
     return [json.loads(line) for line in finished.stdout.splitlines() if line.startswith("{")]
 
 
-def rows(what: Measurement, data: Path, cache: Path, seed: int) -> Iterator[dict[str, Any]]:
-    """Measure, and give one line of the CSV file for each point."""
-    before = machine_speed()
-    found = points(what, data, cache, seed)
-    after, date = machine_speed(), time.strftime("%Y-%m-%d %H:%M:%S")
-    for point in found:
-        yield {
-            "date": date,
+def lines_of(what: Measurement, found: list[dict[str, Any]], **common: object) -> list[dict[str, object]]:
+    """One line of the CSV file for each point."""
+    return [
+        {
+            "date": time.strftime("%Y-%m-%d %H:%M:%S"),
             "machine": f"{processor()}, {os.cpu_count()} cores",
-            "data": data.stem,
             "peer": what.peer,
             "setting": what.setting,
             "measure": what.measure,
             "length": what.length,
-            "seed": seed,
             "seconds": point.get("seconds", ""),
-            "value": point["accuracy"] if what.length else point["examples_per_second"],
-            "tflops_before": round(before, 2),
-            "tflops_after": round(after, 2),
+            "value": point.get("accuracy", point.get("examples_per_second")),
+            **common,
         }
+        for point in found
+    ]
 
 
 def processor() -> str:
@@ -169,7 +164,7 @@ def processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def append(lines: list[dict[str, Any]], path: Path) -> None:
+def append(lines: list[dict[str, object]], path: Path) -> None:
     new = not path.exists()
     with open(path, "a", newline="") as file:
         writer = csv.DictWriter(file, lines[0])
@@ -190,11 +185,16 @@ def main() -> None:
     cache.mkdir(parents=True, exist_ok=True)
     data = prepare(given.folder, cache)
     drawing = python_of("drawing", cache)
-    for what in PLANNED:
-        if what.peer in (given.peers or WHERE) and given.measure in ("all", what.measure):
-            lines = list(rows(what, data, cache, given.seed))
-            append(lines, RESULTS / "peers.csv")
-            print(json.dumps(lines[-1]), flush=True)
+    chosen = [w for w in PLANNED if w.peer in (given.peers or WHERE) and given.measure in ("all", w.measure)]
+    for peer in {what.peer for what in chosen}:
+        python_of(peer, cache)
+    before = machine_speed() if chosen else 0.0
+    for what in chosen:
+        found = points(what, data, cache, given.seed)
+        speeds = {"tflops_before": round(before, 2), "tflops_after": round(before := machine_speed(), 2)}
+        lines = lines_of(what, found, data=data.stem, seed=given.seed, **speeds)
+        append(lines, RESULTS / "peers.csv")
+        print(json.dumps(lines[-1]), flush=True)
     command = [
         str(drawing),
         str(PEERS / "summarise.py"),

@@ -22,7 +22,7 @@ import numpy as np
 BATCH = 500
 """Of the throughput measurement."""
 
-ROUNDS, STEPS = 4, 24
+ROUNDS, STEPS = 4, 12
 """Throughput: rounds of so many steps each; the first warms up, the fastest of the others counts."""
 
 

@@ -18,9 +18,12 @@ matplotlib.use("svg")
 matplotlib.rcParams["svg.hashsalt"] = "engram"  # the same lines give the same file
 from matplotlib import pyplot  # noqa: E402
 
+INFINITE = float("inf")
 Line = dict[str, str]
 Training = list[tuple[float, float]]
 """(seconds, accuracy) in the order in which they were reached."""
+
+TICKS = (2, 5, 10, 20, 30, 60, 120, 180, 300, 600)
 
 
 def newest(path: Path, data: str) -> list[Line]:
@@ -49,7 +52,7 @@ def trainings(lines: list[Line]) -> dict[tuple[str, str], list[Training]]:
 
 def seconds_to(target: float, several: list[Training]) -> float:
     """The fewest seconds after which any training had reached the target; infinity if none did."""
-    return min((s for training in several for s, value in training if value >= target), default=float("inf"))
+    return min((s for training in several for s, value in training if value >= target), default=INFINITE)
 
 
 def table(lines: list[Line], target: float) -> str:
@@ -57,16 +60,15 @@ def table(lines: list[Line], target: float) -> str:
     learned = trainings(lines)
     speeds = {(line["peer"], line["setting"]): line["value"] for line in lines if line["measure"] == "throughput"}
     text = [
-        f"| peer | setting | seconds to {target:.1%} | best accuracy, and its seconds | same network, examples/s |",
+        f"| peer | setting | seconds to {_percent(target)} | best accuracy, in seconds | same network, examples/s |",
         "|---|---|---|---|---|",
     ]
     for key in dict.fromkeys((line["peer"], line["setting"]) for line in lines):
         several = learned.get(key, [])
         reached = seconds_to(target, several)
         value, seconds = max(((v, -s) for training in several for s, v in training), default=(0.0, 0.0))
-        crossing = "not reached" if reached == float("inf") else f"{reached:.0f}"
-        best = f"{value:.2%}, {-seconds:.0f} s"
-        cells = [*key, *((crossing, best) if several else ("", "")), speeds.get(key, "")]
+        best = f"{_percent(value)}, {-seconds:.0f} s"
+        cells = [*key, *((_seconds(reached), best) if several else ("", "")), speeds.get(key, "")]
         text.append(f"| {' | '.join(cells)} |")
     return "\n".join(text)
 
@@ -75,17 +77,25 @@ def verdict(lines: list[Line], target: float) -> str:
     """engram against the best of the others, in two sentences."""
     learned = trainings(lines)
     ours = seconds_to(target, learned.get(("engram", "command"), []))
-    others = {" ".join(key): seconds_to(target, several) for key, several in learned.items() if key[0] != "engram"}
-    best = min(others, key=lambda name: others[name], default="none")
+    others = {", ".join(key): seconds_to(target, several) for key, several in learned.items() if key[0] != "engram"}
+    best = min(others, key=lambda name: others[name], default="none measured")
     speeds = {
-        f"{line['peer']} {line['setting']}": float(line["value"]) for line in lines if line["measure"] != "quality"
+        f"{line['peer']}, {line['setting']}": float(line["value"]) for line in lines if line["measure"] == "throughput"
     }
-    own = speeds.get("engram engine", float("nan"))
-    ratios = ", ".join(f"{own / speed:.2f} × {name}" for name, speed in speeds.items() if not name.startswith("engram"))
+    own = speeds.get("engram, engine", float("nan"))
+    ratios = "; ".join(f"{own / speed:.2f} × {name}" for name, speed in speeds.items() if name != "engram, engine")
     return (
-        f"Seconds to {target:.1%}: engram {ours:.0f}, the best peer ({best}) {others.get(best, float('inf')):.0f}.\n"
-        f"Throughput of the same network: engram's engine reaches {ratios}."
+        f"Seconds to {_percent(target)}: engram {_seconds(ours)}; the best peer ({best}) "
+        f"{_seconds(others.get(best, INFINITE))}.\n\nThroughput of the same network: engram's engine reaches {ratios}."
     )
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.4g} %"
+
+
+def _seconds(seconds: float) -> str:
+    return "not reached" if seconds == INFINITE else f"{seconds:.0f}"
 
 
 def draw(lines: list[Line], target: float, out: Path) -> None:
@@ -106,12 +116,14 @@ def draw(lines: list[Line], target: float, out: Path) -> None:
             axes.plot(seconds, percent, dashes, color=colour, marker=marker, linewidth=width, label=label)
     axes.axhline(100 * target, color="grey", linewidth=0.8)
     axes.set_xscale("log")
+    axes.set_xticks(TICKS, [str(tick) for tick in TICKS])
+    axes.minorticks_off()
     axes.set_ylim(bottom=100 * target - 13)
     axes.set(xlabel="seconds (engram: the whole command; the others: from the start of fit)", ylabel="test accuracy, %")
     axes.set_title(
         f"{lines[0]['data']}, {lines[0]['machine']}, {max(line['date'] for line in lines)[:10]}", fontsize=10
     )
-    axes.grid(alpha=0.3, which="both")
+    axes.grid(alpha=0.3)
     axes.legend(fontsize=8, loc="lower right")
     figure.tight_layout()
     figure.savefig(out, metadata={"Date": None})

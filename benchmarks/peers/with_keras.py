@@ -36,10 +36,10 @@ class Setting:
 
 BEST = {
     "tensorflow": Setting(precision="mixed_bfloat16", compiled=False),
-    "torch": Setting(precision="mixed_bfloat16", layout="channels_first"),
+    "torch": Setting(precision="mixed_bfloat16"),
     "jax": Setting(),
 }
-"""Backend -> what was fastest on two cores with AMX (LOG.md)."""
+"""Backend -> what was fastest on two cores with AMX (LOG.md, 2026-11-25)."""
 
 
 def small_network(setting: Setting, widths: tuple[int, ...] = (32, 96, 128)) -> keras.Model:
