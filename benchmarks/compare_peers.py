@@ -1,6 +1,6 @@
 """Quality against seconds, and throughput: engram and what one would use instead, measured in the same run.
 
-    python benchmarks/compare_peers.py FOLDER --cache CACHE [PEER ...] [--measure quality|throughput]
+    python benchmarks/compare_peers.py FOLDER --cache CACHE [--peers PEER ...] [--measure quality|throughput]
 
 FOLDER holds the four files of Fashion-MNIST, or of MNIST, as published, and is called so. CACHE keeps a virtual
 environment for each peer, and the data as one .npz file, which engram and all peers read. Nothing else may run on the
@@ -177,7 +177,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--cache", type=Path, required=True)
-    parser.add_argument("peers", nargs="*", choices=[[], *WHERE], help="which peers (default: all)")
+    parser.add_argument("--peers", nargs="+", choices=WHERE, default=list(WHERE), help="which ones (default: all)")
     parser.add_argument("--measure", choices=["all", "quality", "throughput", "none"], default="all")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
@@ -185,7 +185,7 @@ def main() -> None:
     cache.mkdir(parents=True, exist_ok=True)
     data = prepare(given.folder, cache)
     drawing = python_of("drawing", cache)
-    chosen = [w for w in PLANNED if w.peer in (given.peers or WHERE) and given.measure in ("all", w.measure)]
+    chosen = [w for w in PLANNED if w.peer in given.peers and given.measure in ("all", w.measure)]
     for peer in {what.peer for what in chosen}:
         python_of(peer, cache)
     before = machine_speed() if chosen else 0.0
