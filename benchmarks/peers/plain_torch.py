@@ -1,4 +1,4 @@
-"""Plain PyTorch: the loop that one writes by hand around a small ResNet, tuned for this kind of data.
+"""Plain PyTorch: the loop that one writes by hand around a small ResNet.
 
 Settings: "float32"; "bfloat16", with autocast and channels_last; and "small", which is bfloat16 with the network of the
 throughput measurement in place of the ResNet. Everything else is the same.

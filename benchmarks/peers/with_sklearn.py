@@ -1,4 +1,4 @@
-"""scikit-learn: its multilayer perceptron, as it comes and tuned, and a linear model.
+"""scikit-learn: its multilayer perceptron, as it comes and larger, and a linear model.
 
 Settings: "default" and "best" are the perceptron, "linear" is logistic regression by stochastic gradient descent.
 All learn epoch by epoch (`partial_fit`), so that quality can be read against seconds.
