@@ -8,7 +8,7 @@ import tiny_run
 from PIL import Image
 
 from engram import api
-from engram.api import planning, prediction
+from engram.api import fitting, planning, prediction
 from engram.core.errors import ConfigError, DataError, Stopped
 from engram.core.rundir import RunDirectory
 from engram.tasks.image_classification import ImageClassification
