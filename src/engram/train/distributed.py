@@ -126,9 +126,8 @@ def _together() -> Iterator[None]:
         yield
     except RuntimeError as error:
         raise LostProcessError(
-            f"another process of this training has ended ({str(error).splitlines()[0]}). "
-            "What the newest checkpoint holds is saved."
-        ) from None
+            "another process of this training has ended, and this one with it. The newest checkpoint is kept."
+        ) from error
 
 
 def _in_buckets(tensors: Sequence[Tensor], send: Callable[[Tensor], Any]) -> None:
