@@ -222,20 +222,25 @@ def _asked_for(table: Table, only: str | None) -> np.ndarray:
 
 
 class _Patience:
-    """Stops preparing when, at its present speed, it would use up most of the time there is."""
+    """Stops preparing when, at its present speed, it would use up most of the time there is.
+
+    What is told under a name of its own is a piece of work with a speed of its own.
+    """
 
     SHARE = 0.7
     SURE_AFTER = 2.0
 
     def __init__(self, deadline: Deadline | None) -> None:
         self.deadline = deadline
+        self.name = ""
         self.began = 0.0
 
     def __call__(self, event: events.Event) -> None:
         if self.deadline is None or self.deadline.seconds is None or event["event"] != "progress":
             return
         now = self.deadline.elapsed()
-        self.began = self.began or now
+        if event["name"] != self.name:
+            self.name, self.began = event["name"], now
         if now - self.began < self.SURE_AFTER:
             return
         whole = (now - self.began) * event["total"] / max(1, event["done"])
