@@ -41,6 +41,10 @@ REPORT_SECONDS = 3.5
 RUN_BYTES, ANSWER_BYTES = 20_000_000, 500
 """What a run takes on disk beside weights: the report, pictures kept for it, and what it keeps of each answer."""
 
+WINDOW_SHARE = 0.5
+"""Share of free memory in which prepared data is kept at hand; half of it holds the rows that are shuffled together,
+the other half those before and after."""
+
 TRIAL_SHARE, LONGEST_TRIAL, MOST_TRIAL_STEPS = 0.06, 0.5, 300
 """Share of the time that trials may take, share of the training where that is far shorter than the time, and the steps
 from which one tells no more."""
@@ -156,7 +160,17 @@ def foundation(reading: Reading, *, device: str | None, seed: int, recipe: str) 
     size = int(np.clip(2 ** round(math.log2(max(1, rows) / 32)), 32, 512))
     plan.explain("batch_size", min(size, 500), f"suits {format_count(rows)} training examples")
     plan.micro_batch = plan.batch_size
+    _window(reading, plan)
     return plan
+
+
+def _window(reading: Reading, plan: Plan) -> None:
+    """Where the prepared data is larger than memory, shuffle as many rows together as a quarter of memory holds."""
+    free, stored = machine.free_memory(), reading.examples.stored.values()
+    size = sum(values.nbytes for values in stored)
+    if size > WINDOW_SHARE * free:
+        rows = max(plan.batch_size, int(WINDOW_SHARE / 2 * free / size * max(map(len, stored))))
+        plan.explain("window", rows, f"the prepared data ({format_bytes(size)}) is larger than memory holds")
 
 
 def _seconds_after(reading: Reading, cost: Cost, *, views: int) -> float:

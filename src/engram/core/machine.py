@@ -47,10 +47,28 @@ def free_memory() -> int:
         available = int(lines["MemAvailable"].split()[0]) * 1024
     elif hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
         available = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
-    limit, used = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
-    if limit.exists() and used.exists() and (text := limit.read_text().strip()).isdigit():
-        available = min(available, max(0, int(text) - int(used.read_text())))
-    return available
+    return min(available, _allowed_by_cgroups())
+
+
+def _allowed_by_cgroups() -> int:
+    """Bytes that the control groups of this process still allow; what they only cache can be had again."""
+    allowed = sys.maxsize
+    groups = Path("/proc/self/cgroup")
+    for line in groups.read_text().splitlines() if groups.exists() else ():
+        _, kinds, path = line.split(":", 2)
+        limit, used, cached = ("memory.max", "memory.current", "file")
+        root = Path("/sys/fs/cgroup")
+        if kinds == "memory":  # version 1
+            limit, used, cached = ("memory.limit_in_bytes", "memory.usage_in_bytes", "cache")
+            root /= "memory"
+        elif kinds:
+            continue
+        group = root / path.lstrip("/") if (root / path.lstrip("/") / limit).exists() else root  # in a container: root
+        if (group / limit).exists() and (text := (group / limit).read_text().strip()).isdigit():
+            statistics = dict(row.split() for row in (group / "memory.stat").read_text().splitlines())
+            taken = int((group / used).read_text()) - int(statistics.get(cached, 0))
+            allowed = min(allowed, max(0, int(text) - taken))
+    return allowed
 
 
 @contextmanager

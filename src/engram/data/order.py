@@ -6,25 +6,32 @@ from functools import lru_cache
 
 import numpy as np
 
-SHARD = 1 << 14
-WINDOW = 64
-"""Rows are shuffled within windows of 64 shards of 16,384 rows: a million rows, read nearly in sequence from disk."""
+SHARDS = 64
+"""Pieces of neighbouring rows that a window is put together from: enough that a window holds rows from everywhere, few
+enough that each is read nearly in sequence."""
 
 
 @lru_cache(maxsize=3)
-def permutation(count: int, seed: int, epoch: int) -> np.ndarray:
-    """Return the order of `count` examples in one epoch: permuted shards, then rows within a window."""
+def permutation(count: int, seed: int, epoch: int, window: int = 0) -> np.ndarray:
+    """Return the order of `count` examples in one epoch.
+
+    window: how many rows are shuffled together; 0 for all. Where there are more, shards of neighbouring rows are
+    permuted, then the rows of `SHARDS` shards at a time, so that what memory holds is used up before more is read.
+    """
     random = np.random.default_rng([seed, epoch])
-    if count <= SHARD * WINDOW:
+    if not window or count <= window:
         return random.permutation(count)
-    starts = random.permutation(np.arange(0, count, SHARD))
-    rows = np.concatenate([np.arange(start, min(start + SHARD, count)) for start in starts])
-    for start in range(0, count, SHARD * WINDOW):
-        random.shuffle(rows[start : start + SHARD * WINDOW])
+    shard = max(1, window // SHARDS)
+    starts = random.permutation(np.arange(0, count, shard))
+    rows = np.concatenate([np.arange(start, min(start + shard, count)) for start in starts])
+    for start in range(0, count, window):
+        random.shuffle(rows[start : start + window])
     return rows
 
 
-def positions(step: int, *, batch_size: int, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def positions(
+    step: int, *, batch_size: int, count: int, seed: int, window: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
     """Return which examples (0 to count - 1) step number `step` sees, and each one's epoch.
 
     Epochs follow one another without a gap: a batch may hold the end of one and the start of the next.
@@ -34,7 +41,7 @@ def positions(step: int, *, batch_size: int, count: int, seed: int) -> tuple[np.
     chosen = np.empty(batch_size, dtype=np.int64)
     for epoch in np.unique(epochs):
         here = epochs == epoch
-        chosen[here] = permutation(count, seed, int(epoch))[places[here] % count]
+        chosen[here] = permutation(count, seed, int(epoch), window)[places[here] % count]
     return chosen, epochs
 
 

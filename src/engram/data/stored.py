@@ -51,6 +51,12 @@ class Stored:
     def __len__(self) -> int:
         return len(self.ok)
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all values, on disk or in memory; lists, which hold labels, count nothing."""
+        flat = [values.flat if isinstance(values, Ragged) else values for values in self.arrays.values()]
+        return sum(values.nbytes for values in flat if isinstance(values, np.ndarray))
+
     def only(self, kept: np.ndarray) -> Stored:
         """The same values with the rows set aside where `kept` (bool (N,)) is False."""
         problems = [problem for problem in self.problems if kept[problem.row]]

@@ -116,7 +116,9 @@ class Trainer:
         All randomness is seeded anew for each piece.
         """
         train, plan, number = self.examples.splits["train"], self.plan, self.decisions.batch(step)
-        chosen, epochs = positions(number, batch_size=plan.batch_size, count=len(train), seed=plan.seed)
+        chosen, epochs = positions(
+            number, batch_size=plan.batch_size, count=len(train), seed=plan.seed, window=plan.window
+        )
         for part in self.team.share(np.array_split(np.arange(len(chosen)), math.ceil(len(chosen) / self.micro_batch))):
             torch.manual_seed(seed_within(number, int(part[0]), seed=plan.seed))
             yield self.load(train[chosen[part]], augmented=True, epochs=epochs[part])

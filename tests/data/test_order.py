@@ -1,0 +1,33 @@
+"""The order of examples: every row once an epoch, a pure function of seed and epoch, near one another where asked."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as some
+
+from engram.data.order import SHARDS, permutation, positions
+
+
+@given(count=some.integers(1, 3000), window=some.integers(0, 1000), epoch=some.integers(0, 5))
+def test_every_row_comes_once_an_epoch(count, window, epoch):
+    order = permutation(count, 7, epoch, window)
+    assert sorted(order.tolist()) == list(range(count))
+    assert order is permutation(count, 7, epoch, window)
+
+
+def test_rows_shuffled_together_come_from_few_places_all_over_the_data():
+    window = 6400
+    order = permutation(64_000, 0, 0, window)
+    for start in range(0, len(order), window):
+        part = order[start : start + window]
+        shards = np.unique(part // (window // SHARDS))
+        assert len(shards) <= SHARDS and np.ptp(part) > 32_000
+        assert np.abs(np.diff(part)).mean() > 5_000  # and they are well mixed
+
+
+def test_epochs_follow_one_another_without_a_gap():
+    seen = [positions(step, batch_size=30, count=100, seed=3, window=20) for step in range(10)]
+    rows, epochs = (np.concatenate(part) for part in zip(*seen, strict=True))
+    for epoch in range(3):
+        assert sorted(rows[epochs == epoch].tolist()) == list(range(100))
