@@ -35,8 +35,8 @@ LEAST_STEPS = 450
 """Training ends after so many passes over few or many rows, or steps if those are more: on few rows a network learns
 them by heart, and answers worse for data from elsewhere (LOG.md, 2026-11-25)."""
 
-REPORT_SECONDS = 3.5
-"""Writing predictions, report and model card."""
+REPORT_SECONDS = 4.5
+"""Writing predictions, report and model card, sealing the run, and the end of the process."""
 
 RUN_BYTES, ANSWER_BYTES = 20_000_000, 500
 """What a run takes on disk beside weights: the report, pictures kept for it, and what it keeps of each answer."""
