@@ -29,9 +29,7 @@ def permutation(count: int, seed: int, epoch: int, window: int = 0) -> np.ndarra
     return rows
 
 
-def positions(
-    step: int, *, batch_size: int, count: int, seed: int, window: int = 0
-) -> tuple[np.ndarray, np.ndarray]:
+def positions(step: int, *, batch_size: int, count: int, seed: int, window: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Return which examples (0 to count - 1) step number `step` sees, and each one's epoch.
 
     Epochs follow one another without a gap: a batch may hold the end of one and the start of the next.

@@ -21,10 +21,11 @@ class Plan:
     """The numbers of one training.
 
     recipe: "standard", or "plain": see `PLAIN`. size: of the network. batch_size: examples a step. micro_batch:
-    examples at once (the rest accumulates). window: rows that are shuffled together, 0 for all. steps: optimizer steps in all; a time budget may change it while training
-    runs. precision: of matrix products. channels_last: memory layout of pictures. augmentation: the name of the task's
-    way of changing examples. passes: how often each example is seen, as planned. views: the ways each example is
-    looked at for an answer. evaluate_every: progress between two evaluations.
+    examples at once (the rest accumulates). window: rows that are shuffled together, 0 for all. steps: optimizer steps
+    in all; a time budget may change it while training runs. precision: of matrix products. channels_last: memory layout
+    of pictures. augmentation: the name of the task's way of changing examples. passes: how often each example is seen,
+    as planned. views: the ways each example is looked at for an answer. evaluate_every: progress between two
+    evaluations.
     """
 
     recipe: str = "standard"
