@@ -84,7 +84,7 @@ def _from_csv(path: str) -> dict[str, list[Any]]:
     encoding = encodings.of_content(content, name=path)
     content = content if encoding == Encoding() else encoding.decode(content[encoding.mark :]).encode()
     separator = "\t" if path.lower().endswith((".tsv", ".txt")) else _separator(content)
-    quoted = separator != "\t" or _quotes_fit(content)
+    quoted = _quotes(content, separator.encode())
 
     def read(*, header: bool) -> polars.DataFrame:
         # Everything is read as text: a label 007 is no number, and no row decides the kind of those after it.
@@ -110,9 +110,15 @@ def _is_row(frame: polars.DataFrame) -> bool:
     return any(name.strip() and (below[name] == name).sum() > 1 for name in frame.columns)
 
 
-def _quotes_fit(content: bytes) -> bool:
-    """Tell whether quotes at the beginning of fields are closed at the end of some: else they are plain signs."""
-    return len(re.findall(rb'(?:^|\t)"', content, re.M)) == len(re.findall(rb'"(?=\t|\r?$)', content, re.M))
+def _quotes(content: bytes, separator: bytes) -> bool:
+    """Tell whether quotes enclose fields, or are plain signs: where none opens a field, and between tabs, where they
+    seldom enclose anything, where those that open and those that close do not fit.
+    """
+    sign = re.escape(separator)
+    opening = sum(1 for _ in re.finditer(rb'(?:^|%b)"' % sign, content, re.M)) if b'"' in content else 0
+    if separator != b"\t" or not opening:
+        return opening > 0
+    return opening == sum(1 for _ in re.finditer(rb'"(?=%b|\r?$)' % sign, content, re.M))
 
 
 def _separator(content: bytes) -> str:
