@@ -85,6 +85,11 @@ class Stored:
         return _take(self.arrays[name], np.asarray(rows, dtype=np.int64))
 
 
+def is_named(stored: Stored) -> bool:
+    """Tell whether values are names out of a set, one or several a row, as labels are."""
+    return bool({"name", "names"} & set(stored.arrays))
+
+
 def _take(values: Any, rows: np.ndarray) -> Any:
     if isinstance(values, np.ndarray):
         return values[rows]

@@ -40,6 +40,7 @@ class Text(Feature):
     """
 
     wishes = ("tokenizer",)
+    on_disk = True
 
     def __init__(self, *, tokenizer: str = AUTO, vocabulary: int = 0, ends: bool = False, longest: int = 0) -> None:
         if tokenizer not in (AUTO, *KINDS):
@@ -49,9 +50,11 @@ class Text(Feature):
 
     @classmethod
     def matches(cls, column: Any) -> Evidence:
-        """Text of several words, mostly different from row to row."""
+        """Text of several words, mostly different from row to row; whatever stands in files of text."""
         if column.kind != "text":
             return Evidence(0.0, f"its values are of kind {column.kind}")
+        if column.lazy:
+            return Evidence(0.9, f"{len(column):,} texts in files")
         some = [value for value in column.values[:2000] if value]
         if not some:
             return Evidence(0.0, "it is empty")

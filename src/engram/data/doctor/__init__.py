@@ -15,6 +15,7 @@ from engram.data.doctor.duplicates import duplicates
 from engram.data.doctor.naming import SHOWN, named
 from engram.data.doctor.shortcuts import shortcuts
 from engram.data.doctor.values import sizes, unreadable
+from engram.data.stored import is_named
 
 if TYPE_CHECKING:
     from engram.data.doctor.copies import Copies
@@ -33,7 +34,7 @@ def inspect(
     the table and splitting it found is in `Table.findings` and `Splits.findings` and not repeated here.
     """
     found: list[Finding] = []
-    labels = {role: values for role, values in examples.stored.items() if {"name", "names"} & set(values.arrays)}
+    labels = {role: values for role, values in examples.stored.items() if is_named(values)}
     label = next(iter(labels.values()), None)
     for role, values in examples.stored.items():
         rows = np.flatnonzero(values.ok)
