@@ -226,7 +226,7 @@ def show_summary(summary: Mapping[str, Any]) -> None:
     shown = names if len(names) <= MOST_CLASSES else [*names[: MOST_CLASSES // 2], *names[-MOST_CLASSES // 2 :]]
     rows = [(name, *(text(classes[split].get(name)) for split in splits)) for name in shown]
     rows.append(("all rows", *(text(number) for number in summary["rows"].values())))
-    show_table(("class", *splits), rows)
+    show_table(("class" if names else "", *splits), rows)
 
 
 def show_answers(answers: Sequence[Mapping[str, Any]], *, ranked: bool) -> None:

@@ -37,6 +37,9 @@ class Feature:
     on_disk: ClassVar[bool] = False
     """Whether stored values are large enough to be kept memory-mapped on disk."""
 
+    near_copies: ClassVar[str] = "changed on the way"
+    """How copies that `signatures` find may differ, for findings."""
+
     wishes: ClassVar[tuple[str, ...]] = ()
     """Names of the configuration that the user may decide in place of what suits the data."""
 
@@ -105,7 +108,9 @@ class Feature:
         """Numbers by which copies of a value are found although it was changed on the way (re-encoded, resized).
 
         Returns float32 (B, V, D) of unit length, V for the ways in which a copy may have been changed on purpose,
-        such as mirrored, the value as it is first; NaN where a value says too little. None: exact copies are all.
+        such as mirrored, the value as it is first; NaN where a value says too little. Or int64 (B, D): hashes, of
+        which copies have one in common at the same place; -1 where a value says too little. None: exact copies are
+        all that is looked for.
         """
         return None
 
