@@ -36,6 +36,7 @@ class Reading:
     """Data, understood: what was read, what is to be learned from it, and the examples.
 
     copies: which inputs are copies of which. view: what fixes made of the data, None where none were applied.
+    by_row: the table's rows as examples, where what is learned from is something else, such as windows of text.
     """
 
     table: Table
@@ -46,6 +47,7 @@ class Reading:
     findings: list[Finding] = field(default_factory=list)
     copies: Copies | None = None
     view: View | None = None
+    by_row: Examples | None = None
 
 
 def read(
@@ -179,7 +181,7 @@ def prepare(
     findings = doctor.inspect(examples=rows, table=table, roles=roles, copies=alike) + splits.findings
     if features is not None:
         findings += doctor.unknown_labels(rows, next(iter(task.target), ""))
-    return Reading(table, task, dict(roles), examples, findings=findings, copies=alike[first], view=view)
+    return Reading(table, task, dict(roles), examples, findings=findings, copies=alike[first], view=view, by_row=rows)
 
 
 def _surveyed(task: Task, roles: Mapping[str, Column], wishes: Mapping[str, Any]) -> dict[str, Any]:

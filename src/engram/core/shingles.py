@@ -10,8 +10,8 @@ from functools import cache
 
 import numpy as np
 
-LENGTH = 5
-"""Letters of a shingle."""
+LENGTH = 7
+"""Letters of a shingle: more than a word has as a rule, or long texts would share most of theirs by chance."""
 
 _FACTORS = np.random.default_rng(5).integers(1, 2**63, 16, dtype=np.uint64) | np.uint64(1)
 _MIX = np.uint64(0x9E3779B97F4A7C15)

@@ -15,6 +15,9 @@ from engram.features._languages import language_of
 LANGUAGES_LOOKED_AT = 20_000
 """Texts, evenly spread, whose language is looked at."""
 
+MEASURED, EXAMPLES, LONGEST_SHOWN = 2000, 3, 160
+"""Texts whose characters are counted, that are shown, and how many characters of each."""
+
 MOSTLY = 0.6
 """Share of one language from which others are exceptions."""
 
@@ -58,7 +61,7 @@ def check(stored: Any, rows: np.ndarray) -> Iterator[Finding]:
         _, said, fix = _BROKEN[kind]
         if places:
             fixes = tuple(
-                Fix(row, "keep", f"{said.partition(',')[0]}: {around!r}", score=0.5) for row, around in places
+                Fix(row, "keep", f"{kind.replace('_', ' ')}: {around!r}", score=0.5) for row, around in places
             )
             yield Finding("warning", kind, f"{len(places):,} texts {said}", fix=fix, fixes=fixes)
     if wordless:
@@ -131,3 +134,22 @@ def _spaces(text: str) -> str:
     outer = "outside" if text != text.strip() else ""
     inner = "line ends" if "\n" in text.strip() else "double" if "  " in text.strip() else ""
     return " and ".join(filter(None, [outer, inner])) or "single"
+
+
+def summary(stored: Any, rows: np.ndarray, counted: dict[str, np.ndarray]) -> dict[str, Any]:
+    """What the texts of some rows are: how many, how long, and what a few of them say. counted: further lengths."""
+    some = rows[np.unique(np.linspace(0, len(rows) - 1, min(len(rows), MEASURED)).astype(np.int64))]
+    texts = [stored.arrays["utf8"][row].tobytes().decode("utf-8") for row in some.tolist()]
+    lengths = {"characters": np.array([len(text) for text in texts]), **counted}
+    shown = texts[:: max(1, len(texts) // EXAMPLES)][:EXAMPLES]
+    return {
+        "texts": len(rows),
+        "bytes": int(stored.sizes("utf8", rows).sum()),
+        **{name: _distribution(values) for name, values in lengths.items()},
+        "examples": [text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…" for text in shown],
+    }
+
+
+def _distribution(values: np.ndarray) -> dict[str, float]:
+    quantiles = np.quantile(values, (0, 0.05, 0.5, 0.95, 1))
+    return dict(zip(("least", "5 %", "median", "95 %", "most"), map(float, quantiles), strict=True))

@@ -12,11 +12,11 @@ import numpy as np
 
 from engram.core.shingles import shingles, split_texts
 
-LIKE = 0.8
+LIKE = 0.75
 """Jaccard similarity of the shingles of near copies."""
 
 BANDS, EACH = 16, 5
-"""Texts alike by 0.8 share a band with 99.8 %, those alike by 0.4 with 15 %."""
+"""Texts alike by 0.75 share a band with 99 %, those alike by 0.4 with 15 %."""
 
 MOST = 1024
 """Of a long text the least hashes stand for all."""

@@ -100,6 +100,10 @@ class Feature:
         """Turn encoded values back into the user's terms, one per example."""
         raise AssertionError("a feature must say this")
 
+    def summary(self, stored: Any, rows: np.ndarray) -> dict[str, Any]:
+        """What these values are, as JSON: numbers, distributions (mappings), `examples`; empty for nothing to say."""
+        return {}
+
     def check(self, stored: Any, rows: np.ndarray) -> list[Finding]:
         """What is wrong with these values, for the doctor, who names the rows of a finding's fixes."""
         return []

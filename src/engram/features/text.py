@@ -163,6 +163,13 @@ class Text(Feature):
                 text_BT[row, len(kept) + 1] = END
         return torch.from_numpy(text_BT)
 
+    def summary(self, stored: Any, rows: np.ndarray) -> dict[str, Any]:
+        """How many texts there are, how long, in what vocabulary, and a few of them."""
+        if self._tokenizer is None or not len(rows):
+            return {}
+        found = _text_quality.summary(stored, rows, {"tokens": self._whole(stored, rows)})
+        return {"tokenizer": self.tokenizer.kind, "vocabulary": self.size, **found}
+
     def check(self, stored: Any, rows: np.ndarray) -> list[Finding]:
         """Broken letters, odd languages and lengths, and what of the texts is not read."""
         return [*_text_quality.check(stored, rows), *self._cut_short(stored, rows)]

@@ -1,4 +1,4 @@
-"""Pairs of texts that do not belong together: swapped, left untranslated, shifted against each other, of absurd lengths.
+"""Pairs of texts that do not belong together: swapped, untranslated, shifted against each other, of absurd lengths.
 
 What the two sides look like is learned from the data itself, so that it works for any two languages.
 Shapes: N pairs, H hashed shingles.
@@ -145,7 +145,7 @@ def _sides(one: Stored, other: Stored, rows: np.ndarray, column: Column) -> Iter
         (
             "swapped",
             swapped,
-            "pairs seem to be swapped: each text looks like those of the other side",
+            "pairs seem to be swapped: each text looks like the other side's",
             "swap them back",
         ),
         (
