@@ -113,7 +113,7 @@ class Feature:
 
         Returns float32 (B, V, D) of unit length, V for the ways in which a copy may have been changed on purpose,
         such as mirrored, the value as it is first; NaN where a value says too little. Or int64 (B, D): hashes, of
-        which copies have one in common at the same place; -1 where a value says too little. None: exact copies are
+        which copies have some in common at the same places; -1 where a value says too little. None: exact copies are
         all that is looked for.
         """
         return None
