@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -68,8 +68,12 @@ class Documents(Lazy):
 
     def where(self, row: int) -> str:
         """Name a text by its file, and by the line where it begins."""
-        path = os.path.relpath(self.files[self.of[row]].path, self.root) if self.root else self.files[self.of[row]].path
-        return path if self.line is None else f"{path}:{self.line[row]}"
+        name = self._names[self.of[row]]
+        return name if self.line is None else f"{name}:{self.line[row]}"
+
+    @cached_property
+    def _names(self) -> list[str]:
+        return [named(file, self.root) for file in self.files]
 
     def take(self, rows: np.ndarray) -> Documents:
         """Return some of the texts."""
@@ -160,7 +164,7 @@ def chunks(path: str) -> Iterator[tuple[int, bytes]]:
 
 def named(file: File, root: str) -> str:
     """A file's name for the user."""
-    return os.path.relpath(file.path, root) if root else Path(file.path).name
+    return os.path.relpath(file.path, root or ".")
 
 
 def findings(files: Sequence[File], root: str) -> list[Finding]:
