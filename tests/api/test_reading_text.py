@@ -12,6 +12,7 @@ from engram.api import inspection, reading
 from engram.core.errors import DataError
 from engram.core.task import Task
 from engram.data import infer, source
+from engram.features import text
 from engram.features.category import Category
 from engram.features.text import Text
 
@@ -96,9 +97,9 @@ def test_files_that_are_no_text_and_blank_lines_are_set_aside_with_their_reason(
         read(Corpus(), tmp_path / "all")
 
 
-@pytest.mark.parametrize("text", ["🙂🙃 👩‍👩‍👧", "שלום עולם, מה שלומך?", "مرحبا بالعالم", "你好，世界", "z̷͎̿a̶l̵g̸o"])
-def test_any_script_comes_back_as_it_was(tmp_path, text):
-    rows = [f"{text} {number} {prose(1)}" for number in range(40)]
+@pytest.mark.parametrize("written", ["🙂🙃 👩‍👩‍👧", "שלום עולם, מה שלומך?", "مرحبا بالعالم", "你好，世界", "z̷͎̿a̶l̵g̸o"])
+def test_any_script_comes_back_as_it_was(tmp_path, written):
+    rows = [f"{written} {number} {prose(1)}" for number in range(40)]
     found = read(Labels(), {"text": rows, "label": ["a", "b"] * 20})
     feature, stored = found.examples.features["text"], found.examples.stored["text"]
     some = found.examples.splits["train"][:5]
@@ -107,9 +108,18 @@ def test_any_script_comes_back_as_it_was(tmp_path, text):
 
 def test_a_value_of_ten_megabytes_in_a_table(tmp_path):
     long = "word " * (1 << 21)
-    for name, text in (
+    for name, content in (
         ("t.csv", f"text,label\n{long},a\nshort one,b\n"),
         ("t.jsonl", f'{{"text": "{long}", "label": "a"}}\n{{"text": "short one", "label": "b"}}\n'),
     ):
-        (tmp_path / name).write_text(text)
+        (tmp_path / name).write_text(content)
         assert len(source.read(tmp_path / name).columns["text"].values[0]) == len(long)
+
+
+def test_tokens_of_much_text_lie_in_a_file(tmp_path, monkeypatch):
+    (tmp_path / "book.txt").write_text(prose(500))
+    kept = read(Corpus(), tmp_path / "book.txt").examples.stored["text"].arrays["tokens"]
+    monkeypatch.setattr(text, "IN_MEMORY", 0)
+    mapped = read(Corpus(), tmp_path / "book.txt").examples.stored["text"].arrays["tokens"]
+    assert isinstance(mapped.flat.base, np.memmap) and not isinstance(kept.flat.base, np.memmap)
+    assert (mapped.flat == kept.flat).all() and (mapped.offsets == kept.offsets).all()
