@@ -23,7 +23,7 @@ from engram.data.table import Column, Lazy
 
 @dataclass(frozen=True)
 class File:
-    """A file of text as it was found. encoding: None where it is no text, for the `reason`."""
+    """A file of text as it was found. encoding: None where it cannot be read as text, for the `reason`."""
 
     path: str
     size: int
@@ -89,29 +89,26 @@ def column(name: str, documents: Documents) -> Column:
 
 
 def opened(paths: Sequence[str]) -> list[File]:
-    """Look at files: how they are encoded, and which are no texts. DataError where one cannot be opened."""
+    """Look at files: how they are encoded, and which are no texts."""
     return [_opened(path) for path in paths]
 
 
 def _opened(path: str) -> File:
     try:
-        status = os.stat(path)
-        encoding, reason = encodings.of_file(path), ""
+        return sound(path, empty=True)
     except DataError as error:
-        encoding, reason = None, str(error)
+        return File(path, 0, 0, None, str(error))
+
+
+def sound(path: str, *, empty: bool = False) -> File:
+    """Look at one file. DataError where it is no text, or empty, unless it may be."""
+    try:
+        status, encoding = os.stat(path), encodings.of_file(path)
     except OSError as error:
         raise DataError(f"expected a text; {path} cannot be opened ({error.strerror}). Check it.") from None
-    return File(path, status.st_size, status.st_mtime_ns, encoding, reason)
-
-
-def sound(path: str) -> File:
-    """Look at one file. DataError where it is no text, or empty."""
-    file = _opened(path)
-    if file.encoding is None:
-        raise DataError(file.reason)
-    if file.size <= file.encoding.mark:
+    if status.st_size <= encoding.mark and not empty:
         raise DataError(f"expected a text; {path} is empty. Name another file.")
-    return file
+    return File(path, status.st_size, status.st_mtime_ns, encoding)
 
 
 def whole(root: str, files: Sequence[File]) -> Documents:
