@@ -117,6 +117,21 @@ def test_marks_end_documents(tmp_path):
     table = read(write(tmp_path / "stories.txt", "One.\nTwo.<|endoftext|>\nThree.<|endoftext|>"))
     assert table.columns["text"].values[:] == ["One.\nTwo.", "\nThree."] and table.position is None
     assert table.columns["text"].where(1) == "stories.txt:2"
+    (
+        write(tmp_path / "both/train.txt", "One.<|endoftext|>Two."),
+        write(tmp_path / "both/valid.txt", "Three.<|endoftext|>"),
+    )
+    both = read(tmp_path / "both")
+    assert both.columns["text"].values[:] == ["One.", "Two.", "Three."] and both.split.tolist() == ["train"] * 2 + [
+        "val"
+    ]
+
+
+def test_a_short_text_is_divided_where_it_should_be_however_its_paragraphs_lie(tmp_path):
+    table = read(write(tmp_path / "t.txt", "word " * 150 + "\n\n" + "other " * 200))
+    sizes = [len(text) for text in table.columns["text"].values]
+    assert sizes == pytest.approx([1659, 98, 195], abs=60) and table.position.tolist() == [0, 0.85, 0.9]
+    assert len(read(write(tmp_path / "u.txt", "a short note\n" * 10))) == 1
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be", "cp1252"])

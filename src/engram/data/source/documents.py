@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -47,6 +47,7 @@ class Documents(Lazy):
     stop: np.ndarray
     line: np.ndarray | None = None
     single: bool = False
+    _kept: tuple[int, Any] | None = field(default=None, init=False, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.of)
@@ -59,12 +60,21 @@ class Documents(Lazy):
         if file.encoding is None:
             raise DataError(file.reason)
         start, stop = int(self.start[row]), int(self.stop[row])
-        with open(file.path, "rb", buffering=0) as opened:
-            content = os.pread(opened.fileno(), stop - start, start)
+        content = os.pread(self._opened(int(self.of[row])).fileno(), stop - start, start)
         if len(content) < stop - start:
             raise DataError(f"{file.path} has become shorter while it was read. Begin again")
         text = file.encoding.decode(content)
         return text.rstrip("\n") if self.single else text
+
+    def _opened(self, number: int) -> Any:
+        """The file of that number, which stays open until another one is asked for."""
+        kept = self._kept
+        if kept is None or kept[0] != number:
+            try:
+                kept = self._kept = (number, open(self.files[number].path, "rb", buffering=0))  # noqa: SIM115
+            except OSError as error:
+                raise DataError(f"{self.files[number].path} cannot be opened any more ({error.strerror})") from None
+        return kept[1]
 
     def where(self, row: int) -> str:
         """Name a text by its file, and by the line where it begins."""
