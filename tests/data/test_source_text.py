@@ -373,6 +373,21 @@ def test_tables_without_header_with_quotes_and_labelled_lines(tmp_path):
     assert lines["text"].values == ["good film", "bad"] and lines["label"].values == [["pos"], ["neg", "long"]]
 
 
+def test_a_table_that_names_text_files(tmp_path):
+    write(tmp_path / "a/1.txt", "one text"), write(tmp_path / "a/2.txt", "another".encode("utf-16"))
+    path = write(tmp_path / "t.csv", "file,label\na/1.txt,x\na/2.txt,y\ngone.txt,x\n")
+    table = read(path)
+    assert table.columns["file"].values[:] == ["one text", "another"] and table.columns["file"].where(1) == "a/2.txt"
+    assert table.columns["label"].values == ["x", "y"] and set(kinds(table)) == {"missing_file", "encoding"}
+    with pytest.raises(DataError, match="the files that the column file"):
+        read(write(tmp_path / "u.csv", "file,label\nx.txt,x\ny.txt,y\n"))
+
+
+def test_columns_that_are_only_numbered_have_a_header(tmp_path):
+    table = read(write(tmp_path / "t.csv", "0,1,2\n0,1,a\n0,1,b\n"))
+    assert list(table.columns) == ["0", "1", "2"] and len(table) == 2
+
+
 def test_rows_of_text_without_a_label_are_left_out(tmp_path):
     table = read(write(tmp_path / "t.csv", "text,label\nfine day,a\nno label,\nbad day,b\n"))
     assert table.columns["text"].values == ["fine day", "bad day"] and kinds(table)["missing_label"] == "warning"
@@ -392,7 +407,7 @@ def test_damaged_records_are_named(tmp_path, name, content, message):
         read(write(tmp_path / name, content))
 
 
-def test_texts_in_memory():
+def test_texts_in_memory_and_by_path(tmp_path):
     texts, labels = ["good film", "bad film", "so so"], ["p", "n", "n"]
     for data in (
         (texts, labels),
@@ -406,5 +421,10 @@ def test_texts_in_memory():
         assert table.columns["text"].values == texts and table.columns["label"].values == labels
     both = read({"test": [{"text": "x", "label": "p"}], "train": {"text": texts, "label": labels}})
     assert both.split.tolist() == ["train"] * 3 + ["test"] and both.columns["text"].values == [*texts, "x"]
+    paths = [write(tmp_path / f"{number}.txt", text) for number, text in enumerate(texts)]
+    assert (
+        read((paths, labels)).columns["text"].values[:] == read(([*map(str, paths)], labels)).columns["text"].values[:]
+    )
+    assert read((paths, labels)).columns["text"].values[:] == texts
     with pytest.raises(DataError, match="3 texts and 2 labels"):
         read((texts, labels[:2]))

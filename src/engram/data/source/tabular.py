@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from engram.data.source import encodings
 from engram.data.source.columns import to_table
 from engram.data.source.encodings import Encoding
 from engram.data.source.fingerprint import digest
-from engram.data.source.listing import is_picture
+from engram.data.source.listing import TEXTS, is_picture
 from engram.data.source.records import flattened, read_json
 from engram.data.table import Table
 
@@ -104,8 +105,10 @@ def _is_row(frame: polars.DataFrame) -> bool:
     """Tell whether what was taken for the header is a row: it names pictures, holds a sentence, or one of the values
     that recur below it.
     """
-    if any(is_picture(name) or len(name.split()) >= SENTENCE for name in frame.columns):
+    if any(is_picture(name) or TEXTS.holds(name) or len(name.split()) >= SENTENCE for name in frame.columns):
         return True
+    if all(name.isdecimal() for name in frame.columns) and {int(b) - int(a) for a, b in pairwise(frame.columns)} <= {1}:
+        return False  # columns that are only numbered
     below = frame.head(LOOKED_AT)
     return any(name.strip() and (below[name] == name).sum() > 1 for name in frame.columns)
 
