@@ -383,7 +383,9 @@ def test_a_table_that_names_text_files(tmp_path):
         read(write(tmp_path / "u.csv", "file,label\nx.txt,x\ny.txt,y\n"))
 
 
-def test_columns_that_are_only_numbered_have_a_header(tmp_path):
+def test_columns_that_are_only_numbered_or_called_like_a_value_have_a_header(tmp_path):
+    table = read(write(tmp_path / "s.csv", "smoker,age\nsmoker,50\nhealthy,40\nsmoker,30\n"))
+    assert list(table.columns) == ["smoker", "age"] and len(table) == 3
     table = read(write(tmp_path / "t.csv", "0,1,2\n0,1,a\n0,1,b\n"))
     assert list(table.columns) == ["0", "1", "2"] and len(table) == 2
 
