@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from engram.api import inspection, reading
-from engram.core.errors import DataError
+from engram.core.errors import ConfigError, DataError
 from engram.core.task import Task
-from engram.data import infer, source
+from engram.data import doctor, infer, source
 from engram.features import text
 from engram.features.category import Category
 from engram.features.text import Text
@@ -83,6 +83,9 @@ def test_pairs_are_divided_without_regard_to_what_they_say(tmp_path):
     found = read(Pairs(), tmp_path, inputs="en", target="de")
     assert {name: len(rows) for name, rows in found.examples.splits.items()} == {"train": 160, "val": 20, "test": 20}
     assert {role: column.name for role, column in found.roles.items()} == {"source": "en", "target": "de"}
+    assert inspection._summary(found)["classes"] == {} and not list(doctor.unknown_labels(found.examples, "target"))
+    with pytest.raises(ConfigError, match="Say which with --source de or --source en"):
+        read(Pairs(), tmp_path)
 
 
 def test_files_that_are_no_text_and_blank_lines_are_set_aside_with_their_reason(tmp_path):

@@ -45,6 +45,7 @@ def columns_for(
     for option, wanted in (("--input", task.inputs), ("--target", target_roles)):
         for role, feature in wanted.items():
             if role not in roles:
+                option = "--source" if role == "source" else option  # as the command line calls it, too
                 column, evidence = _best(role, feature, free, origin=table.origin, option=option)
                 roles[role] = free.pop(column.name)
                 reasons += _reasons(role, column, evidence, option)
