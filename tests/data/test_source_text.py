@@ -46,7 +46,7 @@ def test_a_folder_of_texts_per_class_with_and_without_splits(tmp_path):
     assert table.columns["text"].values[:] == ["text of neg/3.TXT\n", "text of pos/1.txt\n", "text of pos/2.txt\n"]
     assert table.columns["label"].values == ["neg", "pos", "pos"] and "2 class folders" in table.notes[0]
     assert table.columns["text"].lazy and table.columns["text"].where(1) == "pos/1.txt"
-    assert kinds(table) == {"other_files": "info"} and "not text files" in table.findings[0].message
+    assert kinds(table) == {"about_files": "info"} and table.findings[0].where == ("README.txt",)
     for name in ("train/pos/1.txt", "train/neg/2.txt", "test/pos/3.txt", "test/neg/4.txt"):
         write(tmp_path / "b" / name, name)
     assert read(tmp_path / "b").split.tolist() == ["test", "test", "train", "train"]
