@@ -9,12 +9,16 @@ root on Linux. Made pictures, since their content costs nothing here. Nothing el
 from __future__ import annotations
 
 import argparse
+import contextlib
+import csv
 import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +38,7 @@ from engram.train.trainer import Trainer
 SIDE, CLASSES = 96, 10
 WARM_UP = 20
 PAGES = "pixels.bin"
+RESULTS = Path(__file__).parent / "results" / "memory.csv"
 
 
 def make(folder: Path, size: int) -> None:
@@ -87,19 +92,22 @@ def train(folder: Path, steps: int) -> None:
         "rows": rows,
         "window": plan.window,
         "examples_per_second": round(plan.batch_size * (steps - 1 - WARM_UP) / seconds),
-        "anonymous_mb": [round(min(settled) / 1e6), round(max(settled) / 1e6)],
+        "anonymous_mb_least": round(min(settled) / 1e6),
+        "anonymous_mb_most": round(max(settled) / 1e6),
     }
     print(json.dumps(found))
 
 
-def control_group(limit: int) -> Path:
-    """Make a control group with a limit of memory; return the file that takes the processes."""
+@contextlib.contextmanager
+def control_group(limit: int) -> Iterator[Path]:
+    """Within the block there is a control group with a limit of memory: the file that takes the processes."""
     root = Path("/sys/fs/cgroup")
     old = (root / "memory").is_dir()
     group = (root / "memory" if old else root) / "engram-benchmark"
     group.mkdir(exist_ok=True)
     (group / ("memory.limit_in_bytes" if old else "memory.max")).write_text(str(limit))
-    return group / "cgroup.procs"
+    yield group / "cgroup.procs"
+    group.rmdir()
 
 
 def measure(folder: Path, steps: int, processes: Path | None) -> dict[str, object]:
@@ -114,6 +122,17 @@ def measure(folder: Path, steps: int, processes: Path | None) -> dict[str, objec
     if finished.returncode:
         raise SystemExit(f"the training failed ({finished.returncode}):\n{finished.stderr[-3000:]}")
     return dict(json.loads(finished.stdout.splitlines()[-1]))
+
+
+def keep(row: dict[str, object]) -> None:
+    """Print a result, and add it to the kept ones."""
+    print(json.dumps(row))
+    new = not RESULTS.exists()
+    with open(RESULTS, "a", newline="") as file:
+        writer = csv.DictWriter(file, row)
+        if new:
+            writer.writeheader()
+        writer.writerow(row)
 
 
 def main() -> None:
@@ -134,10 +153,13 @@ def main() -> None:
         enough = measure(folder, given.steps, None)
         os.posix_fadvise(descriptor := os.open(folder / PAGES, os.O_RDONLY), 0, 0, os.POSIX_FADV_DONTNEED)
         os.close(descriptor)
-        scarce = measure(folder, given.steps, control_group(limit))
+        with control_group(limit) as processes:
+            scarce = measure(folder, given.steps, processes)
     finally:
         shutil.rmtree(folder)
-    print(json.dumps({"enough": enough, "scarce": scarce}))
+    for memory, found in (("enough", enough), ("a quarter of the data", scarce)):
+        row = {"date": time.strftime("%Y-%m-%d"), "machine": f"{platform.machine()}, {os.cpu_count()} cores"}
+        keep({**row, "memory": memory, "limit_mb": given.megabytes if found is scarce else "", **found})
     share = scarce["examples_per_second"] / enough["examples_per_second"]  # type: ignore[operator]
     print(f"with memory for a quarter of the data: {share:.0%} of the throughput")
 
