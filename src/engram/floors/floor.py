@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from engram.core.registry import snake_case
 
@@ -21,7 +21,12 @@ class Batches(Protocol):
 
 
 class Floor:
-    """A baseline of a task. Configured by keyword arguments, without state of its own."""
+    """A baseline of a task. Configured by keyword arguments, without state of its own.
+
+    deliverable: whether it may be delivered, alone or blended with the network, where validation rows say so.
+    """
+
+    deliverable: ClassVar[bool] = False
 
     @property
     def name(self) -> str:
