@@ -33,27 +33,27 @@ _STARTS, _ENDS, _LEFT, _RIGHT = _FACTORS[_LONGEST:]
 
 
 class Spelled(NamedTuple):
-    """word_BW: hash numbers of words, 0 behind the last. piece_BTG: of the pieces that end at each id, 0 where none
-    does. place_BT: the word that an id belongs to, from 1; 0 for none."""
+    """word: hash numbers of words (B, W), 0 behind the last. piece: of the pieces that end at each id (B, T, G), 0 where
+    none does. place: the word that an id belongs to (B, T), from 1; 0 for none."""
 
-    word_BW: Tensor
-    piece_BTG: Tensor
-    place_BT: Tensor
+    word: Tensor
+    piece: Tensor
+    place: Tensor
 
 
 class Spelling(nn.Module):
     """Finds words and their pieces. `learn` says once what the ids of a vocabulary are; buffers keep it."""
 
-    kind_V: Tensor
-    code_V: Tensor
+    kind: Tensor
+    code: Tensor
 
     def __init__(self, vocabulary: int) -> None:
         super().__init__()
         kind_V = torch.full((vocabulary,), ALONE)
         kind_V[:NUM_SPECIAL] = BETWEEN
         kind_V[UNKNOWN] = WITHIN
-        self.register_buffer("kind_V", kind_V)
-        self.register_buffer("code_V", _codes(torch.arange(vocabulary)))
+        self.register_buffer("kind", kind_V)
+        self.register_buffer("code", _codes(torch.arange(vocabulary)))
 
     @classmethod
     def of(cls, tokenizer: Any) -> Spelling:
@@ -66,17 +66,17 @@ class Spelling(nn.Module):
         """Take the texts of all ids behind the special ones; capitals become the small letters of the vocabulary."""
         number = {piece: at for at, piece in enumerate(pieces, NUM_SPECIAL)}
         small = torch.tensor([number.get(piece.casefold(), at) for at, piece in enumerate(pieces, NUM_SPECIAL)])
-        self.kind_V[NUM_SPECIAL:] = torch.tensor([_kind(piece) for piece in pieces])
-        self.code_V[NUM_SPECIAL:] = _codes(small)
+        self.kind[NUM_SPECIAL:] = torch.tensor([_kind(piece) for piece in pieces])
+        self.code[NUM_SPECIAL:] = _codes(small)
 
     def forward(self, text_BT: Tensor) -> Spelled:
         """Return words and pieces of ids."""
-        kind_BT = self.kind_V[text_BT]
+        kind_BT = self.kind[text_BT]
         inside_BT = kind_BT != BETWEEN
         starts_BT = inside_BT & ((kind_BT == ALONE) | (_before(kind_BT, 1) != WITHIN))
         ends_BT = inside_BT & ((kind_BT == ALONE) | (nn.functional.pad(kind_BT, (0, 1))[:, 1:] != WITHIN))
         place_BT = torch.where(inside_BT, starts_BT.long().cumsum(1), 0)
-        code_BT = (self.code_V[text_BT] + starts_BT * _STARTS + ends_BT * _ENDS) % PRIME
+        code_BT = (self.code[text_BT] + starts_BT * _STARTS + ends_BT * _ENDS) % PRIME
         hashed, total_BT = [], torch.zeros_like(code_BT)
         for length in range(1, _LONGEST + 1):
             total_BT = (total_BT + _before(code_BT, length - 1) * _FACTORS[length - 1]) % PRIME

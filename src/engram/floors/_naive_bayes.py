@@ -31,26 +31,27 @@ _IMAGINED = 1.0  # examples of each class that have a feature, beside those coun
 
 @dataclass
 class Marked:
-    """Which example has which features. example_E ascending; value_F is how much each feature counts."""
+    """Which example has which features. example and feature: one entry a pair (E,), examples ascending. value: how
+    much each feature counts (F,)."""
 
-    example_E: Tensor
-    feature_E: Tensor
-    value_F: Tensor
+    example: Tensor
+    feature: Tensor
+    value: Tensor
     num_examples: int
 
     def of(self, chosen_N: Tensor) -> Marked:
         """The chosen examples alone."""
         place_N = chosen_N.long().cumsum(0) - 1
-        kept_E = chosen_N[self.example_E]
-        return Marked(place_N[self.example_E[kept_E]], self.feature_E[kept_E], self.value_F, int(chosen_N.sum()))
+        kept_E = chosen_N[self.example]
+        return Marked(place_N[self.example[kept_E]], self.feature[kept_E], self.value, int(chosen_N.sum()))
 
     def matrices(self) -> tuple[Tensor, Tensor]:
         """The values as sparse (N, F) and (F, N)."""
-        shape = (self.num_examples, len(self.value_F))
-        value_E = self.value_F[self.feature_E]
-        order_E = self.feature_E.argsort(stable=True)
-        across = _sparse(self.example_E, self.feature_E, value_E, shape)
-        down = _sparse(self.feature_E[order_E], self.example_E[order_E], value_E[order_E], (shape[1], shape[0]))
+        shape = (self.num_examples, len(self.value))
+        value_E = self.value[self.feature]
+        order_E = self.feature.argsort(stable=True)
+        across = _sparse(self.example, self.feature, value_E, shape)
+        down = _sparse(self.feature[order_E], self.example[order_E], value_E[order_E], (shape[1], shape[0]))
         return across, down
 
 
@@ -63,7 +64,7 @@ def fit_naive_bayes(marked: Marked, label: Tensor, *, num_classes: int, until: f
     target_NC = _hot(label, num_classes)
     strength = _choose_strength(marked, target_NC, label.ndim == 2, until)
     weight_FC, bias_C = _Descent(marked, target_NC, label.ndim == 2).to(strength, until)
-    return {"weight": weight_FC * marked.value_F[:, None], "bias": bias_C}
+    return {"weight": weight_FC * marked.value[:, None], "bias": bias_C}
 
 
 def _choose_strength(marked: Marked, target_NC: Tensor, several: bool, until: float) -> float:
@@ -124,11 +125,11 @@ class _Descent:
 
 def _ratios(marked: Marked, target_NC: Tensor) -> Tensor:
     """Return (F, C): the log of how much more often examples of a class have a feature than those of all others."""
-    shape = (len(marked.value_F), marked.num_examples)
-    order_E = marked.feature_E.argsort(stable=True)
+    shape = (len(marked.value), marked.num_examples)
+    order_E = marked.feature.argsort(stable=True)
     ones_E = torch.ones(len(order_E))
-    counts = _sparse(marked.feature_E[order_E], marked.example_E[order_E], ones_E, shape) @ target_NC
-    others = _sparse(marked.feature_E[order_E], marked.example_E[order_E], ones_E, shape) @ (1 - target_NC)
+    counts = _sparse(marked.feature[order_E], marked.example[order_E], ones_E, shape) @ target_NC
+    others = _sparse(marked.feature[order_E], marked.example[order_E], ones_E, shape) @ (1 - target_NC)
     of_class, of_others = counts + _IMAGINED, others + _IMAGINED
     return (of_class / of_class.sum(0)).log() - (of_others / of_others.sum(0)).log()
 

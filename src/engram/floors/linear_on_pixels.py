@@ -33,9 +33,7 @@ class LinearOnPixels(Floor):
         """Fit in one pass over the batches, reading for at most half of `seconds`."""
         began = time.monotonic()
         module = PooledLinear(tuple(features.image.shape), features.label.size)
-        parts, label = gathered(
-            batches, "image", take=module.pixels, room=_MAX_VALUES, until=began + seconds / 2
-        )
+        parts, label = gathered(batches, "image", take=module.pixels, room=_MAX_VALUES, until=began + seconds / 2)
         x_ND = torch.cat(parts)
         del parts
         linear = fit_logistic(x_ND, label, num_classes=features.label.size, until=began + seconds)
