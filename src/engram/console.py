@@ -170,6 +170,8 @@ def closing_lines(event: Event) -> list[str]:
     lines = [f"Trained in {took}.", f"  run       {run}"]
     if event.get("report"):
         lines.append(f"  report    {event['report']}")
+    if event.get("delivered"):
+        lines.insert(0, event["delivered"])
     if not event.get("reads_data", True):
         return [*lines, f"  network   engram.load({run!r}, model=...).network"]
     return [*lines, f"  predict   engram predict {run} ITEMS", f"  evaluate  engram evaluate {run}"]

@@ -33,8 +33,8 @@ _STARTS, _ENDS, _LEFT, _RIGHT = _FACTORS[_LONGEST:]
 
 
 class Spelled(NamedTuple):
-    """word: hash numbers of words (B, W), 0 behind the last. piece: of the pieces that end at each id (B, T, G), 0 where
-    none does. place: the word that an id belongs to (B, T), from 1; 0 for none."""
+    """word: hash numbers of words (B, W), 0 behind the last. piece: of the pieces that end at each id (B, T, G), 0
+    where none does. place: the word that an id belongs to (B, T), from 1; 0 for none."""
 
     word: Tensor
     piece: Tensor

@@ -55,16 +55,19 @@ class Marked:
         return across, down
 
 
-def fit_naive_bayes(marked: Marked, label: Tensor, *, num_classes: int, until: float) -> dict[str, Tensor]:
-    """Fit and return {"weight": (F, C), "bias": (C,)} for features that are there (1) or not (0).
+def fit_naive_bayes(
+    marked: Marked, label: Tensor, *, num_classes: int, until: float, strength: float | None = None
+) -> dict[str, Tensor]:
+    """Fit and return {"weight": (F, C), "bias": (C,), "strength": ()} for features that are there (1) or not (0).
 
     label: class numbers (N,), or yes or no (N, C). until: a `time.monotonic()` value after which the steps end
-    early; before it the result depends on the data alone.
+    early; before it the result depends on the data alone. strength: of the ridge; None chooses it.
     """
     target_NC = _hot(label, num_classes)
-    strength = _choose_strength(marked, target_NC, label.ndim == 2, until)
+    if strength is None:
+        strength = _choose_strength(marked, target_NC, label.ndim == 2, until)
     weight_FC, bias_C = _Descent(marked, target_NC, label.ndim == 2).to(strength, until)
-    return {"weight": weight_FC * marked.value[:, None], "bias": bias_C}
+    return {"weight": weight_FC * marked.value[:, None], "bias": bias_C, "strength": torch.tensor(strength)}
 
 
 def _choose_strength(marked: Marked, target_NC: Tensor, several: bool, until: float) -> float:

@@ -47,3 +47,7 @@ class Floor:
         `batches` may be called once per pass. Returns the module of `build`, fitted, on the CPU.
         """
         raise AssertionError("a floor must say this")
+
+    def refit(self, fitted: nn.Module, batches: Batches, features: Any, *, seconds: float) -> nn.Module:
+        """Fit again on more rows of the same kind, with the choices that `fit` made. For deliverable floors."""
+        raise AssertionError("a deliverable floor must say this")

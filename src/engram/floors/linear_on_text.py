@@ -38,6 +38,13 @@ class LinearOnText(Floor):
 
     def fit(self, batches: Batches, features: Any, *, seconds: float) -> nn.Module:
         """Fit in one pass over the batches, reading for at most half of `seconds`."""
+        return self._fit(batches, features, seconds=seconds)
+
+    def refit(self, fitted: nn.Module, batches: Batches, features: Any, *, seconds: float) -> nn.Module:
+        """Fit with the strength of the ridge that was chosen before."""
+        return self._fit(batches, features, seconds=seconds, strength=float(fitted.strength))
+
+    def _fit(self, batches: Batches, features: Any, *, seconds: float, strength: float | None = None) -> nn.Module:
         began = time.monotonic()
         module = WordsLinear(features.text.size, features.label.size)
         module.spelling = Spelling.of(features.text.tokenizer)
@@ -45,11 +52,16 @@ class LinearOnText(Floor):
         known_N = torch.ones(len(label), dtype=torch.bool) if label.ndim == 2 else label >= 0
         marked, used_F = module.marked(parts)
         fitted = fit_naive_bayes(
-            marked.of(known_N), label[known_N], num_classes=features.label.size, until=began + seconds
+            marked.of(known_N),
+            label[known_N],
+            num_classes=features.label.size,
+            until=began + seconds,
+            strength=strength,
         )
         with torch.no_grad():
             module.weight[used_F] = fitted["weight"]
             module.bias.copy_(fitted["bias"])
+            module.strength.copy_(fitted["strength"])
         return module
 
 
@@ -57,7 +69,10 @@ class WordsLinear(nn.Module):
     """Find out which words, pairs and pieces a text has, and add up what each says for each class.
 
     What there is has its place in a table by hashing, words and pairs in the lower half, pieces in the upper.
+    strength: of the ridge it was fitted with.
     """
+
+    strength: Tensor
 
     def __init__(self, vocabulary: int, num_classes: int) -> None:
         super().__init__()
@@ -65,6 +80,7 @@ class WordsLinear(nn.Module):
         self.spelling = Spelling(vocabulary)
         self.weight = nn.Parameter(torch.zeros(places, num_classes))
         self.bias = nn.Parameter(torch.zeros(num_classes))
+        self.register_buffer("strength", torch.zeros(()))
 
     def forward(self, text_BT: Tensor) -> Tensor:
         """Return logits (B, C)."""
