@@ -38,6 +38,9 @@ KEPT_BYTES = 8_000_000
 
 MOST_KEPT = 1200
 
+SHOWN_CHARACTERS = 1500
+"""Of a text that a run keeps to be shown."""
+
 LEAST_BATCHES = 20
 """Into so many batches validation rows are cut, where outputs are no logits."""
 
@@ -235,7 +238,15 @@ def _keep_examples(run: RunDirectory, reading: Reading, outputs: dict[str, Outpu
     each = min(each, MOST_KEPT) // len(outputs)
     chosen = np.unique(np.concatenate([_worth_showing(found, each) for found in outputs.values()]))
     batch = reading.examples.batch(chosen, roles=[role])
-    run.write_arrays("examples.safetensors", {"rows": chosen, role: np.stack(feature.decode(getattr(batch, role)))})
+    run.write_arrays("examples.safetensors", {"rows": chosen, **_arrays(role, feature.decode(getattr(batch, role)))})
+
+
+def _arrays(role: str, decoded: Sequence[Any]) -> dict[str, np.ndarray]:
+    """Pictures as one array, texts one after another as UTF-8 with their sizes."""
+    if not isinstance(decoded[0], str):
+        return {role: np.stack(decoded)}
+    pieces = [np.frombuffer(text[:SHOWN_CHARACTERS].encode(), np.uint8) for text in decoded]
+    return {role: np.concatenate(pieces), "sizes": np.array([len(piece) for piece in pieces])}
 
 
 def _worth_showing(found: Outputs, number: int) -> np.ndarray:

@@ -84,7 +84,7 @@ class Spelling(nn.Module):
             hashed.append(torch.where(within_BT, mixed(total_BT) + 1, 0))
         # Its pieces of three name a word, and its letters one of fewer.
         spelled_BT = (torch.where(hashed[2] > 0, hashed[2], hashed[0]) + hashed[0]) % PRIME
-        number = text_BT.shape[1] if torch.compiler.is_exporting() else int(place_BT.max())
+        number = text_BT.shape[1] if torch.compiler.is_exporting() else max(1, int(place_BT.max()))
         sums_BW = torch.zeros_like(nn.functional.pad(text_BT, (0, 1))).scatter_add(1, place_BT, spelled_BT)
         word_BW = sums_BW[:, 1 : number + 1] % PRIME
         return Spelled(word_BW, torch.stack([hashed[length - 1] for length in LENGTHS], 2), place_BT)
@@ -122,3 +122,16 @@ def _is_ideograph(piece: str) -> bool:
 def _codes(number: Tensor) -> Tensor:
     """Spread ids over the hash numbers, the same for the same id always."""
     return mixed((number * 48_271 + 11) % PRIME * 16_807 % PRIME)
+
+
+def word_spans(text: str) -> list[tuple[int, int]]:
+    """Return where the words of a text begin and end, as networks and floors see them."""
+    kinds, spans, start = [_kind(character) for character in text], [], 0
+    for at, kind in enumerate(kinds):
+        if kind == BETWEEN:
+            continue
+        if kind == ALONE or at == 0 or kinds[at - 1] != WITHIN:
+            start = at
+        if kind == ALONE or at + 1 == len(text) or kinds[at + 1] != WITHIN:
+            spans.append((start, at + 1))
+    return spans

@@ -37,6 +37,9 @@ class Feature:
     on_disk: ClassVar[bool] = False
     """Whether stored values are large enough to be kept memory-mapped on disk."""
 
+    is_text: ClassVar[bool] = False
+    """Whether values are texts, which can be typed where a path is expected."""
+
     wishes: ClassVar[tuple[str, ...]] = ()
     """Names of the configuration that the user may decide in place of what suits the data."""
 

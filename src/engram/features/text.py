@@ -39,6 +39,7 @@ class Text(Feature):
     (0: what suits the kind). longest: tokens of a text that are kept (0: all), the special ones counted.
     """
 
+    is_text = True
     wishes = ("tokenizer",)
 
     def __init__(self, *, tokenizer: str = AUTO, vocabulary: int = 0, ends: bool = False, longest: int = 0) -> None:
