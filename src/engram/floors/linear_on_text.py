@@ -42,7 +42,7 @@ class LinearOnText(Floor):
 
     def refit(self, fitted: nn.Module, batches: Batches, features: Any, *, seconds: float) -> nn.Module:
         """Fit with the strength of the ridge that was chosen before."""
-        return self._fit(batches, features, seconds=seconds, strength=float(fitted.strength))
+        return self._fit(batches, features, seconds=seconds, strength=float(fitted.state_dict()["strength"]))
 
     def _fit(self, batches: Batches, features: Any, *, seconds: float, strength: float | None = None) -> nn.Module:
         began = time.monotonic()

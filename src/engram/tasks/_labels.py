@@ -63,7 +63,7 @@ class OneLabel(LabelTask):
     """One label each."""
 
     target: ClassVar = {"label": Category}
-    metrics = (Accuracy(), CrossEntropy(), MacroF1(), Auroc())
+    metrics: tuple[Any, ...] = (Accuracy(), CrossEntropy(), MacroF1(), Auroc())
     calibration: ClassVar = "softmax"
     smoothing = 0.1
 
@@ -87,7 +87,7 @@ class SeveralLabels(LabelTask):
     """Any number of labels each."""
 
     target: ClassVar = {"label": Categories}
-    metrics = (MeanAveragePrecision(), BinaryCrossEntropy(), MacroF1(), Auroc())
+    metrics: tuple[Any, ...] = (MeanAveragePrecision(), BinaryCrossEntropy(), MacroF1(), Auroc())
     calibration: ClassVar = "sigmoid"
     smoothing = 0.02
 

@@ -14,7 +14,7 @@ from engram.features.text import Text
 from engram.floors.linear_on_text import LinearOnText
 from engram.floors.majority_class import MajorityClass
 from engram.models import build
-from engram.models.text_net import sized
+from engram.models.text_net import TextNet, sized
 from engram.tasks._labels import LabelTask
 
 LONGEST = 8192
@@ -33,6 +33,7 @@ class TextTask(LabelTask):
     def model(self, size: str, features: Any) -> nn.Module:
         """A network that finds the words of each text and gives it one logit per label."""
         network = build.named("text_net", vocabulary=features.text.size, num_classes=features.label.size, **sized(size))
+        assert isinstance(network, TextNet)
         network.words.spelling = Spelling.of(features.text.tokenizer)
         return network
 
