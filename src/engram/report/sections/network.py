@@ -57,7 +57,9 @@ def measure(facts: Facts) -> tuple[tuple[int, ...], list[Block]]:
     assert facts.predictor is not None
     predictor, network = facts.predictor, facts.predictor.network
     seen: list[tuple[int, ...]] = [()]
-    example = facts.example if facts.kept is None else predictor.encode([facts.kept.pictures[0]])
+    kept = facts.kept
+    values = [] if kept is None else kept.pictures[:1] if kept.pictures is not None else kept.texts or []
+    example = predictor.encode(list(values[:1])) if len(values) else facts.example
     assert example is not None
     batch = moved(example, network)
 
@@ -83,11 +85,10 @@ def _described(facts: Facts, seen: tuple[int, ...], chain: Sequence[Block], tota
 
 def _from_to(facts: Facts, seen: tuple[int, ...], last: tuple[int, ...]) -> str:
     """What comes in and what leaves, in a sentence."""
-    if facts.kept is None:
-        return (
-            f"An example comes in as {words.shape(seen) or 'one'} numbers, and leaves as {words.shape(last) or 'one'}."
-        )
-    height, width, channels = facts.kept.pictures.shape[1:]
+    if facts.pictures is None:
+        what = "A text" if facts.kept is not None else "An example"
+        return f"{what} comes in as {words.shape(seen) or 'one'} numbers, and leaves as {words.shape(last) or 'one'}."
+    height, width, channels = facts.pictures.shape[1:]
     each = "one grey value" if channels == 1 else f"{channels} colour values"
     return (
         f"A picture comes in as {width} × {height} pixels, each with {each}, and leaves as {words.shape(last)} "
