@@ -12,6 +12,7 @@ from engram.report import chart, words
 from engram.report.facts import Facts
 from engram.report.page import Figure, Row, Section, Text
 from engram.report.sections.errors import confused
+from engram.report.tiles import gallery, tile
 
 BINS = 40
 SHOWN = 6

@@ -8,6 +8,7 @@ from typing import Any
 from engram.report import chart, words
 from engram.report.facts import Facts
 from engram.report.page import Figure, Gallery, Listing, Section, Table, Text
+from engram.report.tiles import gallery, tile
 
 MOST_CLASSES = 30
 MOST_SHOWN = 20
