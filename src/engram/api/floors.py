@@ -19,7 +19,7 @@ from engram.train.checkpoint import separate
 def fit(reading: Reading, *, seconds: float) -> dict[str, nn.Module]:
     """Fit the task's floors on the training rows, within about `seconds` in all."""
     features, floors = namespace(reading.examples.features), reading.task.floors
-    batches = _batches(reading, reading.examples.splits["train"])
+    batches = batches_of(reading, reading.examples.splits["train"])
     each = seconds / max(1, len(floors))
     return {floor.name: floor.fit(batches, features, seconds=each).eval() for floor in floors}
 
@@ -28,7 +28,7 @@ def refit(reading: Reading, name: str, fitted: nn.Module, *, seconds: float) -> 
     """Fit one floor again, on training and validation rows: nothing about it is left to be chosen."""
     splits = reading.examples.splits
     floor = {floor.name: floor for floor in reading.task.floors}[name]
-    batches = _batches(reading, np.concatenate([splits["train"], splits["val"]]))
+    batches = batches_of(reading, np.concatenate([splits["train"], splits["val"]]))
     return floor.refit(fitted, batches, namespace(reading.examples.features), seconds=seconds).eval()
 
 
@@ -37,7 +37,7 @@ def deliverable(task: Task) -> list[str]:
     return [floor.name for floor in task.floors if floor.deliverable]
 
 
-def _batches(reading: Reading, rows: np.ndarray) -> Any:
+def batches_of(reading: Reading, rows: np.ndarray) -> Any:
     """Some rows as floors read them: mixed, and without regard to where their time goes."""
     mixed = np.random.default_rng(0).permutation(rows)
     return lambda *roles: reading.examples.batches(mixed, size=1000, roles=roles)

@@ -41,22 +41,22 @@ def verdict(facts: Facts) -> str:
     said = (
         f"On {facts.result['num_examples']:,} {words.split_name(facts.split)} examples that it never learned from, "
         f"{_delivered(facts)} reaches {words.score(metric, score['value'])} {words.named(metric)} (95 % interval "
-        f"{words.interval(metric, score)}).{_alone(facts)}"
+        f"{words.interval(metric, score)})."
     )
-    floor = best_floor(facts)
+    floor, alone = best_floor(facts), _alone(facts)
     if floor is None:
-        return f"{said} No floor was fitted to compare it with."
+        return f"{said}{alone} No floor was fitted to compare it with."
     name, beside = floor
     against = (facts.result.get("against_floors") or {}).get(name, {}).get("verdict") or _by_intervals(
         facts, score, beside
     )
     value = words.score(metric, beside["value"])
     if against == "better":
-        return f"{said} The best floor, {words.named(name)}, reaches {value}{_fewer(facts, score, beside)}."
+        return f"{said} The best floor, {words.named(name)}, reaches {value}{_fewer(facts, score, beside)}.{alone}"
     if against == "worse":
         instead = "use that, or give the network more time or data"
-        return f"{said} A floor, {words.named(name)}, does better with {value}: {instead}."
-    return f"{said} That is not shown to be more than the best floor, {words.named(name)}, reaches: {value}."
+        return f"{said} A floor, {words.named(name)}, does better with {value}: {instead}.{alone}"
+    return f"{said} That is not shown to be more than the best floor, {words.named(name)}, reaches: {value}.{alone}"
 
 
 def _delivered(facts: Facts) -> str:

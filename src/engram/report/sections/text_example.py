@@ -31,7 +31,7 @@ def blocks(facts: Facts, entries: list[dict[str, Any]]) -> list[Any]:
     label, found = influences(facts.predictor, texts[entry["row"]])
     ranked = sorted(found, key=lambda one: -abs(one.influence))[:MOST_BARS]
     bars = [
-        chart.Bar(one.word, abs(one.influence), tone="accent" if one.influence > 0 else "floor",
+        chart.Bar(one.word, abs(one.influence), tone="accent" if one.influence > 0 else "warn",
                   note="for" if one.influence > 0 else "against") for one in ranked
     ]  # fmt: skip
     opening = (
@@ -43,8 +43,9 @@ def blocks(facts: Facts, entries: list[dict[str, Any]]) -> list[Any]:
         Text(opening, "lead"),
         Figure(
             _coloured(texts[entry["row"]], found),
-            f"Each word was left out in turn. Orange: without it the network would be less sure of {label}; blue: more "
-            "sure. The stronger the colour, the more. engram predict RUN TEXT --explain shows it for any text.",
+            f"Each word was left out in turn. Teal speaks for {label}: without it the answer would be less sure; "
+            "orange against it. The stronger the colour, the more. engram predict RUN TEXT --explain shows it for any "
+            "text.",
         ),
         Figure(
             chart.bars(bars, say=lambda value: f"{value:.2f}"),

@@ -55,7 +55,8 @@ def program(facts: Facts) -> str:
         if facts.task.calibration == "sigmoid"
         else '{"label": ..., "probability": ..., "unfamiliar": ...}'
     )
-    return f"import engram\n\npredictor = engram.load({str(facts.run)!r})\npredictor.predict({_example(facts)})   # {answer}"
+    opened = f"import engram\n\npredictor = engram.load({str(facts.run)!r})"
+    return f"{opened}\npredictor.predict({_example(facts)})   # {answer}"
 
 
 def _example(facts: Facts) -> str:
