@@ -9,7 +9,15 @@ from engram.data.store import prepare
 from engram.data.table import Column
 from engram.features.text import Text
 
-TEXTS = ["The cat sat.", "a CAT, sat on the mat", "don't!", "猫が好き ok", "naïve café", " \u05e9\u05dc\u05d5\u05dd 🙂", "x"]
+TEXTS = [
+    "The cat sat.",
+    "a CAT, sat on the mat",
+    "don't!",
+    "猫が好き ok",
+    "naïve café",
+    " \u05e9\u05dc\u05d5\u05dd 🙂",
+    "x",
+]
 
 
 def fitted(texts, kind="characters"):
