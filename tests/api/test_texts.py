@@ -101,7 +101,7 @@ def test_influence_on_the_linear_floor_is_what_its_weights_say(run):
         change = floor.weight[lost].sum(0) - floor.weight[won].sum(0)
         with_it = floor(predictor.encode([text]).text)
         expected = (log_odds(with_it, several=False) - log_odds(with_it - change, several=False))[0, number]
-        assert one.influence == pytest.approx(float(expected), abs=1e-3)
+        assert one.influence == pytest.approx(expected.item(), abs=1e-3)
 
 
 def test_pictures_have_no_words(tmp_path):

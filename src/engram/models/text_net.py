@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from engram.core.spelling import pairs
 from engram.models.layers.transformer import Block, Rotary, initialise
-from engram.models.layers.words import WordVectors, drop_whole
+from engram.models.layers.words import UNSEEN, WordVectors, drop_whole
 
 HEAD = 64
 """Width of a head of attention."""
@@ -68,7 +68,7 @@ class TextNet(nn.Module):
         self.dropout = nn.Dropout(0.5)
         self.head = nn.Linear(width, num_classes)
         initialise(self.blocks, layers=max(1, layers))
-        nn.init.zeros_(self.pair.weight)
+        nn.init.normal_(self.pair.weight, std=UNSEEN)
 
     def forward(self, text_BT: Tensor) -> Tensor:
         """(B, T) -> logits (B, num_classes)."""
