@@ -62,7 +62,7 @@ def test_texts_are_typed_or_stand_in_files(run, tmp_path):
 
 
 def test_a_missing_file_is_not_taken_for_a_text(run):
-    with pytest.raises(DataError, match="echo 'lines.txt' \\| engram predict"):
+    with pytest.raises(DataError, match=r"echo 'lines.txt' \| engram predict"):
         engram.predict(run, "lines.txt")
     assert "label" in engram.predict(run, "not lines.txt")[0]
 

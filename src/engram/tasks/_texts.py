@@ -8,7 +8,7 @@ import numpy as np
 from torch import nn
 
 from engram.core.spelling import Spelling
-from engram.core.task import Sample
+from engram.core.task import Sample, Worth
 from engram.features.feature import Configured
 from engram.features.text import Text
 from engram.floors.linear_on_text import LinearOnText
@@ -29,6 +29,10 @@ class TextTask(LabelTask):
 
     inputs: ClassVar = {"text": Configured(Text, {"tokenizer": "characters", "longest": LONGEST})}
     floors: ClassVar = (MajorityClass(), LinearOnText())
+    sizes: ClassVar = {  # of few texts, order tells a network nothing that it can learn (LOG.md, 2026-11-25)
+        "medium": Worth(rows=50_000, passes=4, examples=1_000_000),
+        "large": Worth(rows=200_000, passes=6, examples=4_000_000),
+    }
 
     def model(self, size: str, features: Any) -> nn.Module:
         """A network that finds the words of each text and gives it one logit per label."""

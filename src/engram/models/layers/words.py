@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from engram.core.spelling import Spelling
 
-
 UNSEEN = 0.01
 """Spread of vectors at the beginning: what training never sees says next to nothing."""
 
