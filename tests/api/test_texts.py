@@ -132,3 +132,14 @@ def test_a_run_says_the_same_when_it_is_opened_again(run):
     assert [answer["label"] for answer in answers] == kept["predicted"].to_list()
     said = torch.tensor([answer["probability"] for answer in answers])
     assert torch.allclose(said, torch.tensor(kept["probability"].to_list()), atol=1e-4)
+
+
+def test_wrong_labels_of_texts_are_found_by_the_floor():
+    texts, labels = text_sample(multilabel=False).data
+    wrong = list(range(0, 400, 40))
+    for row in wrong:
+        labels[row] = "tool" if labels[row] != "tool" else "food"
+    found = {finding.kind: finding for finding in engram.inspect((texts, labels), thorough=True).findings}
+    doubted = {fix.row for fix in found["doubtful_labels"].fixes}
+    assert len(doubted & set(wrong)) >= 9
+    assert len(doubted) <= 15
