@@ -20,8 +20,10 @@ from engram.tasks._labels import LabelTask
 LONGEST = 8192
 """Characters of a text that are read: about 1,500 words."""
 
-MOST_PASSES = 15
-"""Training ends after so many passes: words are learned by heart soon, and more brings nothing (LOG.md, 2026-11-25)."""
+FEW_ROWS = 20_000
+MOST_PASSES = {"few": 4, "many": 15}
+"""Training ends after so many passes over few or many rows: the words of few texts are soon learned by heart, and others
+are then answered worse (LOG.md, 2026-11-25)."""
 
 
 class TextTask(LabelTask):
@@ -42,8 +44,8 @@ class TextTask(LabelTask):
         return network
 
     def most_passes(self, rows: int) -> float:
-        """Words are learned by heart within a few passes."""
-        return MOST_PASSES
+        """Fewer over few rows."""
+        return MOST_PASSES["few" if rows < FEW_ROWS else "many"]
 
 
 def text_sample(*, multilabel: bool) -> Sample:
