@@ -22,8 +22,8 @@ LONGEST = 8192
 
 FEW_ROWS = 20_000
 MOST_PASSES = {"few": 4, "many": 15}
-"""Training ends after so many passes over few or many rows: the words of few texts are soon learned by heart, and others
-are then answered worse (LOG.md, 2026-11-25)."""
+"""Training ends after so many passes over few or many rows: the words of few texts are soon learned by heart, and
+others are then answered worse (LOG.md, 2026-11-25)."""
 
 
 class TextTask(LabelTask):
