@@ -117,7 +117,7 @@ class Task:
 
     inputs: ClassVar[Mapping[str, Any]] = {}
     target: ClassVar[Mapping[str, Any]] = {}
-    metrics: ClassVar[tuple[Any, ...]] = ()
+    metrics: tuple[Any, ...] = ()
     floors: ClassVar[tuple[Any, ...]] = ()
     options: ClassVar[type] = NoOptions
     couples_examples: ClassVar[bool] = False
@@ -141,6 +141,9 @@ class Task:
         """Fit the features, by role, on the training rows; each by itself, unless roles have something in common."""
         for role, feature in features.items():
             feature.fit(stored[role], rows)
+
+    def see(self, features: Mapping[str, Any]) -> None:
+        """Take note of what fitted features, by role, decide of the task. Called wherever they are known."""
 
     def examples(self, examples: Any) -> Any:
         """What is learned from, where an example is not one row of the table. Takes and gives `data.Examples`."""

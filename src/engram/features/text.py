@@ -47,6 +47,7 @@ class Text(Feature):
     (0: what suits the kind). longest: tokens of a text that are kept (0: all), the special ones counted.
     """
 
+    is_text = True
     wishes = ("tokenizer",)
     near_copies = "in case, spaces, signs or a few letters"
     on_disk = True
