@@ -77,13 +77,17 @@ def optimizers(model: nn.Module, numbers: Optimization) -> list[torch.optim.Opti
 
 
 def grouped(model: nn.Module) -> dict[str, list[nn.Parameter]]:
-    """Sort trainable parameters into "matrices", "vectors", "head" and "other" (first layer and embeddings)."""
+    """Sort trainable parameters into "matrices", "vectors", "head" and "other" (first layer and embeddings).
+
+    The head is what the network calls `head`, an embedding where the two are tied; else its last weight.
+    """
     embeddings = {
         id(p) for m in model.modules() if isinstance(m, nn.Embedding | nn.EmbeddingBag) for p in m.parameters()
     }
     weights = [p for p in model.parameters() if p.ndim >= 2 and id(p) not in embeddings]
     first = id(weights[0]) if weights and not embeddings else 0
-    last = id(weights[-1]) if weights else 0
+    named = getattr(getattr(model, "head", None), "weight", None)
+    last = id(named if isinstance(named, nn.Parameter) else weights[-1]) if weights else 0
     groups: dict[str, list[nn.Parameter]] = {"matrices": [], "vectors": [], "head": [], "other": []}
     for parameter in model.parameters():
         if not parameter.requires_grad:
