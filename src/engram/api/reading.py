@@ -170,6 +170,7 @@ def prepare(
             raise DataError(f"expected fixes that leave rows in every split; {view.fixes.origin} empties {empty[0]}.")
     if features is None:
         task.fit(made, stored, splits.rows["train"])
+    task.see(made)
     stored = {role: values.refined(made[role]) for role, values in stored.items()}
     examples = task.examples(Examples(made, stored, splits.rows))
     if features is None:

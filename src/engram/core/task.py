@@ -107,7 +107,7 @@ class Worth:
 class Task:
     """One application of deep learning. Subclasses state facts and small functions, and hold no state.
 
-    inputs, target: role -> feature class. metrics: the first one selects the best weights.
+    inputs, target: role -> feature class. metrics: of answers, the one that counts first.
     floors: cheap strong baselines, trained and scored beside the network.
     couples_examples: True where one example's loss depends on the others in its batch, so that it may not be taken
     in pieces.
@@ -117,7 +117,7 @@ class Task:
 
     inputs: ClassVar[Mapping[str, Any]] = {}
     target: ClassVar[Mapping[str, Any]] = {}
-    metrics: ClassVar[tuple[Any, ...]] = ()
+    metrics: tuple[Any, ...] = ()
     floors: ClassVar[tuple[Any, ...]] = ()
     options: ClassVar[type] = NoOptions
     couples_examples: ClassVar[bool] = False
@@ -128,6 +128,11 @@ class Task:
     def name(self) -> str:
         """The task's name, which is its file's name."""
         return snake_case(type(self).__name__)
+
+    @property
+    def selection(self) -> Any:
+        """The metric that selects the best weights in training; reads `Step.output`. By default the first metric."""
+        return self.metrics[0]
 
     def matches(self, table: Any) -> Evidence:
         """Say how well a table fits this task, and why."""
@@ -141,6 +146,9 @@ class Task:
         """Fit the features, by role, on the training rows; each by itself, unless roles have something in common."""
         for role, feature in features.items():
             feature.fit(stored[role], rows)
+
+    def see(self, features: Mapping[str, Any]) -> None:
+        """Take note of what fitted features, by role, decide of the task. Called wherever they are known."""
 
     def examples(self, examples: Any) -> Any:
         """What is learned from, where an example is not one row of the table. Takes and gives `data.Examples`."""

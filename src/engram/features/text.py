@@ -36,15 +36,24 @@ class Text(Feature):
     """A text, begun by `BEGIN`, and closed by `END` where `ends` says so.
 
     tokenizer: a kind out of `KINDS`, or "auto", which chooses by the amount of training text. vocabulary: ids at most
-    (0: what suits the kind). longest: tokens of a text that are kept (0: all), the special ones counted.
+    (0: what suits the kind). longest: tokens of a text that are kept (0: all), the special ones counted. blank: whether
+    a text may be empty.
     """
 
     wishes = ("tokenizer",)
 
-    def __init__(self, *, tokenizer: str = AUTO, vocabulary: int = 0, ends: bool = False, longest: int = 0) -> None:
+    def __init__(
+        self,
+        *,
+        tokenizer: str = AUTO,
+        vocabulary: int = 0,
+        ends: bool = False,
+        longest: int = 0,
+        blank: bool = False,
+    ) -> None:
         if tokenizer not in (AUTO, *KINDS):
             raise unknown("tokenizer", tokenizer, [AUTO, *KINDS])
-        self.wanted, self.vocabulary, self.ends, self.longest = tokenizer, vocabulary, ends, longest
+        self.wanted, self.vocabulary, self.ends, self.longest, self.blank = tokenizer, vocabulary, ends, longest, blank
         self._tokenizer: Tokenizer | None = None
 
     @classmethod
@@ -66,6 +75,7 @@ class Text(Feature):
         """The constructor's arguments."""
         return {
             "tokenizer": self.wanted, "vocabulary": self.vocabulary, "ends": self.ends, "longest": self.longest,
+            "blank": self.blank,
         }  # fmt: skip
 
     def store_keys(self) -> list[dict[str, Any]]:
@@ -99,7 +109,9 @@ class Text(Feature):
         if not isinstance(value, str):
             raise DataError(f"expected a text; got {type(value).__name__}")
         if not value.strip():
-            raise DataError("the text is empty")
+            if not self.blank:
+                raise DataError("the text is empty")
+            value = ""
         return {"utf8": np.frombuffer(value.encode("utf-8", "replace"), np.uint8)}
 
     def fit(self, stored: Any, rows: np.ndarray) -> None:

@@ -9,6 +9,7 @@ Shapes: N examples, S weightings, O orders of n-grams.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -35,9 +36,13 @@ class Bleu(Metric):
 
     signature = "nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp"
 
+    def __init__(self, *, text: Callable[[Any], list[str]] = list) -> None:
+        """text: reads what answers and targets are given as, such as ids."""
+        self.text = text
+
     def update(self, output: Any, batch: Any) -> dict[str, np.ndarray]:
-        """Keep "ngrams" (B, O, 3) of texts `output` and `batch.target`; see `overlap`."""
-        pairs = zip(output, batch.target, strict=True)
+        """Keep "ngrams" (B, O, 3) of the texts `output` and `batch.target`; see `overlap`."""
+        pairs = zip(self.text(output), self.text(batch.target), strict=True)
         return {"ngrams": np.stack([overlap(words(ours), words(theirs), orders=ORDERS) for ours, theirs in pairs])}
 
     def weighted(self, statistics: dict[str, np.ndarray], weights_SN: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ Shapes: N examples, S weightings, O orders of n-grams.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -23,11 +24,15 @@ class Chrf(Metric):
 
     signature = "nrefs:1|case:mixed|eff:yes|nc:6|nw:0|space:no"
 
+    def __init__(self, *, text: Callable[[Any], list[str]] = list) -> None:
+        """text: reads what answers and targets are given as, such as ids."""
+        self.text = text
+
     def update(self, output: Any, batch: Any) -> dict[str, np.ndarray]:
-        """Keep "ngrams" (B, O, 3) of texts `output` and `batch.target`; see `overlap`."""
+        """Keep "ngrams" (B, O, 3) of the texts `output` and `batch.target`; see `overlap`."""
         found = [
             overlap("".join(ours.split()), "".join(theirs.split()), orders=ORDERS)
-            for ours, theirs in zip(output, batch.target, strict=True)
+            for ours, theirs in zip(self.text(output), self.text(batch.target), strict=True)
         ]
         ngrams_BO3 = np.stack(found)
         ngrams_BO3[..., 1] *= ngrams_BO3[..., 2] > 0  # nothing is asked of an order that the reference has not

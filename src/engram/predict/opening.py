@@ -53,6 +53,7 @@ def open_run(
         )
     task = task_of(facts, run)
     features = saved.load(run)
+    task.see(features)
     if lacking := [role for role in task.inputs if role not in features]:
         raise RunError(f"{run / saved.JSON} is damaged: it has no {' and no '.join(lacking)}. {saved.NEXT}")
     try:
