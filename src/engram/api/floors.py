@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from torch import nn
 from engram.api.reading import Reading
 from engram.core.errors import RunError
 from engram.core.rundir import RunDirectory
-from engram.core.task import Batch, Task
+from engram.core.task import Task
 from engram.data.examples import namespace
 from engram.predict.opening import read_tensors
 from engram.train.checkpoint import separate
@@ -22,15 +21,29 @@ FILE = "floors.safetensors"
 
 def fit(reading: Reading, *, seconds: float) -> dict[str, nn.Module]:
     """Fit the task's floors on the training rows, within about `seconds` in all."""
-    examples = reading.examples
-    rows = np.random.default_rng(0).permutation(examples.splits["train"])
-
-    def batches(*roles: str) -> Iterable[Batch]:
-        return examples.batches(rows, size=1000, roles=roles)
-
-    floors = reading.task.floors
+    features, floors = namespace(reading.examples.features), reading.task.floors
+    batches = _batches(reading, reading.examples.splits["train"])
     each = seconds / max(1, len(floors))
-    return {floor.name: floor.fit(batches, namespace(examples.features), seconds=each).eval() for floor in floors}
+    return {floor.name: floor.fit(batches, features, seconds=each).eval() for floor in floors}
+
+
+def refit(reading: Reading, name: str, fitted: nn.Module, *, seconds: float) -> nn.Module:
+    """Fit one floor again, on training and validation rows: nothing about it is left to be chosen."""
+    splits = reading.examples.splits
+    floor = {floor.name: floor for floor in reading.task.floors}[name]
+    batches = _batches(reading, np.concatenate([splits["train"], splits["val"]]))
+    return floor.refit(fitted, batches, namespace(reading.examples.features), seconds=seconds).eval()
+
+
+def deliverable(task: Task) -> list[str]:
+    """The names of the floors that may be delivered."""
+    return [floor.name for floor in task.floors if floor.deliverable]
+
+
+def _batches(reading: Reading, rows: np.ndarray) -> Any:
+    """Some rows as floors read them: mixed, and without regard to where their time goes."""
+    mixed = np.random.default_rng(0).permutation(rows)
+    return lambda *roles: reading.examples.batches(mixed, size=1000, roles=roles)
 
 
 def save(run: RunDirectory, floors: dict[str, nn.Module]) -> None:

@@ -106,7 +106,7 @@ def _reopened(
     """
     facts = run.read_run()
     options = dict(facts["options"])
-    place, _, after, most = (options.pop(k) for k in ("data", "budget", "after", "most_steps"))
+    place, _, after, most, refit = (options.pop(k) for k in ("data", "budget", "after", "most_steps", "refit"))
     brought.refuse_wrong(options, model=model, task=facts["task"])
     plan = _recorded_plan(facts, newest, run)
     fixes = data_fixes.read(run / FIXES) if facts["data"].get("fixes") else None
@@ -128,7 +128,7 @@ def _reopened(
         shapes=build.shapes(newest.tensors, prefix="model/"),
     )
     networks.materialise(network, read)
-    planned = planning.Planned(plan, network, after, most)
+    planned = planning.Planned(plan, network, after, most, refit)
     training = Training.of(run, read, planned, deadline, callbacks, paced=paced)
     _restore(training.trainer, newest, run)
     return training

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from engram.api import floors, reading
-from engram.api.delivery import class_names
+from engram.api.delivery import alone, class_names
 from engram.api.prediction import load
 from engram.core import machine
 from engram.core.errors import DataError, RunError, unknown
@@ -50,7 +50,9 @@ def evaluate(
         outputs = collect(task, predictor.module, read.examples, rows, precision=predictor.precision)
         fitted = floors.load(directory, task, predictor.features)
         beside = {name: collect(task, module, read.examples, rows) for name, module in fitted.items()}
-        return say(task, outputs, class_names(task, predictor.features), floors=beside)
+        network = alone(predictor.module)
+        by_itself = collect(task, network, read.examples, rows, precision=predictor.precision) if network else None
+        return say(task, outputs, class_names(task, predictor.features), floors=beside, network=by_itself)
 
 
 def _measured(run: RunDirectory, split: str | None) -> dict[str, Any]:

@@ -104,13 +104,19 @@ def score(outputs: Outputs, metrics: Sequence[Metric], *, seed: int = 0) -> dict
 
 
 def evaluate(
-    task: Task, outputs: Outputs, names: Sequence[str] = (), *, floors: Mapping[str, Outputs] | None = None
+    task: Task,
+    outputs: Outputs,
+    names: Sequence[str] = (),
+    *,
+    floors: Mapping[str, Outputs] | None = None,
+    network: Outputs | None = None,
 ) -> dict[str, Any]:
     """Say everything about some answers, ready for JSON.
 
     names: the classes, in the order of the logits; none for a task that has no classes. floors: name -> answers of
-    that floor to the same rows.
-    Returns "task", "num_examples", "metrics" and "floors" (name -> metric -> value, low, high), and beside them
+    that floor to the same rows. network: answers of the network alone, where a floor counts in what is delivered.
+    Returns "task", "num_examples", "metrics" and "floors" (name -> metric -> value, low, high), "network" (metrics of
+    the network alone; None where it is what is delivered), and beside them
     "against_floors" (name -> paired comparison by the first metric), "per_class", "confusion" (rows: truth,
     columns: answers; None for several labels, or no classes), "calibration" and "unfamiliar" (the share called so).
     """
@@ -120,7 +126,10 @@ def evaluate(
     against = {
         name: vars(
             comparison.paired(
-                first, theirs.statistics[first.name], outputs.statistics[first.name], names=(name, "the network")
+                first,
+                theirs.statistics[first.name],
+                outputs.statistics[first.name],
+                names=(name, "the network" if network is None else "what is delivered"),
             )
         )
         for name, theirs in floors.items()
@@ -135,6 +144,7 @@ def evaluate(
         "num_unknown_labels": int((label < 0).sum()) if label is not None and single else 0,
         "metrics": scores,
         "floors": {name: score(theirs, task.metrics) for name, theirs in floors.items()},
+        "network": score(network, task.metrics) if network is not None else None,
         "against_floors": against,
         "per_class": per_class(outputs, names),
         "confusion": confusion(outputs, len(names)).tolist() if single else None,

@@ -40,6 +40,9 @@ class Feature:
     near_copies: ClassVar[str] = "changed on the way"
     """How copies that `signatures` find may differ, for findings."""
 
+    is_text: ClassVar[bool] = False
+    """Whether values are texts, which can be typed where a path is expected."""
+
     wishes: ClassVar[tuple[str, ...]] = ()
     """Names of the configuration that the user may decide in place of what suits the data."""
 

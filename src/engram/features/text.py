@@ -45,6 +45,7 @@ class Text(Feature):
     a text may be empty.
     """
 
+    is_text = True
     wishes = ("tokenizer",)
     near_copies = "in case, spaces, signs or a few letters"
     on_disk = True

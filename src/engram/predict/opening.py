@@ -67,7 +67,7 @@ def open_run(
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise RunError(f"the network of {run} cannot be built from its record in run.json ({error}).") from None
-    module = delivered(facts["delivered"], network, run)
+    module = delivered(facts["delivered"], network, run, task=task, features=namespace(features))
     load_weights(module, run)
     if (facts.get("plan") or {}).get("channels_last", True):
         module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's types
@@ -83,13 +83,16 @@ def task_of(facts: dict[str, Any], run: RunDirectory) -> Task:
     return task
 
 
-def delivered(record: Any, network: nn.Module, run: RunDirectory) -> nn.Module:
+def delivered(record: Any, network: nn.Module, run: RunDirectory, *, task: Task, features: Any) -> nn.Module:
     """Build the delivered module around a network from its record in run.json; an empty one: the network alone."""
     if record == {}:
         return network
     try:
         views, outputs, hidden = tuple(record["views"]), int(record["num_outputs"]), int(record["num_hidden"])
-        return Delivered(network, views=views, num_outputs=outputs, num_hidden=hidden)
+        module = Delivered(network, views=views, num_outputs=outputs, num_hidden=hidden)
+        if (name := record.get("floor")) is not None:
+            module.blend({floor.name: floor for floor in task.floors}[name].build(features), name)
+        return module
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise RunError(f"what {run / 'run.json'} says of the delivered model is damaged ({error}).") from None
 
