@@ -28,7 +28,7 @@ from engram.evaluate.predictions import write as write_predictions
 from engram.features.feature import Feature
 from engram.models.delivered import Delivered, NetworkAlone, hidden_width
 from engram.optim.average import reestimate_batchnorm
-from engram.predict.answering import answer
+from engram.predict.answering import BATCH_SIZE, answer
 from engram.predict.predictor import Predictor
 from engram.train.checkpoint import separate
 from engram.train.trainer import Trainer
@@ -138,8 +138,9 @@ def _delivered(
     if task.calibration is not None:
         return _calibrated(reading, trainer, floors, beside, kind=task.calibration)
     rows = reading.examples.splits["val"]
-    # Where of a batch only the mean is known, its interval comes from the spread over many batches.
-    size = min(trainer.plan.micro_batch, max(2, len(rows) // LEAST_BATCHES))
+    size = BATCH_SIZE
+    if not task.inputs:  # a step of one's own: where of a batch only the mean is known, many batches have a spread
+        size = min(trainer.plan.micro_batch, max(2, len(rows) // LEAST_BATCHES))
     found = collect(task, trainer.model, reading.examples, rows, precision=precision, batch_size=size)
     return trainer.model, {"val": found}, None
 
