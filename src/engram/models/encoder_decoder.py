@@ -22,9 +22,9 @@ Memory = tuple[list[tuple[Tensor, Tensor]], Tensor]
 """What is known of the source: keys and values (B, H, S, K) for each layer that writes, and the mask of the source."""
 
 SIZES: dict[str, dict[str, int]] = {
-    "small": {"width": 256, "heads": 4, "encoder_layers": 4, "decoder_layers": 2},
-    "medium": {"width": 384, "heads": 6, "encoder_layers": 6, "decoder_layers": 3},
-    "large": {"width": 512, "heads": 8, "encoder_layers": 8, "decoder_layers": 4},
+    "small": {"width": 192, "heads": 3, "encoder_layers": 3, "decoder_layers": 2},
+    "medium": {"width": 256, "heads": 4, "encoder_layers": 4, "decoder_layers": 2},
+    "large": {"width": 512, "heads": 8, "encoder_layers": 6, "decoder_layers": 3},
 }
 """More layers read than write: reading is done once for all tokens, writing for each (Kasai et al. 2021,
 arXiv:2006.10369)."""

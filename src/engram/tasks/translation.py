@@ -25,7 +25,7 @@ from engram.floors.nearest_source import NearestSource
 from engram.losses.token_cross_entropy import token_cross_entropy
 from engram.metrics.bleu import Bleu
 from engram.metrics.chrf import Chrf
-from engram.metrics.token_cross_entropy import TokenCrossEntropy
+from engram.metrics.sequence_cross_entropy import SequenceCrossEntropy
 from engram.models import build
 from engram.models.encoder_decoder import SIZES
 
@@ -60,15 +60,15 @@ class Translation(Task):
     floors: ClassVar = (CopySource(), NearestSource())
     options: ClassVar = TranslationOptions
     sizes: ClassVar = {
-        "medium": Worth(rows=100_000, passes=8, examples=5_000_000),
-        "large": Worth(rows=1_000_000, passes=6, examples=20_000_000),
+        "medium": Worth(rows=10_000, passes=8, examples=2_000_000),
+        "large": Worth(rows=300_000, passes=5, examples=10_000_000),
     }
     smoothing: float = 0.1
 
     @property
-    def selection(self) -> TokenCrossEntropy:
+    def selection(self) -> SequenceCrossEntropy:
         """Decoding takes too long to be done during training."""
-        return TokenCrossEntropy()
+        return SequenceCrossEntropy()
 
     def matches(self, table: Table) -> Evidence:
         """Two columns of sentences, called by languages or by their roles, or two and nothing else."""

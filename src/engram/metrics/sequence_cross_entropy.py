@@ -1,4 +1,4 @@
-"""Cross entropy of tokens: how surprised a model is by each token of the true text, in nats.
+"""Cross entropy of sequences: how surprised a model is by each token of the true text, in nats.
 
 Shapes: B examples.
 """
@@ -13,10 +13,15 @@ from engram.metrics._totals import array, ratio
 from engram.metrics.metric import Metric
 
 
-class TokenCrossEntropy(Metric):
+class SequenceCrossEntropy(Metric):
     """Mean of -log(probability) over all tokens, those of long texts and short ones alike."""
 
     higher_is_better = False
+
+    @property
+    def name(self) -> str:
+        """As the field calls it."""
+        return "cross_entropy"
 
     def update(self, output: Any, batch: Any) -> dict[str, np.ndarray]:
         """Keep "loss" and "tokens" (B,) from (B, 2), the sum of each text's losses and how many tokens it has."""
