@@ -36,7 +36,7 @@ LEAST_SPEED = 10.0
 def make(path: Path, megabytes: int, text: Path | None) -> None:
     """Write a text of some size, never twice the same paragraph unless a text to repeat is given."""
     random = np.random.default_rng(0)
-    words = ["".join(random.choice(list("aaeeiioubcdfghlmnprstvw"), random.integers(2, 9))) for _ in range(20_000)]
+    words = ["".join(random.choice(list("aaeeiioubcdfghlmnprstvw"), random.integers(2, 9))) for _ in range(50_000)]
     given = text.read_bytes() if text is not None else b""
     with open(path, "wb") as file:
         while file.tell() < megabytes * 10**6:
@@ -46,7 +46,8 @@ def make(path: Path, megabytes: int, text: Path | None) -> None:
 
 def paragraphs(words: list[str], random: np.random.Generator) -> bytes:
     """About a megabyte of sentences."""
-    chosen = np.array(words)[np.minimum(random.zipf(1.3, 170_000), len(words)) - 1].tolist()
+    frequent = 1 / (np.arange(len(words)) + 2.7)  # as words of a language are (Zipf and Mandelbrot)
+    chosen = random.choice(words, 170_000, p=frequent / frequent.sum()).tolist()
     sentences = [" ".join(chosen[at : at + 17]).capitalize() + "." for at in range(0, len(chosen), 17)]
     return ("\n".join(" ".join(sentences[at : at + 8]) for at in range(0, len(sentences), 8)) + "\n").encode()
 

@@ -25,10 +25,10 @@ def shingles(texts: Sequence[np.ndarray], *, length: int = LENGTH) -> tuple[np.n
     """
     letters, sizes = letters_of(texts)
     numbers = np.where(sizes >= length, sizes - length + 1, np.minimum(sizes, 1))
-    # Zeros between texts, so that the shingle of a short one does not depend on what follows it.
+    # Zeros between texts, which stand for nothing else: the shingle of a short one ends in them.
     begin = np.cumsum(sizes) - sizes
     spread = np.zeros(len(letters) + length * len(sizes), np.uint64)
-    spread[np.arange(len(letters)) + np.repeat(length * np.arange(len(sizes)), sizes)] = letters
+    spread[np.arange(len(letters)) + np.repeat(length * np.arange(len(sizes)), sizes)] = letters.astype(np.uint64) + 1
     hashes = np.zeros(len(spread) - length + 1 if len(spread) >= length else 0, np.uint64)
     for place in range(length):
         hashes += spread[place : place + len(hashes)] * _FACTORS[place]

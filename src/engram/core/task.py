@@ -112,6 +112,7 @@ class Task:
     couples_examples: True where one example's loss depends on the others in its batch, so that it may not be taken
     in pieces.
     sizes: larger networks than "small", and from when on they pay.
+    writes: True where an answer is a text, which takes much longer than a step, and `selection` is none of `metrics`.
     calibration: "softmax" or "sigmoid" where the output is logits that can be calibrated, else None.
     """
 
@@ -122,6 +123,7 @@ class Task:
     options: ClassVar[type] = NoOptions
     couples_examples: ClassVar[bool] = False
     calibration: ClassVar[str | None] = None
+    writes: ClassVar[bool] = False
     sizes: ClassVar[Mapping[str, Worth]] = {}
 
     @property

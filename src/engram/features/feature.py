@@ -37,11 +37,11 @@ class Feature:
     on_disk: ClassVar[bool] = False
     """Whether stored values are large enough to be kept memory-mapped on disk."""
 
-    near_copies: ClassVar[str] = "changed on the way"
-    """How copies that `signatures` find may differ, for findings."""
-
     is_text: ClassVar[bool] = False
     """Whether values are texts, which can be typed where a path is expected."""
+
+    near_copies: ClassVar[str] = "changed on the way"
+    """How copies that `signatures` find may differ, for findings."""
 
     wishes: ClassVar[tuple[str, ...]] = ()
     """Names of the configuration that the user may decide in place of what suits the data."""
@@ -116,7 +116,7 @@ class Feature:
 
         Returns float32 (B, V, D) of unit length, V for the ways in which a copy may have been changed on purpose,
         such as mirrored, the value as it is first; NaN where a value says too little. Or int64 (B, D): hashes, of
-        which copies have one in common at the same place; -1 where a value says too little. None: exact copies are
+        which copies have some in common at the same places; -1 where a value says too little. None: exact copies are
         all that is looked for.
         """
         return None

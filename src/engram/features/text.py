@@ -207,8 +207,10 @@ class Text(Feature):
 
     def same(self, stored: Any, rows: np.ndarray, others: np.ndarray, ways: np.ndarray) -> np.ndarray:
         """Compare pairs of texts by all that they say."""
-        ones, twos = ([stored.arrays["utf8"][row] for row in some.tolist()] for some in (rows, others))
-        return _wording.alike(ones, twos) >= _wording.LIKE
+        some, place = np.unique(np.concatenate([rows, others]), return_inverse=True)
+        known = [sketch for texts in _groups(stored, some) for sketch in _wording.sketches(texts)]
+        pairs = zip(place[: len(rows)], place[len(rows) :], strict=True)
+        return np.array([_wording.likeness(known[one], known[other]) >= _wording.LIKE for one, other in pairs], bool)
 
     def circumstances(self, column: Any, stored: Any, rows: np.ndarray) -> dict[str, list[Any]]:
         """Length, first and last sign, capitals and spaces."""

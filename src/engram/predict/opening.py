@@ -20,6 +20,7 @@ from engram.features.feature import Feature
 from engram.models import build
 from engram.models.delivered import Delivered
 
+FLOORS = "floors.safetensors"
 SHOWN = 4
 
 
@@ -95,6 +96,21 @@ def delivered(record: Any, network: nn.Module, run: RunDirectory, *, task: Task,
         return module
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise RunError(f"what {run / 'run.json'} says of the delivered model is damaged ({error}).") from None
+
+
+def floors_of(run: RunDirectory, task: Task, features: Any) -> dict[str, nn.Module]:
+    """Read the floors as training fitted them. features: the fitted ones by role."""
+    tensors = read_tensors(run, FLOORS)
+    built = {}
+    for floor in task.floors:
+        module = floor.build(namespace(features))
+        prefix = floor.name + "/"
+        try:
+            module.load_state_dict({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
+        except RuntimeError as error:
+            raise RunError(f"{run / FLOORS} does not fit the floor {floor.name} ({error}).") from None
+        built[floor.name] = module.eval()
+    return built
 
 
 def load_weights(module: nn.Module, run: RunDirectory, name: str = "model.safetensors", *, prefix: str = "") -> None:

@@ -63,6 +63,7 @@ class Translation(Task):
         "medium": Worth(rows=10_000, passes=8, examples=2_000_000),
         "large": Worth(rows=300_000, passes=5, examples=10_000_000),
     }
+    writes: ClassVar = True
     smoothing: float = 0.1
 
     @property

@@ -53,7 +53,7 @@ def check_metrics(task: Task, network: nn.Module, step: Step, batch: Batch) -> N
     assert task.metrics, "expected at least one metric: the first counts"
     by_step, output = task.selection, step.output.detach()
     read = {by_step: output}
-    read |= {m: output if by_step is task.metrics[0] else _answer(task, network, batch) for m in task.metrics}
+    read |= {m: _answer(task, network, batch) if task.writes else output for m in task.metrics}
     for metric, seen in read.items():
         statistics = metric.update(seen, batch)
         for name, values in statistics.items():

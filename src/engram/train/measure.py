@@ -22,7 +22,7 @@ TIMES = 3
 """Steps and answers timed; the shortest counts, and never the first, which warms up."""
 
 WRITTEN = 32
-"""Examples that are answered at once where an answer is more than what a step gives: enough to know what each takes."""
+"""Examples that are answered at once where answers are written: enough to know what each takes."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Cost:
 def measure(task: Task, model: nn.Module, examples: Examples, plan: Plan, *, augmentation: object = None) -> Cost:
     """Time training steps and answers on a copy of the network; it and all random states stay as they were.
 
-    Where memory runs out, with fewer examples at once than planned. What writes texts is timed at its longest: a
+    Where memory runs out, with fewer examples at once than planned. What writes is timed at its longest: a
     network that has learned nothing finds no end.
     """
     short = dataclasses.replace(plan, batch_size=plan.micro_batch, steps=TIMES)
@@ -49,7 +49,7 @@ def measure(task: Task, model: nn.Module, examples: Examples, plan: Plan, *, aug
         trainer.fit()
         scores.time(lambda: trainer.statistics(rows), trainer)
         score = answer = scores.best / len(rows)
-        if task.selection is not task.metrics[0]:
+        if task.writes:
             answers.time(lambda: _answer(trainer, rows[:WRITTEN]), trainer)
             answer = answers.best / len(rows[:WRITTEN])
     step = steps.best * plan.batch_size / plan.micro_batch

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from engram.features.feature import Feature
 
 FORMAT = 1
-CHUNK = 256
-"""Values looked at together: memory stays flat."""
+CHUNK, PAIRS = 256, 256
+"""Values, and pairs of them, looked at together: memory stays flat."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def _confirmed(feature: Feature, stored: Stored, rows: np.ndarray) -> np.ndarray
     signatures = np.concatenate(parts)
     found = close_pairs(signatures) if signatures.dtype.kind == "f" else sharing_pairs(signatures)
     one, other, ways = rows[found[:, 0]], rows[found[:, 1]], found[:, 2]
-    chunks = [slice(start, start + CHUNK) for start in range(0, len(found), CHUNK)]
+    chunks = [slice(start, start + PAIRS) for start in range(0, len(found), PAIRS)]
     same = [feature.same(stored, one[chunk], other[chunk], ways[chunk]) for chunk in chunks]
     sure = np.concatenate(same) if same else np.zeros(0, bool)
     return np.stack([one[sure], other[sure]], 1)
