@@ -7,7 +7,7 @@ Shapes: B rows, S source tokens, T target tokens, D width, V ids, N hypotheses, 
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -49,8 +49,16 @@ class EncoderDecoder(nn.Module):
         self.norm, self.dropout = RMSNorm(), Dropout(dropout)
         initialise(self, layers=max(encoder_layers, decoder_layers))
 
-    recipe: ClassVar[dict[str, object]] = {}
-    """Numbers of the plan that were found best for this network (LOG.md, 2026-11-25)."""
+    @property
+    def recipe(self) -> dict[str, object]:
+        """Numbers of the plan that suit this network; the larger ones are for more data, of which smaller batches do."""
+        batch = {"batch_size": 256} if self.embedding.embedding_dim >= SIZES["medium"]["width"] else {}
+        return {**batch, "optimizer.head_learning_rate": 0.02}
+
+    @property
+    def head(self) -> nn.Module:
+        """The last layer, which is the first one too."""
+        return self.embedding
 
     def forward(self, source_BS: Tensor, target_BT: Tensor) -> Tensor:
         """Return logits (B, T, V) of what follows each place of targets that begin with BEGIN."""
@@ -76,6 +84,22 @@ class EncoderDecoder(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Translate: return ids (B, T), closed by END and padded, and their scores (B,); see `beam_search`."""
         return beam_search(_Writing(self, source_BS), longest_B=longest_B, beam=beam, length_penalty=length_penalty)
+
+    @torch.no_grad()
+    def attention(self, source_BS: Tensor, target_BT: Tensor) -> Tensor:
+        """Return where the last layer looks when it writes what follows each place (B, T, S), the mean over heads."""
+        seen: list[Tensor] = []
+        last: Any = self.decoder[-1].cross
+
+        def look(layer: Any, given: tuple[Any, ...], named: dict[str, Any]) -> None:
+            seen.append(layer.weights(*given, **named).mean(1))
+
+        handle = last.register_forward_pre_hook(look, with_kwargs=True)
+        try:
+            self(source_BS, target_BT)
+        finally:
+            handle.remove()
+        return seen[0]
 
     def _embedded(self, ids_BT: Tensor) -> Tensor:
         x_BTD = self.embedding(ids_BT)

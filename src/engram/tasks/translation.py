@@ -142,7 +142,7 @@ class Translation(Task):
         """Made sentences of numbers, written as words of another language in the opposite order."""
         random = np.random.default_rng(0)
         words = {"one": "eins", "two": "zwei", "three": "drei", "four": "vier", "five": "fünf", "six": "sechs"}
-        chosen = [random.choice(list(words), size=random.integers(3, 7)) for _ in range(600)]
+        chosen = [random.choice(list(words), size=random.integers(4, 8)) for _ in range(800)]
         source = [" ".join(some) + "." for some in chosen]
         target = [" ".join(words[word] for word in some[::-1]).capitalize() + "." for some in chosen]
         return Sample(data={"source": source, "target": target}, score=60.0, options={"steps": 150})

@@ -139,6 +139,14 @@ class CrossAttention(Attention):
         return self._look(self.norm(query).transpose(1, 2), *remembered, mask=mask, causal=False)
 
 
+    def weights(self, x_BTD: Tensor, remembered: tuple[Tensor, Tensor], *, mask: Tensor | None = None) -> Tensor:
+        """Return how much each position looks at what is remembered (B, H, T, S)."""
+        (query,) = _product(x_BTD, self.query, heads=self.heads)
+        query, key = self.norm(query).transpose(1, 2), remembered[0]
+        score = query @ key.transpose(2, 3) * key.shape[-1] ** -0.5
+        return (score if mask is None else score.masked_fill(~mask, -torch.inf)).softmax(-1)
+
+
 def _product(x_BTD: Tensor, *layers: nn.Linear, heads: int) -> tuple[Tensor, ...]:
     """Several linear layers of one input as one product, each (B, T, H, K): one large product is faster than three."""
     weight = torch.cat([layer.weight for layer in layers])
