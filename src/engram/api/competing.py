@@ -21,6 +21,9 @@ PRIOR_SPREAD = 0.25
 
 SHARES = np.linspace(0, 1, 21)
 
+NEAR, WORTH = 0.25, 2.0
+"""So near to one of the two alone, a blend has to lower the loss by so many nats, the price of what it adds."""
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -38,8 +41,8 @@ class Choice:
 def choose(task: Task, network_NC: np.ndarray, floors: Mapping[str, np.ndarray], label: np.ndarray) -> Choice:
     """Return what to deliver, by logits on validation rows.
 
-    The share is that of the least loss, held towards one half by a prior. The blend is delivered unless it is next to
-    one of the two, or one of the two is better by the task's first metric, beyond noise.
+    The share is that of the least loss, held towards one half by a prior. The blend is delivered unless it is hardly
+    other than one of the two, or one of the two is better by the task's first metric, beyond noise.
     """
     assert task.calibration is not None, "only logits can be blended"
     found = {name: _share(network_NC, floor_NC, label, task.calibration) for name, floor_NC in floors.items()}
@@ -50,10 +53,12 @@ def choose(task: Task, network_NC: np.ndarray, floors: Mapping[str, np.ndarray],
         "network": network_NC,
         "floor": floors[name],
     }
-    chosen = "network" if share > 1 - SHARES[1] else "floor" if share < SHARES[1] else "blend"
-    for other in ("network", "floor"):
-        if chosen == "blend" and _better(task, answers[other], answers["blend"], label):
-            chosen = other
+    gain = {one: _loss(answers[one], label, task) - _loss(answers["blend"], label, task) for one in answers}
+    chosen = "blend"
+    for one, distance in (("network", 1 - share), ("floor", share)):
+        hardly = distance < NEAR and gain[one] < WORTH
+        if chosen == "blend" and (hardly or _better(task, answers[one], answers["blend"], label)):
+            chosen = one
     return Choice(chosen, name, {"network": 1.0, "floor": 0.0, "blend": share}[chosen], temperatures)
 
 
@@ -78,6 +83,14 @@ def _share(
     ]
     best = int(np.argmin(losses))
     return losses[best], float(SHARES[best]), temperatures
+
+
+def _loss(logits_NC: np.ndarray, label: np.ndarray, task: Task) -> float:
+    """The loss summed over rows, at the best temperature."""
+    kind = task.calibration or ""
+    return calibration.total_loss(
+        logits_NC / calibration.fit(logits_NC, label, kind=kind).temperature, label, kind=kind
+    )
 
 
 def _better(task: Task, one_NC: np.ndarray, other_NC: np.ndarray, label: np.ndarray) -> bool:

@@ -45,7 +45,7 @@ class Spelling(nn.Module):
     """Finds words and their pieces. `learn` says once what the ids of a vocabulary are; buffers keep it."""
 
     kind: Tensor
-    code: Tensor
+    hashed: Tensor
 
     def __init__(self, vocabulary: int) -> None:
         super().__init__()
@@ -53,7 +53,7 @@ class Spelling(nn.Module):
         kind_V[:NUM_SPECIAL] = BETWEEN
         kind_V[UNKNOWN] = WITHIN
         self.register_buffer("kind", kind_V)
-        self.register_buffer("code", _codes(torch.arange(vocabulary)))
+        self.register_buffer("hashed", _codes(torch.arange(vocabulary)))
 
     @classmethod
     def of(cls, tokenizer: Any) -> Spelling:
@@ -67,7 +67,7 @@ class Spelling(nn.Module):
         number = {piece: at for at, piece in enumerate(pieces, NUM_SPECIAL)}
         small = torch.tensor([number.get(piece.casefold(), at) for at, piece in enumerate(pieces, NUM_SPECIAL)])
         self.kind[NUM_SPECIAL:] = torch.tensor([_kind(piece) for piece in pieces])
-        self.code[NUM_SPECIAL:] = _codes(small)
+        self.hashed[NUM_SPECIAL:] = _codes(small)
 
     def forward(self, text_BT: Tensor) -> Spelled:
         """Return words and pieces of ids."""
@@ -76,18 +76,18 @@ class Spelling(nn.Module):
         starts_BT = inside_BT & ((kind_BT == ALONE) | (_before(kind_BT, 1) != WITHIN))
         ends_BT = inside_BT & ((kind_BT == ALONE) | (nn.functional.pad(kind_BT, (0, 1))[:, 1:] != WITHIN))
         place_BT = torch.where(inside_BT, starts_BT.long().cumsum(1), 0)
-        code_BT = (self.code[text_BT] + starts_BT * _STARTS + ends_BT * _ENDS) % PRIME
-        hashed, total_BT = [], torch.zeros_like(code_BT)
+        code_BT = (self.hashed[text_BT] + starts_BT * _STARTS + ends_BT * _ENDS) % PRIME
+        grams, total_BT = [], torch.zeros_like(code_BT)
         for length in range(1, _LONGEST + 1):
             total_BT = (total_BT + _before(code_BT, length - 1) * _FACTORS[length - 1]) % PRIME
             within_BT = inside_BT & (_before(place_BT, length - 1) == place_BT)
-            hashed.append(torch.where(within_BT, mixed(total_BT) + 1, 0))
+            grams.append(torch.where(within_BT, mixed(total_BT) + 1, 0))
         # Its pieces of three name a word, and its letters one of fewer.
-        spelled_BT = (torch.where(hashed[2] > 0, hashed[2], hashed[0]) + hashed[0]) % PRIME
+        spelled_BT = (torch.where(grams[2] > 0, grams[2], grams[0]) + grams[0]) % PRIME
         number = text_BT.shape[1] if torch.compiler.is_exporting() else max(1, int(place_BT.max()))
         sums_BW = torch.zeros_like(nn.functional.pad(text_BT, (0, 1))).scatter_add(1, place_BT, spelled_BT)
         word_BW = sums_BW[:, 1 : number + 1] % PRIME
-        return Spelled(word_BW, torch.stack([hashed[length - 1] for length in LENGTHS], 2), place_BT)
+        return Spelled(word_BW, torch.stack([grams[length - 1] for length in LENGTHS], 2), place_BT)
 
 
 def pairs(word_BW: Tensor) -> Tensor:

@@ -30,6 +30,7 @@ class TextNet(nn.Module):
 
     vocabulary: of the ids. width: of a word's vector. words, pieces, pairs: places in the tables. layers: of the
     transformer. longest: words of a text that the transformer reads, so that time stays in proportion to length.
+    forgotten, forgotten_pairs: share of the words, and of the pairs, that are left out in training.
     """
 
     recipe: ClassVar[dict[str, object]] = {
@@ -52,11 +53,13 @@ class TextNet(nn.Module):
         pairs: int = 1 << 15,
         layers: int = 0,
         longest: int = 1024,
+        forgotten: float = 0.5,
+        forgotten_pairs: float = 0.7,
     ) -> None:
         super().__init__()
-        self.words = WordVectors(vocabulary, width, words=words, pieces=pieces, forgotten=0.5)
+        self.words = WordVectors(vocabulary, width, words=words, pieces=pieces, forgotten=forgotten)
         self.pair = nn.Embedding(pairs, width)
-        self.longest = longest
+        self.longest, self.forgotten_pairs = longest, forgotten_pairs
         self.rotary = Rotary(HEAD)
         self.blocks = nn.ModuleList(Block(width, heads=width // HEAD, dropout=0.1) for _ in range(layers))
         self.dropout_in = nn.Dropout(0.3)
@@ -65,7 +68,7 @@ class TextNet(nn.Module):
         self.dropout = nn.Dropout(0.5)
         self.head = nn.Linear(width, num_classes)
         initialise(self.blocks, layers=max(1, layers))
-        nn.init.normal_(self.pair.weight, std=0.1)
+        nn.init.zeros_(self.pair.weight)
 
     def forward(self, text_BT: Tensor) -> Tensor:
         """(B, T) -> logits (B, num_classes)."""
@@ -74,7 +77,7 @@ class TextNet(nn.Module):
         number_B1 = present_BW1.sum(1).clamp(min=1)
         pair_BWD = self.pair(pairs(word_BW) % self.pair.num_embeddings) * present_BW1
         if self.training:
-            pair_BWD = drop_whole(pair_BWD, share=0.3)
+            pair_BWD = drop_whole(pair_BWD, share=self.forgotten_pairs)
         x_BWD = self._read(x_BWD, present_BW1)
         number_B1 = number_B1.sqrt()
         pooled_BD = torch.cat(

@@ -28,7 +28,7 @@ class WordVectors(nn.Module):
         self.piece = nn.Embedding(pieces, width)
         self.forgotten = forgotten
         for table in (self.word, self.piece):
-            nn.init.normal_(table.weight, std=0.1)
+            nn.init.zeros_(table.weight)  # what training never sees then says nothing
 
     def forward(self, text_BT: Tensor) -> tuple[Tensor, Tensor]:
         """Return vectors (B, W, D), zero where there is no word, and hash numbers of words (B, W)."""
