@@ -298,7 +298,7 @@ Examples:
   engram predict runs/en-de - < in.txt > out.txt  translate, line by line
 \b
 What else a run's task lets you choose is said by: engram predict RUN --help
-"""
+""",
 )
 @click.argument("run")
 @click.argument("items", nargs=-1, required=True)

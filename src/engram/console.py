@@ -257,7 +257,7 @@ def show_answers(answers: Sequence[Mapping[str, Any]], *, ranked: bool) -> None:
     """
     if answers and all(len(answer) == 2 and isinstance(_last(answer), str) for answer in answers):
         for answer in answers:  # as a filter does; an input that has no answer keeps its line
-            print("" if "error" in answer else " ".join(_last(answer).split("\n")))
+            print("" if "error" in answer else " ".join(_last(answer).splitlines()))
         return
     hidden = {"explains", "words", *(("label", "labels", "probability") if ranked else ("probabilities",))}
     rows = [{name: value for name, value in answer.items() if name not in hidden} for answer in answers]

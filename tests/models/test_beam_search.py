@@ -51,9 +51,7 @@ class Chain:
 
 def found(chain: Chain, *, beam: int, length_penalty: float = 1.0, longest: int = LONGEST):
     sources = len(chain.source_N)
-    ids, score = beam_search(
-        chain, longest_B=torch.full((sources,), longest), beam=beam, length_penalty=length_penalty
-    )
+    ids, score = beam_search(chain, longest_B=torch.full((sources,), longest), beam=beam, length_penalty=length_penalty)
     return [tuple(i for i in row.tolist() if i != PADDING) for row in ids], score.tolist()
 
 
@@ -94,7 +92,11 @@ def test_a_source_is_answered_alike_alone_and_among_others_and_never_in_too_many
     assert chain.widest <= 27
     for source in range(9):
         alone = Chain(9)
-        alone.table, alone.source_N, alone.before_N = alone.table[source : source + 1], alone.source_N[:1], alone.before_N[:1]
+        alone.table, alone.source_N, alone.before_N = (
+            alone.table[source : source + 1],
+            alone.source_N[:1],
+            alone.before_N[:1],
+        )
         assert found(alone, beam=3)[0] == [ids[source]]
 
 

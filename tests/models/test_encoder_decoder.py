@@ -25,13 +25,13 @@ def network() -> EncoderDecoder:
 
 
 @pytest.fixture(scope="module")
-def source_BS() -> torch.Tensor:
+def source() -> torch.Tensor:
     random = torch.Generator().manual_seed(1)
-    source = torch.randint(4, NUM_IDS, (12, 9), generator=random)
-    source[:, 0] = BEGIN
+    ids = torch.randint(4, NUM_IDS, (12, 9), generator=random)
+    ids[:, 0] = BEGIN
     for row in range(12):
-        source[row, 3 + row % 6 :] = PADDING
-    return source
+        ids[row, 3 + row % 6 :] = PADDING
+    return ids
 
 
 @torch.no_grad()
@@ -45,36 +45,44 @@ def greedy_without_cache(network: EncoderDecoder, source: torch.Tensor, longest:
     return written[1:]
 
 
-def test_one_hypothesis_with_a_cache_writes_what_the_network_without_one_does(network, source_BS):
+def test_one_hypothesis_with_a_cache_writes_what_the_network_without_one_does(network, source):
     longest = 12
-    ids, _ = network.write(source_BS, beam=1, length_penalty=1.0, longest_B=torch.full((12,), longest))
-    expected = [greedy_without_cache(network, source, longest) for source in source_BS]
+    ids, _ = network.write(source, beam=1, length_penalty=1.0, longest_B=torch.full((12,), longest))
+    expected = [greedy_without_cache(network, one, longest) for one in source]
     assert [[i for i in row.tolist() if i != PADDING] for row in ids] == expected
     assert len({len(text) for text in expected}) > 1, "texts of different lengths test more"
 
 
 @torch.no_grad()
 @pytest.mark.parametrize("beam", [1, 4])
-def test_scores_are_those_of_the_network_that_reads_the_whole_text(network, source_BS, beam):
-    ids, score = network.write(source_BS, beam=beam, length_penalty=0.7, longest_B=torch.full((12,), 12))
+def test_scores_are_those_of_the_network_that_reads_the_whole_text(network, source, beam):
+    ids, score = network.write(source, beam=beam, length_penalty=0.7, longest_B=torch.full((12,), 12))
     given = torch.cat([torch.full((12, 1), BEGIN), ids[:, :-1]], 1)
-    logp = network(source_BS, given).log_softmax(-1).gather(-1, ids[..., None])[..., 0]
+    logp = network(source, given).log_softmax(-1).gather(-1, ids[..., None])[..., 0]
     length = (ids != PADDING).sum(1)
     expected = (logp * (ids != PADDING)).sum(1) / length**0.7
     torch.testing.assert_close(score, expected, rtol=1e-4, atol=1e-4)
 
 
-def test_no_score_is_below_that_of_a_greedy_search(network, source_BS):
+def test_no_score_is_below_that_of_a_greedy_search(network, source):
     most = torch.full((12,), 12)
-    greedy = network.write(source_BS, beam=1, length_penalty=1.0, longest_B=most)[1]
-    assert (network.write(source_BS, beam=3, length_penalty=1.0, longest_B=most)[1] >= greedy - 1e-5).all()
+    greedy = network.write(source, beam=1, length_penalty=1.0, longest_B=most)[1]
+    assert (network.write(source, beam=3, length_penalty=1.0, longest_B=most)[1] >= greedy - 1e-5).all()
 
 
 @torch.no_grad()
-def test_padding_of_the_source_and_later_tokens_change_nothing(network, source_BS):
+def test_padding_of_the_source_and_later_tokens_change_nothing(network, source):
     target = torch.randint(4, NUM_IDS, (12, 7), generator=torch.Generator().manual_seed(2))
     target[:, 0] = BEGIN
-    logits = network(source_BS, target)
-    row = source_BS[3]
+    logits = network(source, target)
+    row = source[3]
     alone = network(row[None, row != PADDING], target[3:4, :4])
     torch.testing.assert_close(alone[0], logits[3, :4], rtol=1e-4, atol=1e-4)
+
+
+def test_attention_is_shared_out_among_the_tokens_of_the_source(network, source):
+    target = torch.full((12, 5), BEGIN)
+    weights = network.attention(source, target)
+    assert weights.shape == (12, 5, 9)
+    torch.testing.assert_close(weights.sum(-1), torch.ones(12, 5))
+    assert (weights[(source == PADDING)[:, None].expand_as(weights)] == 0).all()

@@ -107,7 +107,11 @@ class Memory(nn.Module):
         term_G = torch.cat(terms).to(self.first.device)
         number_G = self.first[term_G + 1] - self.first[term_G]
         which_P = torch.repeat_interleave(torch.arange(len(term_G)), number_G.cpu()).to(self.first.device)
-        place_P = self.first[term_G[which_P]] + torch.arange(len(which_P)).to(which_P) - (number_G.cumsum(0) - number_G)[which_P]
+        place_P = (
+            self.first[term_G[which_P]]
+            + torch.arange(len(which_P)).to(which_P)
+            - (number_G.cumsum(0) - number_G)[which_P]
+        )
         num_pairs = len(self.begin) - 1
         score_BN = self.weight.new_zeros(len(terms) * num_pairs)
         at_P = row_G.to(which_P)[which_P] * num_pairs + self.pair[place_P]
@@ -121,7 +125,7 @@ class Memory(nn.Module):
         for name, buffer in list(self.named_buffers()):
             if prefix + name in state_dict:
                 setattr(self, name, torch.empty_like(state_dict[prefix + name], dtype=buffer.dtype))
-        super()._load_from_state_dict(state_dict, prefix, *rest)  # type: ignore[arg-type]
+        super()._load_from_state_dict(state_dict, prefix, *rest)
 
 
 def terms_of(source_BS: Tensor) -> list[Tensor]:

@@ -51,7 +51,7 @@ class EncoderDecoder(nn.Module):
 
     @property
     def recipe(self) -> dict[str, object]:
-        """Numbers of the plan that suit this network; the larger ones are for more data, of which smaller batches do."""
+        """Numbers of the plan that suit this network (LOG.md, 2026-11-25)."""
         batch = {"batch_size": 256} if self.embedding.embedding_dim >= SIZES["medium"]["width"] else {}
         return {**batch, "optimizer.head_learning_rate": 0.02}
 
@@ -79,9 +79,7 @@ class EncoderDecoder(nn.Module):
         x_BSD = self.norm(x_BSD)
         return [block.cross.remember(x_BSD) for block in self.decoder], mask  # type: ignore[union-attr, operator]
 
-    def write(
-        self, source_BS: Tensor, *, beam: int, length_penalty: float, longest_B: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def write(self, source_BS: Tensor, *, beam: int, length_penalty: float, longest_B: Tensor) -> tuple[Tensor, Tensor]:
         """Translate: return ids (B, T), closed by END and padded, and their scores (B,); see `beam_search`."""
         return beam_search(_Writing(self, source_BS), longest_B=longest_B, beam=beam, length_penalty=length_penalty)
 

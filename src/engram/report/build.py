@@ -14,8 +14,18 @@ from engram.predict.predictor import Predictor
 from engram.report import card, page
 from engram.report.facts import Facts, gather
 from engram.report.sections import (
-    calibration, data, errors, example, headline, network, training, translations, units, use, wording,
-)  # fmt: skip
+    calibration,
+    data,
+    errors,
+    example,
+    headline,
+    network,
+    training,
+    translations,
+    units,
+    use,
+    wording,
+)
 
 SECTIONS = (headline, data, translations, network, example, units, wording, training, errors, calibration, use)
 """In the order of the page."""

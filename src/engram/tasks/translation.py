@@ -33,6 +33,9 @@ PAIRS_FOR_AN_ID = 7
 VOCABULARY = (1_000, 16_000)
 """So many pairs for each id of the vocabulary, within these bounds (LOG.md, 2026-11-25)."""
 
+LONGEST = 1_024
+"""Tokens of a text that are read or written; what comes after is left out."""
+
 LANGUAGE = re.compile(r"[a-z]{2,3}([-_]\w+)?", re.IGNORECASE)
 ROLES = ("source", "target")
 
@@ -54,8 +57,8 @@ class Translation(Task):
     Both languages are cut by one tokenizer, so that names and numbers have the same ids on both sides.
     """
 
-    inputs: ClassVar = {"source": Configured(Text, {"tokenizer": "subwords", "blank": True})}
-    target: ClassVar = {"target": Configured(Text, {"tokenizer": "subwords", "ends": True})}
+    inputs: ClassVar = {"source": Configured(Text, {"tokenizer": "subwords", "longest": LONGEST, "blank": True})}
+    target: ClassVar = {"target": Configured(Text, {"tokenizer": "subwords", "longest": LONGEST, "ends": True})}
     metrics = (Bleu(), Chrf())
     floors: ClassVar = (CopySource(), NearestSource())
     options: ClassVar = TranslationOptions
@@ -122,9 +125,7 @@ class Translation(Task):
     def predict(self, model: nn.Module, inputs: Batch, options: TranslationOptions) -> Tensor:
         """Ids (B, T), closed by END and padded. What is empty stays so."""
         length_B = (inputs.source != PADDING).sum(1) - 1
-        longest_B = 2 * length_B + 8
-        if options.longest:
-            longest_B = longest_B.clamp_max(options.longest)
+        longest_B = (2 * length_B + 8).clamp_max(options.longest or LONGEST)
         ids_BT, _ = model.write(  # type: ignore[operator]
             inputs.source,
             beam=options.beam,

@@ -138,7 +138,6 @@ class CrossAttention(Attention):
         (query,) = _product(x_BTD, self.query, heads=self.heads)
         return self._look(self.norm(query).transpose(1, 2), *remembered, mask=mask, causal=False)
 
-
     def weights(self, x_BTD: Tensor, remembered: tuple[Tensor, Tensor], *, mask: Tensor | None = None) -> Tensor:
         """Return how much each position looks at what is remembered (B, H, T, S)."""
         (query,) = _product(x_BTD, self.query, heads=self.heads)
@@ -198,7 +197,7 @@ class Block(nn.Module):
 
 
 def initialise(network: nn.Module, *, layers: int) -> None:
-    """Draw the weights of a transformer: embeddings of unit variance, matrices that keep the variance of what they read.
+    """Draw the weights of a transformer: embeddings of unit variance, matrices that keep that of what they read.
 
     What adds to the residual stream begins smaller, so that `layers` of it add up to about as much as one.
     """

@@ -106,7 +106,7 @@ def _looks(facts: Facts, ranked: polars.DataFrame, metric: str) -> Iterator[Any]
     look = getattr(facts.predictor and facts.predictor.network, "attention", None)
     if look is None or facts.left < 1.0:
         return
-    drawn = []
+    drawn: list[Markup] = []
     for entry in ranked.slice(len(ranked) // 4, 20 * LOOKS).iter_rows(named=True):
         tokens = _tokens(facts, entry["source"], entry["answer"])
         if len(drawn) < LOOKS and all(4 <= len(ids) <= LONGEST_LOOK for ids in tokens):
@@ -115,8 +115,8 @@ def _looks(facts: Facts, ranked: polars.DataFrame, metric: str) -> Iterator[Any]
         yield Heading("Where it looks as it writes")
         yield Figure(
             join(drawn),
-            "Each row is a piece of the translation, each column a piece of the source: the darker a cell, the more the "
-            "last layer looked there to write the row's piece. Words that change their places leave the diagonal.",
+            "Each row is a piece of the translation, each column a piece of the source: the darker a cell, the more "
+            "the last layer looked there as it wrote. Words that change their places leave the diagonal.",
         )
 
 
@@ -133,7 +133,7 @@ def _matrix(facts: Facts, source: torch.Tensor, target: torch.Tensor, *, look: A
     assert facts.predictor is not None
     device = facts.predictor.device
     weight_TS = look(source[None].to(device), target[None, :-1].to(device))[0].float().cpu().numpy()[:, 1:]
-    pieces, ours = (_pieces(facts, ids[1:]) for ids in (source, target))
+    pieces, ours = (_pieces(facts, ids[1:].tolist()) for ids in (source, target))
     head = [draw('<th scope="col"><span>{piece}</span></th>', piece=piece) for piece in pieces]
     most = max(float(weight_TS.max()), 1e-9)
     rows = [
@@ -163,4 +163,4 @@ def _matrix(facts: Facts, source: torch.Tensor, target: torch.Tensor, *, look: A
 def _pieces(facts: Facts, ids: Sequence[int]) -> list[str]:
     assert facts.predictor is not None
     decode = facts.predictor.by_role.target.tokenizer.decode
-    return ["(end)" if int(i) == END else decode([int(i)]) or "\N{OPEN BOX}" for i in ids]
+    return ["(end)" if i == END else decode([i]) or "\N{OPEN BOX}" for i in ids]
