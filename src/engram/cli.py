@@ -136,6 +136,11 @@ APPLY = click.option(
     "--apply", metavar="FIXES.csv", help="See the data as a file of fixes makes it; no file of the data is changed."
 )
 PLANNING = _options(
+    click.option(
+        "--tokenizer",
+        type=click.Choice(["bytes", "characters", "subwords", "words"]),
+        help="What texts are cut into (default: what suits task and data).",
+    ),
     click.option("--budget", metavar="TIME", help="Upper bound for everything, such as 90s, 10m or 2h."),
     click.option("--epochs", type=float, metavar="N", help="Passes over the training rows, in place of a budget."),
     click.option("--steps", type=int, metavar="N", help="Steps of the optimizer, in place of a budget."),

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as some
 
-from engram.data.order import SHARDS, permutation, positions
+from engram.data.order import LEAST_PIECE, SHARDS, by_length, permutation, positions
 
 
 @given(count=some.integers(1, 3000), window=some.integers(0, 1000), epoch=some.integers(0, 5))
@@ -31,3 +31,14 @@ def test_epochs_follow_one_another_without_a_gap():
     rows, epochs = (np.concatenate(part) for part in zip(*seen, strict=True))
     for epoch in range(3):
         assert sorted(rows[epochs == epoch].tolist()) == list(range(100))
+
+
+@given(some.lists(some.integers(1, 300), min_size=1, max_size=200), some.integers(1, 64))
+def test_pieces_by_length_hold_every_example_once_and_little_padding(lengths, most):
+    lengths = np.array(lengths)
+    pieces = by_length(lengths, most=most)
+    assert sorted(np.concatenate(pieces).tolist()) == list(range(len(lengths)))
+    assert all(1 <= len(piece) <= most for piece in pieces)
+    for piece in pieces:
+        padded = len(piece) * lengths[piece].max()
+        assert padded <= max(1.1 * lengths[piece].sum(), LEAST_PIECE + lengths[piece].max())

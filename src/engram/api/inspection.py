@@ -44,6 +44,7 @@ def inspect(
     input: Any = None,
     split: str | None = None,
     group: str | None = None,
+    tokenizer: str | None = None,
     budget: str | float | None = None,
     epochs: float | None = None,
     steps: int | None = None,
@@ -69,8 +70,9 @@ def inspect(
     planning.refuse_wrong(size=size, model=model, device=device, recipe=recipe, settings=settings)
     with machine.keeping_memory(), events.listening():
         read = reading.read(
-            data, task=task, target=target, input=input, split=split, group=group, apply=view, seed=seed
-        )
+            data, task=task, target=target, input=input, split=split, group=group, tokenizer=tokenizer, apply=view,
+            seed=seed,
+        )  # fmt: skip
         planning.follow_recipe(read, recipe)
         plan: dict[str, Any] = {}
         findings = list(read.findings)

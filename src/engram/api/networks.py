@@ -6,7 +6,6 @@ import copy
 import dataclasses
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -28,24 +27,6 @@ from engram.train.trainer import place
 
 SIZES = ("small", "medium", "large")
 
-
-@dataclass(frozen=True)
-class Worth:
-    """From when on a larger network pays (LOG.md, 2026-11-22).
-
-    rows: to learn from (see `rows_seen`); on fewer the smaller one does as well. passes: over the data, or, where
-    the data are many, examples seen.
-    """
-
-    rows: int
-    passes: float
-    examples: int
-
-
-WORTH = {
-    "medium": Worth(rows=10_000, passes=6, examples=320_000),
-    "large": Worth(rows=50_000, passes=40, examples=4_000_000),
-}
 
 PLAINEST = {"channels_last": False, "precision": "float32"}
 """What every network can take."""
@@ -105,7 +86,7 @@ def _larger(
 ) -> tuple[nn.Module, Cost]:
     """Go up the sizes as long as the next one has the data and the time to pay."""
     rows = len(reading.examples.splits["train"])
-    for size, worth in WORTH.items():
+    for size, worth in reading.task.sizes.items():
         if rows_seen(reading, plan) < worth.rows:
             break
         larger = reading.task.model(size, namespace(reading.examples.features))

@@ -29,11 +29,8 @@ from engram.train.trial import in_small_steps, trial
 BUDGET = 600.0
 """Seconds a training may take where nobody says otherwise."""
 
-FEW_ROWS = 10_000
-MOST_PASSES = {"few": 14, "many": 200}
 LEAST_STEPS = 450
-"""Training ends after so many passes over few or many rows, or steps if those are more: on few rows a network learns
-them by heart, and answers worse for data from elsewhere (LOG.md, 2026-11-25)."""
+"""Steps that a training may take however many passes they are."""
 
 REPORT_SECONDS = 4.5
 """Writing predictions, report and model card, sealing the run, and the end of the process."""
@@ -205,9 +202,7 @@ def _evaluate_every(reading: Reading, cost: Cost, *, seconds: float) -> float:
 
 
 def _most_steps(reading: Reading, plan: Plan) -> int:
-    # What is known of pictures says nothing of a step of one's own.
-    few = reading.task.inputs and networks.rows_seen(reading, plan) < FEW_ROWS
-    passes = MOST_PASSES["few" if few else "many"]
+    passes = reading.task.most_passes(networks.rows_seen(reading, plan))
     return max(LEAST_STEPS, math.ceil(passes * len(reading.examples.splits["train"]) / plan.batch_size))
 
 

@@ -56,6 +56,7 @@ def read(
     input: Any = None,
     split: str | None = None,
     group: str | None = None,
+    tokenizer: str | None = None,
     apply: Fixes | None = None,
     seed: int = 0,
     deadline: Deadline | None = None,
@@ -64,6 +65,7 @@ def read(
 ) -> Reading:
     """Read, understand, prepare, split and fit.
 
+    tokenizer: what texts are cut into, in place of what suits them.
     apply: fixes that make a view of the data, whose fingerprint is another than the data's.
     features: fitted ones of an earlier run, to see new data exactly as that run sees its own; all rows (those of
     the split `only`, or of "test" where the data has it) are then to be answered for.
@@ -89,7 +91,10 @@ def read(
         events.note(view.said)
         if view.in_test:
             events.warn(f"The fixes change {view.in_test:,} rows of the given test set: scores are of another test.")
-    read = prepare(chosen, table, roles, view=view, seed=seed, deadline=deadline, features=features, only=only)
+    wishes = {"tokenizer": tokenizer} if tokenizer is not None else {}
+    read = prepare(
+        chosen, table, roles, wishes=wishes, view=view, seed=seed, deadline=deadline, features=features, only=only
+    )
     read.reasons = [why.reason, *table.notes, *reasons]
     read.findings = [*table.findings, *read.findings]
     return read
@@ -135,6 +140,7 @@ def prepare(
     table: Table,
     roles: Mapping[str, Column],
     *,
+    wishes: Mapping[str, Any],
     view: View | None,
     seed: int,
     deadline: Deadline | None,
@@ -142,10 +148,7 @@ def prepare(
     only: str | None,
 ) -> Reading:
     """Read every role's values, set unreadable ones aside, split, and fit the features on the training rows."""
-    kinds = {**task.inputs, **task.target}
-    made = (
-        dict(features) if features is not None else {role: kinds[role].survey(column) for role, column in roles.items()}
-    )
+    made = dict(features) if features is not None else _surveyed(task, roles, wishes)
     first = next(iter(task.inputs))
     with events.stage("reading"), events.listening(_Patience(deadline)):
         stored = {role: store.prepare(column, made[role]) for role, column in roles.items()}
@@ -166,15 +169,27 @@ def prepare(
         if empty := [name for name, rows in splits.rows.items() if not len(rows)]:
             raise DataError(f"expected fixes that leave rows in every split; {view.fixes.origin} empties {empty[0]}.")
     if features is None:
-        for role, feature in made.items():
-            feature.fit(stored[role], splits.rows["train"])
-    examples = Examples(made, stored, splits.rows)
+        task.fit(made, stored, splits.rows["train"])
+    stored = {role: values.refined(made[role]) for role, values in stored.items()}
+    examples = task.examples(Examples(made, stored, splits.rows))
     if features is None:
         _balance(task, examples)
     findings = doctor.inspect(examples=examples, table=table, roles=roles, copies=alike) + splits.findings
     if features is not None:
         findings += doctor.unknown_labels(examples, next(iter(task.target), ""))
     return Reading(table, task, dict(roles), examples, findings=findings, copies=alike[first], view=view)
+
+
+def _surveyed(task: Task, roles: Mapping[str, Column], wishes: Mapping[str, Any]) -> dict[str, Any]:
+    """Features for the roles' columns, as the user wishes; ConfigError for a wish that none of them takes."""
+    kinds = {**task.inputs, **task.target}
+    for name in wishes:
+        if not any(name in kind.wishes for kind in kinds.values()):
+            raise ConfigError(f"expected data that has a {name}; {task.name} has none. Leave out --{name}.")
+    return {
+        role: kinds[role].survey(column, **{k: v for k, v in wishes.items() if k in kinds[role].wishes})
+        for role, column in roles.items()
+    }
 
 
 def _viewed(

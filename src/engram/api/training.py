@@ -43,6 +43,7 @@ def train(
     input: Any = None,
     split: str | None = None,
     group: str | None = None,
+    tokenizer: str | None = None,
     budget: str | float | None = None,
     epochs: float | None = None,
     steps: int | None = None,
@@ -66,14 +67,15 @@ def train(
 ) -> Trained:
     """Learn from `data` and leave a run directory behind.
 
-    budget: seconds, or "90s", "10m", "2h": an upper bound for everything. epochs, steps: instead of a budget.
-    model: an `nn.Module`, a factory, or "FILE:NAME". size: "small", "medium", "large". recipe: "standard", or "plain"
-    for the loop one would have written by hand. start_from: a run or a .safetensors file to take weights from.
-    resume: the folder of a run that was stopped; only `budget` may be changed, and what a run does not keep (Python
-    objects: data, model, step, callbacks) is handed over again. apply: a CSV file of fixes, as `inspect` writes it,
-    which make a view of the data; the run keeps a copy. settings: numbers of the plan by name. callbacks: what is
-    done between the steps, beside what the engine does. started: `time.monotonic()` when the command began.
-    step, metrics, validation, collate, deterministic: see `engram.api.bringing.Brought`.
+    tokenizer: what texts are cut into: "bytes", "characters", "subwords", "words". budget: seconds, or "90s", "10m",
+    "2h": an upper bound for everything. epochs, steps: instead of a budget. model: an `nn.Module`, a factory, or
+    "FILE:NAME". size: "small", "medium", "large". recipe: "standard", or "plain" for the loop one would have written
+    by hand. start_from: a run or a .safetensors file to take weights from. resume: the folder of a run that was
+    stopped; only `budget` may be changed, and what a run does not keep (Python objects: data, model, step, callbacks)
+    is handed over again. apply: a CSV file of fixes, as `inspect` writes it, which make a view of the data; the run
+    keeps a copy. settings: numbers of the plan by name. callbacks: what is done between the steps, beside what the
+    engine does. started: `time.monotonic()` when the command began. step, metrics, validation, collate,
+    deterministic: see `engram.api.bringing.Brought`.
 
     Raises the errors of `engram.core.errors`; `Stopped` after a signal, with everything saved.
     """
@@ -96,7 +98,7 @@ def train(
     planning.refuse_wrong(size=size, model=model, device=device, recipe=recipe, settings=settings)
     deadline = Deadline(limit, began)
     options: dict[str, Any] = {"task": task, "target": target, "input": input, "split": split, "group": group}
-    options["seed"] = seed
+    options |= {"tokenizer": tokenizer, "seed": seed}
     brought.refuse_wrong({**options, "apply": apply}, model=model)
     run = _run_for(data, out)
     wishes = {"epochs": epochs, "steps": steps, "size": size, "model": model, "device": device, "settings": settings}

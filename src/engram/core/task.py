@@ -91,6 +91,19 @@ class NoOptions:
     """Options of `predict` for tasks that have none."""
 
 
+@dataclass(frozen=True)
+class Worth:
+    """From when on a larger network pays.
+
+    rows: to learn from; on fewer the smaller one does as well. passes: over the data, or, where the data are many,
+    examples seen.
+    """
+
+    rows: int
+    passes: float
+    examples: float
+
+
 class Task:
     """One application of deep learning. Subclasses state facts and small functions, and hold no state.
 
@@ -98,6 +111,7 @@ class Task:
     floors: cheap strong baselines, trained and scored beside the network.
     couples_examples: True where one example's loss depends on the others in its batch, so that it may not be taken
     in pieces.
+    sizes: larger networks than "small", and from when on they pay.
     calibration: "softmax" or "sigmoid" where the output is logits that can be calibrated, else None.
     """
 
@@ -108,6 +122,7 @@ class Task:
     options: ClassVar[type] = NoOptions
     couples_examples: ClassVar[bool] = False
     calibration: ClassVar[str | None] = None
+    sizes: ClassVar[Mapping[str, Worth]] = {}
 
     @property
     def name(self) -> str:
@@ -121,6 +136,19 @@ class Task:
     def model(self, size: str, features: Any) -> nn.Module:
         """Build the network for fitted features. `size` is "small", "medium" or "large"."""
         raise AssertionError("a task must say this")
+
+    def fit(self, features: Mapping[str, Any], stored: Mapping[str, Any], rows: np.ndarray) -> None:
+        """Fit the features, by role, on the training rows; each by itself, unless roles have something in common."""
+        for role, feature in features.items():
+            feature.fit(stored[role], rows)
+
+    def examples(self, examples: Any) -> Any:
+        """What is learned from, where an example is not one row of the table. Takes and gives `data.Examples`."""
+        return examples
+
+    def most_passes(self, rows: int) -> float:
+        """After how many passes over so many training rows more would bring nothing."""
+        return 200
 
     def augmentations(self, features: Any, *, passes: float) -> dict[str, Any]:
         """Candidate augmentations (`engram.data.augment`) by name, the one to prefer first; empty for none.

@@ -62,6 +62,18 @@ class Examples:
         """How many numbers the network sees of one example; 1 where that is not known."""
         return sum(int(np.prod(f.shape)) for f in self.features.values() if hasattr(f, "shape")) or 1
 
+    def lengths(self, rows: np.ndarray) -> np.ndarray | None:
+        """How long examples are (B,), over all roles, as networks see them; None where all are alike."""
+        found = [self.features[role].lengths(stored, rows) for role, stored in self.stored.items()]
+        known = [lengths for lengths in found if lengths is not None]
+        return np.sum(known, axis=0) if known else None
+
+    def sorted(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Rows by length, so that batches of them hold little padding, and the places that undo it."""
+        lengths = self.lengths(rows)
+        order = np.arange(len(rows)) if lengths is None else np.argsort(lengths, kind="stable")
+        return rows[order], np.argsort(order)
+
     def batches(self, rows: np.ndarray, *, size: int, roles: Sequence[str] = ()) -> Iterator[Batch]:
         """Go once over some rows in their order, as they are (no augmentation)."""
         for start in range(0, len(rows), size):

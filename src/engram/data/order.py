@@ -11,6 +11,13 @@ SHARDS = 64
 enough that each is read nearly in sequence."""
 
 
+LEAST_PIECE = 4096
+"""Tokens from which a piece of a batch is worth being taken by itself: fewer leave the processor idle."""
+
+MOST_PADDING = 1.1
+"""A piece is closed where it would become larger than its tokens by more than this factor."""
+
+
 @lru_cache(maxsize=3)
 def permutation(count: int, seed: int, epoch: int, window: int = 0) -> np.ndarray:
     """Return the order of `count` examples in one epoch.
@@ -64,3 +71,21 @@ def uniform(rows: np.ndarray, epochs: np.ndarray | int, *, seed: int, stream: in
         for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
             x = (x ^ (x >> np.uint64(shift))) * np.uint64(factor)
         return (x ^ (x >> np.uint64(31))).astype(np.float64) / 2.0**64
+
+
+def by_length(lengths: np.ndarray, *, most: int) -> list[np.ndarray]:
+    """Cut examples of different lengths into pieces of similar ones, at most `most` each; returns their places.
+
+    A piece is padded to its longest, so little is wasted. The longest come first, which shows at once whether memory
+    suffices.
+    """
+    order = np.argsort(-lengths, kind="stable")
+    pieces, start, tokens = [], 0, 0
+    for place, length in enumerate(lengths[order]):
+        padded = int(lengths[order[start]]) * (place - start)  # what stands in the piece so far
+        full = padded >= LEAST_PIECE and padded + lengths[order[start]] > MOST_PADDING * (tokens + length)
+        if place - start == most or full:
+            pieces.append(order[start:place])
+            start, tokens = place, 0
+        tokens += int(length)
+    return [*pieces, order[start:]]

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from engram.features.feature import Feature
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,12 @@ class Stored:
         """The same values with the rows set aside where `kept` (bool (N,)) is False."""
         problems = [problem for problem in self.problems if kept[problem.row]]
         return replace(self, ok=self.ok & kept, problems=problems)
+
+    def refined(self, feature: Feature) -> Stored:
+        """The same values with what a fitted feature makes of them once beside them."""
+        made = feature.refined(self)
+        more = {name: Ragged(flat, np.cumsum(sizes) - sizes, sizes[:, None]) for name, (flat, sizes) in made.items()}
+        return replace(self, arrays={**self.arrays, **more})
 
     def gather(self, rows: np.ndarray | Sequence[int]) -> dict[str, Any]:
         """Return the values of some rows: arrays with the row as first axis, lists where shapes differ.

@@ -74,7 +74,8 @@ def collect(
     metrics = task.metrics if metrics is None else metrics
     parts: dict[str, list[np.ndarray]] = {"logits": [], "label": [], "unfamiliarity": []}
     kept: dict[str, list[dict[str, np.ndarray]]] = {metric.name: [] for metric in metrics}
-    for batch in examples.batches(rows, size=batch_size):
+    ordered, places = examples.sorted(np.asarray(rows))
+    for batch in examples.batches(ordered, size=batch_size):
         output, unfamiliarity_B = answer(task, module, batch, precision=precision)
         known = all(getattr(batch, role, None) is not None for role in task.target)
         if task.calibration is not None:
@@ -86,13 +87,13 @@ def collect(
         if known:
             for metric in metrics:
                 kept[metric.name].append(metric.update(output, batch))
-    joined = {name: np.concatenate(values) if values else None for name, values in parts.items()}
-    statistics = {name: _joined(values) for name, values in kept.items() if values}
+    joined = {name: np.concatenate(values)[places] if values else None for name, values in parts.items()}
+    statistics = {name: _joined(values, places) for name, values in kept.items() if values}
     return Outputs(np.asarray(rows), joined["logits"], joined["label"], joined["unfamiliarity"], statistics)
 
 
-def _joined(parts: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+def _joined(parts: list[dict[str, np.ndarray]], places: np.ndarray) -> dict[str, np.ndarray]:
+    return {name: np.concatenate([part[name] for part in parts])[places] for name in parts[0]}
 
 
 def score(outputs: Outputs, metrics: Sequence[Metric], *, seed: int = 0) -> dict[str, Score]:

@@ -7,6 +7,7 @@ batch. `decode` returns to the terms of the original. Everything saved is JSON a
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from engram.core.evidence import Evidence, Finding
@@ -35,6 +36,9 @@ class Feature:
 
     on_disk: ClassVar[bool] = False
     """Whether stored values are large enough to be kept memory-mapped on disk."""
+
+    wishes: ClassVar[tuple[str, ...]] = ()
+    """Names of the configuration that the user may decide in place of what suits the data."""
 
     @property
     def name(self) -> str:
@@ -65,6 +69,21 @@ class Feature:
 
     def fit(self, stored: Any, rows: np.ndarray) -> None:
         """Learn the fitted state from the training rows of an `engram.data.store.Stored`."""
+
+    def refined(self, stored: Any) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """What the fitted state makes of all stored values once, so that `encode` need not in every epoch.
+
+        Returns further arrays of one axis by name, each as (the rows' values one after the other, how many each row
+        has). `encode` takes gathered values with them and without.
+        """
+        return {}
+
+    def lengths(self, stored: Any, rows: np.ndarray) -> np.ndarray | None:
+        """How long refined values are (B,) as networks see them; None where all are alike.
+
+        Values of different lengths are encoded with zeros behind the shorter ones.
+        """
+        return None
 
     def encode(self, gathered: Arrays, views: Any = None) -> Any:
         """Turn gathered values of B rows into a tensor whose first axis is B.
@@ -104,3 +123,24 @@ class Feature:
 
     def load_state(self, values: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
         """Take back what `state` gave. RunError if it does not fit."""
+
+
+@dataclass(frozen=True)
+class Configured:
+    """A feature class with some of its configuration decided by a task: `Configured(Text, {"tokenizer": "words"})`."""
+
+    feature: type[Feature]
+    config: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def wishes(self) -> tuple[str, ...]:
+        """What the user may decide."""
+        return self.feature.wishes
+
+    def matches(self, column: Any) -> Evidence:
+        """Say how well a column's values fit the feature."""
+        return self.feature.matches(column)
+
+    def survey(self, column: Any, **wishes: Any) -> Feature:
+        """Configure the feature from a look at some values, as the task and the user wish."""
+        return self.feature.survey(column, **{**self.config, **wishes})

@@ -12,7 +12,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from engram.core.evidence import Evidence
-from engram.core.task import Batch, Sample, Task
+from engram.core.task import Batch, Sample, Task, Worth
 from engram.data.augment.pictures import Pictures
 from engram.data.table import Table
 from engram.features.image import Image
@@ -21,6 +21,11 @@ from engram.floors.majority_class import MajorityClass
 from engram.models import build
 from engram.models.conv_net import sized
 from engram.tasks._answers import LabelOptions
+
+FEW_ROWS = 10_000
+MOST_PASSES = {"few": 14, "many": 200}
+"""Training ends after so many passes over few or many rows: few are learned by heart, and data from elsewhere is then
+answered worse (LOG.md, 2026-11-25)."""
 
 CHANGED_MORE_FROM = 60
 """Passes over the data from which pictures are turned, zoomed and partly hidden too (LOG.md, 2026-11-22)."""
@@ -32,6 +37,10 @@ class PictureTask(Task):
     inputs: ClassVar = {"image": Image}
     floors: ClassVar = (MajorityClass(), LinearOnPixels())
     options: ClassVar = LabelOptions
+    sizes: ClassVar = {  # LOG.md, 2026-11-22
+        "medium": Worth(rows=10_000, passes=6, examples=320_000),
+        "large": Worth(rows=50_000, passes=40, examples=4_000_000),
+    }
     smoothing: float = 0.0
 
     def matches(self, table: Table) -> Evidence:
@@ -44,6 +53,10 @@ class PictureTask(Task):
         """A convolutional network that gives each picture one logit per label."""
         shape = features.image.shape
         return build.named("conv_net", input_shape=shape, num_classes=features.label.size, **sized(size, shape))
+
+    def most_passes(self, rows: int) -> float:
+        """Fewer over few rows."""
+        return MOST_PASSES["few" if rows < FEW_ROWS else "many"]
 
     def augmentations(self, features: Any, *, passes: float) -> dict[str, Pictures]:
         """Shifted, and mirrored or turned: a short trial says which suits the data.

@@ -26,6 +26,7 @@ def sample_columns() -> list[Column]:
         Column("grey", grey, "array"),
         Column("colour", colour, "array"),
         Column("label", [words[n % 3] for n in range(24)], "text"),
+        Column("text", [f"Über {n} small {words[n % 3]}, {n} more… 你好" for n in range(24)], "text"),
         Column("labels", [list(words[: n % 4]) for n in range(24)], "names"),
         Column("number", [n % 4 for n in range(24)], "number"),
     ]
@@ -43,6 +44,7 @@ def check_feature(feature: type[Feature], values: Sequence[Any], *, kind: str, n
     rows = np.arange(len(values))
     check_fit(fitted, feature, column)
     check_singles(fitted, column, stored)
+    check_refined(fitted, stored)
     check_decoding(fitted, fitted.encode(stored.gather(rows)))
     check_saving(fitted, feature, stored)
     check_copies(fitted, stored)
@@ -58,6 +60,23 @@ def fit(feature: type[Feature], column: Column) -> tuple[Feature, Stored]:
     in_memory = Stored(gathered, stored.ok, stored.digest)
     surveyed.fit(in_memory, np.arange(len(column)))
     return surveyed, in_memory
+
+
+def check_refined(fitted: Feature, stored: Stored) -> None:
+    """What is made of stored values once is what encoding makes of them, and their lengths are as said."""
+    rows = np.array([2, 0, 3])
+    plain = fitted.encode(stored.gather(rows))
+    refined = stored.refined(fitted)
+    assert_close(fitted.encode(refined.gather(rows)), plain, "refined values are encoded otherwise")
+    if (lengths := fitted.lengths(refined, rows)) is not None:
+        assert lengths.max() == plain.shape[1], f"lengths {lengths} do not fit {tuple(plain.shape)}"
+
+
+def padded(alone: torch.Tensor, among: torch.Tensor) -> torch.Tensor:
+    """One value as it stands among longer ones: zeros follow it along its first axis."""
+    if alone.shape == among.shape:
+        return alone
+    return torch.cat([alone, alone.new_zeros(len(among) - len(alone), *alone.shape[1:])])
 
 
 def check_evidence(feature: type[Feature], column: Column) -> None:
@@ -89,8 +108,9 @@ def check_singles(fitted: Feature, column: Column, stored: Stored) -> None:
     together = fitted.encode(gathered)
     assert len(together) == len(rows), "encode keeps the row as the first axis"
     assert_close(fitted.encode(singles), together, "collating single values differs from gathering them")
-    one_by_one = torch.cat([fitted.encode(stored.gather(rows[at : at + 1])) for at in range(len(rows))])
-    assert_close(one_by_one, together, "encoding a row depends on the other rows")
+    for row, encoded in zip(rows, together, strict=True):
+        alone = fitted.encode(stored.gather(np.array([row])))[0]
+        assert_close(padded(alone, encoded), encoded, "encoding a row depends on the other rows, by more than padding")
 
 
 def check_decoding(fitted: Feature, encoded: torch.Tensor) -> None:

@@ -19,7 +19,7 @@ from engram.core.errors import EngramError, RunError, Stopped
 from engram.core.rundir import RunDirectory
 from engram.core.task import Batch, Task
 from engram.data.examples import Examples
-from engram.data.order import positions, seed_within
+from engram.data.order import by_length, positions, seed_within
 from engram.optim.average import Average
 from engram.optim.build import optimizers
 from engram.optim.schedule import Pace
@@ -111,7 +111,7 @@ class Trainer:
         return self.decisions.micro_batch(self.plan.micro_batch)
 
     def micro_batches(self, step: int) -> Iterator[Batch]:
-        """This process's examples of one step, augmented, in about equal pieces that fit into memory.
+        """This process's examples of one step, augmented, in pieces that fit into memory.
 
         All randomness is seeded anew for each piece.
         """
@@ -119,9 +119,16 @@ class Trainer:
         chosen, epochs = positions(
             number, batch_size=plan.batch_size, count=len(train), seed=plan.seed, window=plan.window
         )
-        for part in self.team.share(np.array_split(np.arange(len(chosen)), math.ceil(len(chosen) / self.micro_batch))):
+        for part in self.team.share(self._pieces(train[chosen])):
             torch.manual_seed(seed_within(number, int(part[0]), seed=plan.seed))
             yield self.load(train[chosen[part]], augmented=True, epochs=epochs[part])
+
+    def _pieces(self, rows: np.ndarray) -> list[np.ndarray]:
+        """Cut a batch into pieces, about equal ones, or where examples differ in length, of similar ones."""
+        lengths = self.examples.lengths(rows)
+        if lengths is not None and not self.task.couples_examples:
+            return by_length(lengths, most=self.micro_batch)
+        return np.array_split(np.arange(len(rows)), math.ceil(len(rows) / self.micro_batch))
 
     def begin_step(self) -> None:
         """Keep what a forward pass may change, so that the step can be taken again."""
@@ -181,10 +188,10 @@ class Trainer:
         """
         self.team.copy_first(self.model.buffers())
         self.model.eval()
-        mine = np.array_split(rows, self.team.size)[self.team.rank]
-        parts = memory.in_pieces(self._statistics, mine, size=self.micro_batch)
-        joined = [part for each in self.team.gathered(parts) for part in each]
-        return {name: np.concatenate([part[name] for part in joined]) for name in joined[0]}
+        mine, places = self.examples.sorted(np.array_split(rows, self.team.size)[self.team.rank])
+        found = _joined(memory.in_pieces(self._statistics, mine, size=self.micro_batch))
+        own = {name: values[places] for name, values in found.items()}
+        return _joined([part for part in self.team.gathered(own) if part])
 
     def _statistics(self, rows: np.ndarray) -> dict[str, np.ndarray]:
         if self.stopping and self.team.size == 1:
@@ -242,6 +249,11 @@ class Trainer:
         states = [value for made in self.optimizers for state in made.state.values() for value in state.values()]
         learned = [*self.parameters, *averages, *map(torch.as_tensor, states)]
         return all(t.isfinite().all() for t in learned) and not any(b.isnan().any() for b in self.model.buffers())
+
+
+def _joined(parts: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Statistics of several pieces as one."""
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]} if parts else {}
 
 
 def _part(tensors: dict[str, Tensor], kind: str) -> dict[str, Tensor]:

@@ -1,0 +1,190 @@
+"""Text: what people write, from a word to a book; stored as UTF-8 and seen by networks as ids of its pieces.
+
+Shapes: B examples, T tokens.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from engram.core.errors import DataError, RunError, unknown
+from engram.core.evidence import Evidence
+from engram.core.vocabulary import BEGIN, END, PADDING
+from engram.features._tokenizers import KINDS, Tokenizer, decoded
+from engram.features.feature import Arrays, Feature
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+AUTO = "auto"
+SUBWORDS_FROM = 5_000_000
+"""Bytes of training text from which subwords are worth their vocabulary; below, characters."""
+
+MOST_CHARACTERS = 2_000
+"""More different characters than these (Chinese, say) are taken as bytes in their place."""
+
+SIZES = {"words": 60_000, "characters": 8_000, "subwords": 8_000, "bytes": 260}
+"""Of vocabularies, at most."""
+
+CHUNK = 10_000
+"""Texts tokenised at once."""
+
+
+class Text(Feature):
+    """A text, begun by `BEGIN`, and closed by `END` where `ends` says so.
+
+    tokenizer: a kind out of `KINDS`, or "auto", which chooses by the amount of training text. vocabulary: ids at most
+    (0: what suits the kind). longest: tokens of a text that are kept (0: all), the special ones counted.
+    """
+
+    wishes = ("tokenizer",)
+
+    def __init__(self, *, tokenizer: str = AUTO, vocabulary: int = 0, ends: bool = False, longest: int = 0) -> None:
+        if tokenizer not in (AUTO, *KINDS):
+            raise unknown("tokenizer", tokenizer, [AUTO, *KINDS])
+        self.wanted, self.vocabulary, self.ends, self.longest = tokenizer, vocabulary, ends, longest
+        self._tokenizer: Tokenizer | None = None
+
+    @classmethod
+    def matches(cls, column: Any) -> Evidence:
+        """Text of several words, mostly different from row to row."""
+        if column.kind != "text":
+            return Evidence(0.0, f"its values are of kind {column.kind}")
+        some = [value for value in column.values[:2000] if value]
+        if not some:
+            return Evidence(0.0, "it is empty")
+        words = float(np.mean([len(value.split()) for value in some]))
+        distinct = len(set(some)) / len(some)
+        said = f"{words:.0f} words a text, {distinct:.0%} of them different"
+        if words >= 3 and distinct > 0.3:
+            return Evidence(0.9, said)
+        return Evidence(0.3 if distinct > 0.5 else 0.0, said)
+
+    def config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {
+            "tokenizer": self.wanted, "vocabulary": self.vocabulary, "ends": self.ends, "longest": self.longest,
+        }  # fmt: skip
+
+    def store_keys(self) -> list[dict[str, Any]]:
+        """What is stored depends on nothing."""
+        return [{}]
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The fitted tokenizer."""
+        assert self._tokenizer is not None, "a text feature is fitted before it encodes"
+        return self._tokenizer
+
+    @tokenizer.setter
+    def tokenizer(self, fitted: Tokenizer) -> None:
+        self._tokenizer = fitted
+
+    @property
+    def size(self) -> int:
+        """The number of ids in the vocabulary."""
+        return self.tokenizer.size
+
+    def store(self, value: Any) -> dict[str, np.ndarray]:
+        """Return {"utf8": uint8 (n,)}. DataError for what is no text, or a blank one."""
+        if isinstance(value, bytes | bytearray):
+            try:
+                value = bytes(value).decode("utf-8")
+            except UnicodeDecodeError as error:
+                raise DataError(f"the text is not UTF-8 (at byte {error.start})") from None
+        if value is None:
+            raise DataError("the text is missing")
+        if not isinstance(value, str):
+            raise DataError(f"expected a text; got {type(value).__name__}")
+        if not value.strip():
+            raise DataError("the text is empty")
+        return {"utf8": np.frombuffer(value.encode("utf-8", "replace"), np.uint8)}
+
+    def fit(self, stored: Any, rows: np.ndarray) -> None:
+        """Learn the vocabulary from the training rows, unless another feature's is shared already."""
+        if self._tokenizer is None:
+            self._tokenizer = fitted_tokenizer([stored], [rows], kind=self.wanted, size=self.vocabulary)
+
+    def refined(self, stored: Any) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """Tokenise every text once; bytes are tokens as they are."""
+        if self.tokenizer.kind == "bytes":
+            return {}
+        rows = np.flatnonzero(stored.ok)
+        sizes = np.zeros(len(stored), np.int64)
+        pieces: list[np.ndarray] = []
+        for start in range(0, len(rows), CHUNK):
+            some = rows[start : start + CHUNK]
+            found = self.tokenizer.encode([stored.arrays["utf8"][row] for row in some])
+            sizes[some] = [len(ids) for ids in found]
+            pieces += found
+        kind = np.uint16 if self.size <= 2**16 else np.int32
+        flat = np.concatenate(pieces).astype(kind) if pieces else np.zeros(0, kind)
+        return {"tokens": (flat, sizes)}
+
+    def lengths(self, stored: Any, rows: np.ndarray) -> np.ndarray:
+        """Return how many tokens texts have, as networks see them."""
+        values = stored.arrays.get("tokens", stored.arrays["utf8"])
+        sizes = values.shapes[rows, 0] if hasattr(values, "shapes") else np.array([len(values[row]) for row in rows])
+        whole = sizes + 1 + self.ends
+        return np.minimum(whole, self.longest) if self.longest else whole
+
+    def ids(self, gathered: Arrays) -> list[np.ndarray]:
+        """Return the ids of gathered texts, one array each, without special ones."""
+        if "tokens" in gathered:
+            return list(gathered["tokens"])
+        return self.tokenizer.encode(list(gathered["utf8"]))
+
+    def encode(self, gathered: Arrays, views: Any = None) -> Tensor:
+        """Return ids, int64 (B, T), each text begun by BEGIN, padded at its end with PADDING; see `longest`, `ends`."""
+        import torch
+
+        found = self.ids(gathered)
+        most = self.longest - 1 - self.ends if self.longest else max(map(len, found), default=0)
+        width = min(most, max(map(len, found), default=0)) + 1 + self.ends
+        text_BT = np.full((len(found), width), PADDING, np.int64)
+        text_BT[:, 0] = BEGIN
+        for row, ids in enumerate(found):
+            kept = ids[:most]
+            text_BT[row, 1 : len(kept) + 1] = kept
+            if self.ends:
+                text_BT[row, len(kept) + 1] = END
+        return torch.from_numpy(text_BT)
+
+    def decode(self, encoded: Any) -> list[str]:
+        """Return the texts of ids (B, T)."""
+        return [self.tokenizer.decode(row) for row in encoded.tolist()]
+
+    def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """The tokenizer's kind and vocabulary."""
+        values, arrays = self.tokenizer.state()
+        return {"tokenizer": self.tokenizer.kind, **values}, arrays
+
+    def load_state(self, values: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+        """Take back the tokenizer; RunError if it is damaged."""
+        if (kind := values.get("tokenizer")) not in KINDS:
+            raise RunError(f"the saved tokenizer is damaged: expected one of {', '.join(KINDS)}; got {kind!r}")
+        self._tokenizer = KINDS[kind].from_state(values, arrays)
+
+
+def fitted_tokenizer(stored: list[Any], rows: list[np.ndarray], *, kind: str = AUTO, size: int = 0) -> Tokenizer:
+    """Fit one tokenizer on the rows of one column or several.
+
+    kind: "auto" takes characters for little text, bytes where there are too many different ones, else subwords.
+    """
+
+    def texts() -> Any:
+        return (values.arrays["utf8"][row] for values, some in zip(stored, rows, strict=True) for row in some)
+
+    if kind == AUTO:
+        kind = "characters" if sum(map(len, texts())) < SUBWORDS_FROM else "subwords"
+        if kind == "characters":
+            fitted = KINDS[kind].fit(texts(), size=MOST_CHARACTERS + 10)
+            return fitted if fitted.size <= MOST_CHARACTERS else KINDS["bytes"].fit(texts(), size=SIZES["bytes"])
+    return KINDS[kind].fit(texts(), size=size or SIZES[kind])
+
+
+def text_of(stored: Any, row: int) -> str:
+    """Return a stored text."""
+    return decoded(stored.arrays["utf8"][row])
