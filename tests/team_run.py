@@ -17,6 +17,7 @@ from torch import nn
 
 from engram.core.rundir import RunDirectory
 from engram.core.task import Batch, Step, Task
+from engram.data.examples import Examples
 from engram.optim.build import Optimization
 from engram.train import distributed
 from engram.train.callbacks.callback import Callback
@@ -56,13 +57,11 @@ class Error:
         return float(statistics["error"].mean())
 
 
-class Numbers:
+class Numbers(Examples):
     """Row r is the number r / 100."""
 
-    splits: dict[str, np.ndarray]
-
     def __init__(self, nan: tuple[int, int] | None = None) -> None:
-        self.splits = {"train": np.arange(100), "val": np.arange(100, 131)}
+        super().__init__({}, {}, {"train": np.arange(100), "val": np.arange(100, 131)})
         self.nan = nan
 
     def batch(self, rows: np.ndarray, *, augmentation=None, seed=0, epoch=0) -> Batch:

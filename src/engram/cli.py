@@ -26,7 +26,8 @@ Examples:
   engram demo                                   bundled pictures, about a minute
   engram inspect photos/                        what is in it, what would be trained
   engram train photos/ --budget 10m             one folder of pictures per class
-  engram train labels.csv --target kind         a table with a column of paths
+  engram train labels.csv --target kind         a table of paths, or of texts, with labels
+  engram train parallel/ --source en --target de   train.en beside train.de
   engram predict runs/photos cat.jpg new/*.jpg  answers with probabilities
   engram evaluate runs/photos test/             scores with intervals
 \b
@@ -123,7 +124,9 @@ OWN_NETWORK = _options(
 READING = _options(
     click.option("--task", metavar="NAME", help="What to learn (default: inferred, with reasons)."),
     click.option("--target", metavar="COLUMN", multiple=True, help="Column to predict; repeat for several labels."),
-    click.option("--input", metavar="COLUMN", multiple=True, help="Column to learn from."),
+    click.option(
+        "--input", "--source", metavar="COLUMN", multiple=True, help="Column to learn from; the language to translate."
+    ),
     click.option("--split", metavar="COLUMN", help="Column that says train, val or test."),
     click.option(
         "--group",
@@ -179,6 +182,7 @@ Examples:
   engram train photos/                      chooses and prints a budget and a run name
   engram train photos/ --budget 10m --out runs/cats
   engram train scans.csv --target finding --group patient
+  engram train parallel/ --source en --target de
   engram train --resume runs/cats           go on where it was stopped
   engram train photos/ --from runs/cats     start from weights learned before
   engram train photos/ --apply fixes.csv    with rows left out and relabelled, as inspect proposed
@@ -201,7 +205,8 @@ Examples:
 def train(started: float | None, data: str | None, as_json: bool, tensorboard: bool, **options: Any) -> None:
     """Learn from DATA within a time budget.
 
-    DATA is a folder of class folders (with or without train/, val/ and test/), a CSV, JSONL or Parquet file,
+    DATA is a folder of class folders of pictures or texts (with or without train/, val/ and test/), a CSV, TSV,
+    JSONL or Parquet file, text or a folder of it, parallel text (train.en beside train.de), conversations as JSONL,
     an IDX or an .npz file.
     """
     from engram import api, console
@@ -301,7 +306,7 @@ Examples:
 @click.argument("data", required=False)
 @click.option("--split", metavar="NAME", help="Rows to score: train, val or test (default: test).")
 @click.option("--target", metavar="COLUMN", multiple=True, help="Column of the true labels.")
-@click.option("--input", metavar="COLUMN", multiple=True, help="Column to answer from.")
+@click.option("--input", "--source", metavar="COLUMN", multiple=True, help="Column to answer from.")
 @OWN_NETWORK
 @DEVICE
 @JSON

@@ -226,7 +226,22 @@ def show_summary(summary: Mapping[str, Any]) -> None:
     shown = names if len(names) <= MOST_CLASSES else [*names[: MOST_CLASSES // 2], *names[-MOST_CLASSES // 2 :]]
     rows = [(name, *(text(classes[split].get(name)) for split in splits)) for name in shown]
     rows.append(("all rows", *(text(number) for number in summary["rows"].values())))
-    show_table(("class", *splits), rows)
+    show_table(("class" if names else "", *splits), rows)
+    for role, values in summary["values"].items():
+        show_values(role, values)
+
+
+def show_values(role: str, values: Mapping[str, Any]) -> None:
+    """What the values of a role are: numbers in one line, distributions as a table, a few examples."""
+    console = _console()
+    plain = [f"{name} {text(value, name)}" for name, value in values.items() if not isinstance(value, Mapping | list)]
+    console.print(f"{role}: {', '.join(plain)}", soft_wrap=True)
+    spread = {name: value for name, value in values.items() if isinstance(value, Mapping)}
+    if spread:
+        header = (role, *next(iter(spread.values())))
+        show_table(header, [(name, *(f"{number:,.0f}" for number in value.values())) for name, value in spread.items()])
+    for example in values.get("examples", ()):
+        console.print(f"    {example!r}", soft_wrap=True)
 
 
 def show_answers(answers: Sequence[Mapping[str, Any]], *, ranked: bool) -> None:

@@ -181,13 +181,13 @@ def test_files_lists_and_patterns_for_prediction(tmp_path):
 def test_mistakes_are_named(tmp_path):
     picture(tmp_path / "photos/a/1.png")
     (tmp_path / "nothing").mkdir()
-    (tmp_path / "some.txt").write_text("hello")
+    (tmp_path / "some.bin").write_bytes(bytes(range(16)) * 40)
     (tmp_path / "some.zip").write_bytes(b"PK")
     for wrong, message in {
         tmp_path / "photo": "Did you mean .*photos",
         tmp_path / "x/y/z": "nor the folder around it",
         tmp_path / "nothing": "it is empty",
-        tmp_path / "some.txt": "none of these",
+        tmp_path / "some.bin": "control characters",
         tmp_path / "some.zip": "Unpack",
         "": "empty path",
         f"{tmp_path}/*.gif": "nothing matches",

@@ -15,6 +15,7 @@ from engram.core import events
 from engram.core.memory import OutOfMemoryError
 from engram.core.rundir import RunDirectory
 from engram.core.task import Batch, Step, Task
+from engram.data.examples import Examples
 from engram.optim.build import Optimization
 from engram.train.callbacks.callback import Callback
 from engram.train.callbacks.checkpointing import Checkpointing
@@ -38,12 +39,11 @@ class Line(Task):
         return Step(loss, weight=len(batch))
 
 
-class Numbers:
+class Numbers(Examples):
     """Row r is the number r / 100, but `poisoned` (row, epoch) are something else."""
 
-    splits = {"train": np.arange(100)}
-
     def __init__(self, poisoned=()):
+        super().__init__({}, {}, {"train": np.arange(100)})
         self.poisoned = dict(poisoned)
 
     def batch(self, rows, *, augmentation=None, seed=0, epoch=0):

@@ -103,7 +103,7 @@ def _proposed(read: reading.Reading, findings: list[Finding]) -> list[dict[str, 
 
 def _summary(read: reading.Reading) -> dict[str, Any]:
     """Counts per split and class, and what the network would see."""
-    examples = read.examples
+    examples = read.by_row or read.examples
     label = next(iter(read.task.target), "")
     classes: dict[str, dict[str, int]] = {}
     if label in examples.stored:
@@ -114,11 +114,15 @@ def _summary(read: reading.Reading) -> dict[str, Any]:
             counts = np.bincount(known, minlength=feature.size) if known is not None else (encoded > 0.5).sum(0)
             classes[split] = dict(zip(feature.names, counts.astype(int).tolist(), strict=True))
     features = vars(namespace(examples.features))
+    usable = np.sort(np.concatenate(list(examples.splits.values())))
     return {
         "origin": read.table.origin,
         "rows": {split: len(rows) for split, rows in examples.splits.items()},
         "classes": classes,
         "columns": {role: column.name for role, column in read.roles.items()},
         "seen": {role: list(feature.shape) for role, feature in features.items() if hasattr(feature, "shape")},
+        "values": {
+            role: told for role, stored in examples.stored.items() if (told := features[role].summary(stored, usable))
+        },
         "unreadable": sum(len(stored.problems) for stored in examples.stored.values()),
     }

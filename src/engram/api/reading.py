@@ -22,8 +22,8 @@ from engram.data.doctor.copies import Copies
 from engram.data.examples import Examples
 from engram.data.fixes import Fixes, View
 from engram.data.source.fingerprint import digest
-from engram.data.source.rows import PICTURE_KINDS
-from engram.data.stored import Stored
+from engram.data.source.rows import PICTURE_KINDS, is_input
+from engram.data.stored import Stored, is_named
 from engram.data.table import Column, Table
 
 TASKS = "engram.tasks"
@@ -36,6 +36,7 @@ class Reading:
     """Data, understood: what was read, what is to be learned from it, and the examples.
 
     copies: which inputs are copies of which. view: what fixes made of the data, None where none were applied.
+    by_row: the table's rows as examples, where what is learned from is something else, such as windows of text.
     """
 
     table: Table
@@ -46,6 +47,7 @@ class Reading:
     findings: list[Finding] = field(default_factory=list)
     copies: Copies | None = None
     view: View | None = None
+    by_row: Examples | None = None
 
 
 def read(
@@ -116,10 +118,11 @@ def choose_task(table: Table, *, task: str | None, target: Any = None, input: An
     ]
     why_not = "; ".join(f"{candidate.name}: {evidence.reason}" for candidate, evidence in fits)
     fits = sorted((fit for fit in fits if fit[1]), key=lambda fit: -fit[1].score)
-    if not fits and all(column.kind in PICTURE_KINDS for column in narrowed.columns.values()):
+    if not fits and all(map(is_input, narrowed.columns.values())):
+        what = "pictures" if any(c.kind in PICTURE_KINDS for c in narrowed.columns.values()) else "examples"
         raise DataError(
-            f"expected pictures with labels; {table.origin} has {len(table):,} pictures and no labels. Put the "
-            "pictures of each class into a folder of its own, or bring a table with a column of labels."
+            f"expected {what} with labels; {table.origin} has {len(table):,} {what} and no labels. Put the "
+            f"{what} of each class into a folder of its own, or bring a table with a column of labels."
         )
     if not fits:
         raise DataError(
@@ -157,9 +160,9 @@ def prepare(
     if features is None:
         # A copy has the digest of what it is a copy of, and so stays on its side.
         splits = split.assign(
-            labels=getattr(_first(roles, task.target), "values", None),
-            digests=stored[first].digest[alike[first].leader],
-            given=table.split, groups=table.group, seed=seed, usable=usable, where=roles[first].where,
+            labels=next((roles[role].values for role in task.target if role in roles and is_named(stored[role])), None),
+            digests=stored[first].digest[alike[first].leader], given=table.split, groups=table.group,
+            position=table.position, seed=seed, usable=usable, where=roles[first].where,
         )  # fmt: skip
     else:
         splits = split.Splits({"test": np.flatnonzero(usable & _asked_for(table, only))})
@@ -171,13 +174,14 @@ def prepare(
     if features is None:
         task.fit(made, stored, splits.rows["train"])
     stored = {role: values.refined(made[role]) for role, values in stored.items()}
-    examples = task.examples(Examples(made, stored, splits.rows))
+    rows = Examples(made, stored, splits.rows)
+    examples = task.examples(rows)
     if features is None:
         _balance(task, examples)
-    findings = doctor.inspect(examples=examples, table=table, roles=roles, copies=alike) + splits.findings
+    findings = doctor.inspect(examples=rows, table=table, roles=roles, copies=alike) + splits.findings
     if features is not None:
-        findings += doctor.unknown_labels(examples, next(iter(task.target), ""))
-    return Reading(table, task, dict(roles), examples, findings=findings, copies=alike[first], view=view)
+        findings += doctor.unknown_labels(rows, next(iter(task.target), ""))
+    return Reading(table, task, dict(roles), examples, findings=findings, copies=alike[first], view=view, by_row=rows)
 
 
 def _surveyed(task: Task, roles: Mapping[str, Column], wishes: Mapping[str, Any]) -> dict[str, Any]:

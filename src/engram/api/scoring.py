@@ -46,7 +46,7 @@ def evaluate(
         reading.warn([finding for finding in read.findings if finding.kind not in OF_LEARNING])
         rows = read.examples.splits["test"]
         if len(rows) == 0:
-            raise DataError(f"expected pictures to score; none of the {len(read.table):,} in {data} could be read.")
+            raise DataError(f"expected examples to score; none of the {len(read.table):,} in {data} could be read.")
         outputs = collect(task, predictor.module, read.examples, rows, precision=predictor.precision)
         fitted = floors.load(directory, task, predictor.features)
         beside = {name: collect(task, module, read.examples, rows) for name, module in fitted.items()}

@@ -12,7 +12,7 @@ from engram.core.errors import ConfigError, DataError, unknown
 from engram.core.evidence import Evidence
 from engram.core.task import Task
 from engram.data.source.fingerprint import digest
-from engram.data.source.rows import PICTURE_KINDS, Names, as_names, is_binary, missing
+from engram.data.source.rows import Names, as_names, is_binary, is_input, missing
 from engram.data.table import Column, Table
 from engram.features.category import LABEL_NAMES
 
@@ -55,8 +55,9 @@ def narrowed(table: Table, *, target: Names = None, inputs: Names = None) -> Tab
     """Return the table with only the columns that may play a role, as tasks judge it (`task.matches`).
 
     Columns of zeros and ones that stand together become one column: of kind "text" where every row has exactly
-    one 1, else of kind "names". With a target named, other columns than pictures and it fall away (where there
-    are pictures); with inputs named, other pictures do. What was combined is said in the notes.
+    one 1, else of kind "names". With a target named, other columns than inputs and it fall away (where there are
+    columns that can only be inputs); with inputs named, other inputs do; with both, all others. What was combined is
+    said in the notes.
     """
     targets, chosen = as_names(target), as_names(inputs)
     for name in (*targets, *chosen):
@@ -69,10 +70,10 @@ def narrowed(table: Table, *, target: Names = None, inputs: Names = None) -> Tab
         columns[column.name] = column
         notes.append(note)
         targets = [column.name] if targets else []
-    if targets and any(column.kind in PICTURE_KINDS for column in columns.values()):
-        columns = {n: c for n, c in columns.items() if n in (*targets, *chosen) or c.kind in PICTURE_KINDS}
-    if chosen:
-        columns = {n: c for n, c in columns.items() if n in (*targets, *chosen) or c.kind not in PICTURE_KINDS}
+    if targets and (chosen or any(map(is_input, columns.values()))):
+        columns = {n: c for n, c in columns.items() if n in (*targets, *chosen) or (not chosen and is_input(c))}
+    elif chosen:
+        columns = {n: c for n, c in columns.items() if n in chosen or not is_input(c)}
     return replace(table, columns=columns, notes=notes)
 
 
@@ -126,7 +127,7 @@ def _same_classes(one: Column, other: Column) -> bool:
 
 def _reasons(role: str, column: Column, evidence: Evidence, option: str) -> list[str]:
     reasons = [f"The {role} is the column {column.name}: {evidence.reason}."]
-    lacking = int(missing(column).sum()) if column.kind not in PICTURE_KINDS else 0
+    lacking = int(missing(column).sum()) if not is_input(column) else 0
     if lacking:
         reasons.append(f"{lacking} rows have no {column.name}; {option} {column.name} leaves them out.")
     return reasons
@@ -134,7 +135,7 @@ def _reasons(role: str, column: Column, evidence: Evidence, option: str) -> list
 
 def _indicators(table: Table, chosen: list[str]) -> list[str]:
     """Return the columns of zeros and ones, two at least, unless another column is called a label."""
-    rest = {n: c for n, c in table.columns.items() if c.kind not in PICTURE_KINDS and n not in chosen}
+    rest = {n: c for n, c in table.columns.items() if not is_input(c) and n not in chosen}
     binary = [name for name, column in rest.items() if is_binary(column)]
     named = any(name.strip().lower() in LABEL_NAMES for name in rest)
     return binary if len(binary) > 1 and len(rest) < len(table.columns) and not named else []

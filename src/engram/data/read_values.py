@@ -7,7 +7,7 @@ import json
 import os
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -33,10 +33,10 @@ class Read(NamedTuple):
     digest: bytes
 
 
-def read_value(feature: Feature, value: Any) -> Read | str:
-    """Return the stored value, or the reason why it cannot be read."""
+def read_value(feature: Feature, values: Sequence[Any], row: int) -> Read | str:
+    """Return the stored value of a row, or the reason why it cannot be read."""
     try:
-        stored = feature.store(value)
+        stored = feature.store(values[row])
     except DataError as error:
         return str(error)
     except OSError as error:
@@ -78,7 +78,7 @@ def _read_first(feature: Feature, column: Column, rows: range) -> tuple[list[Rea
     results, seconds = [], []
     for row in rows:
         began = time.perf_counter()
-        results.append(read_value(feature, column.values[row]))
+        results.append(read_value(feature, column.values, row))
         seconds.append(time.perf_counter() - began)
     return results, bool(seconds) and float(np.median(seconds)) < QUICK_SECONDS
 
@@ -100,7 +100,7 @@ def _read_in_threads(
 
 
 def _read_some(feature: Feature, column: Column, rows: range) -> list[Read | str]:
-    return [read_value(feature, column.values[row]) for row in rows]
+    return [read_value(feature, column.values, row) for row in rows]
 
 
 def available_cores() -> int:

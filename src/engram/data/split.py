@@ -18,6 +18,8 @@ from engram.core.evidence import Finding
 SPLITS = ("train", "val", "test")
 SHOWN = 5
 TRAIN, VAL, TEST, UNDECIDED, DROPPED = 0, 1, 2, 3, 4
+IN_ORDER = {"val": 0.85, "test": 0.9}
+"""From where on a running text is for validation and for test; its end is what a reader has not seen."""
 
 
 @dataclass
@@ -34,6 +36,7 @@ def assign(
     digests: np.ndarray,
     given: np.ndarray | None = None,
     groups: np.ndarray | Sequence[Any] | None = None,
+    position: np.ndarray | None = None,
     seed: int = 0,
     val: float = 0.1,
     test: float = 0.1,
@@ -43,8 +46,10 @@ def assign(
     """Assign every usable row to a split.
 
     labels: a name, or a list of names, per row; each label is split in proportion. digests: uint8 (N, 16).
-    given: "train", "val", "test" or "" per row. val, test: shares of what is divided. usable: bool (N,), rows
-    that could be read. DataError where nothing is left to learn from.
+    given: "train", "val", "test" or "" per row. position: where in a running text a row stands, 0 to 1, NaN for one
+    that stands alone; running texts are divided by it (`IN_ORDER`), so that neighbours stay together. val, test:
+    shares of what is divided otherwise. usable: bool (N,), rows that could be read. DataError where nothing is left
+    to learn from.
     """
     number = len(digests)
     usable = np.ones(number, dtype=bool) if usable is None else np.asarray(usable, dtype=bool)
@@ -54,6 +59,8 @@ def assign(
     findings = _drop_leaks(side, unit, digests, where or str)
     names, label = _label_numbers(labels, number)
     wanted = _wanted(side, val, test)
+    if position is not None and _divide_in_order(side, np.asarray(position), wanted):
+        findings += _drop_leaks(side, unit, digests, where or str)
     if wanted:
         findings += _divide(side, unit, label, names, _keys(digests, seed), wanted)
     rows = {name: np.flatnonzero(side == code) for code, name in enumerate(SPLITS)}
@@ -85,6 +92,17 @@ def _wanted(side: np.ndarray, val: float, test: float) -> dict[int, float]:
     wanted = {code: share for code, share in ((TEST, test), (VAL, val)) if code not in present and share > 0}
     side[side == (TRAIN if wanted else UNDECIDED)] = UNDECIDED if wanted else TRAIN
     return wanted
+
+
+def _divide_in_order(side: np.ndarray, position: np.ndarray, wanted: dict[int, float]) -> bool:
+    """Divide undecided pieces of running texts by where they stand; tell whether there were any."""
+    rows = np.flatnonzero((side == UNDECIDED) & np.isfinite(position))
+    edges = {TEST: IN_ORDER["test"], VAL: IN_ORDER["val" if TEST in wanted else "test"]}
+    side[rows] = TRAIN
+    for code in (VAL, TEST):
+        if code in wanted:
+            side[rows[position[rows] >= edges[code]]] = code
+    return bool(len(rows)) and bool(wanted)
 
 
 def _units(digests: np.ndarray, groups: np.ndarray | Sequence[Any] | None, usable: np.ndarray) -> np.ndarray:

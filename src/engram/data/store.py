@@ -24,6 +24,7 @@ from engram.core.errors import DataError
 from engram.core.units import format_bytes
 from engram.data.read_values import CHUNK, Read, read_all, read_value
 from engram.data.stored import Problem, Ragged, Stored, collate
+from engram.data.table import Lazy
 from engram.features.feature import Misconfigured
 
 if TYPE_CHECKING:
@@ -64,11 +65,12 @@ def _in_memory(column: Column, feature: Feature) -> Stored:
     digests = []
     problems = []
     read_before: dict[Any, Read | str] = {}  # labels repeat: each different one is read once
-    for row, value in enumerate(column.values):
+    for row in range(len(column)):
+        value = None if column.lazy else column.values[row]
         key = (type(value), value) if isinstance(value, str | int | float) else None
         result = read_before.get(key) if key is not None else None
         if result is None:
-            result = read_value(feature, value)
+            result = read_value(feature, column.values, row)
             if key is not None:
                 read_before[key] = result
         if isinstance(result, str):
@@ -135,7 +137,10 @@ def _fingerprint(column: Column) -> Iterator[bytes | memoryview]:
     """
     if column.fingerprint and len(column):
         yield column.fingerprint.encode()
-        yield os.path.abspath(column.values[0]).encode("utf-8", "surrogateescape") if column.kind == "path" else b""  # noqa: PTH100
+        first = (
+            column.values.root if isinstance(column.values, Lazy) else column.values[0] if column.kind == "path" else ""
+        )
+        yield os.path.abspath(first).encode("utf-8", "surrogateescape") if first else b""  # noqa: PTH100
     elif isinstance(column.values, np.ndarray) and column.values.dtype != object:
         yield f"{column.values.dtype}{column.values.shape}".encode()
         yield np.ascontiguousarray(column.values).reshape(-1).view(np.uint8).data
@@ -263,7 +268,7 @@ def _progress(results: Iterator[Read | str], number: int) -> Iterator[Read | str
         yield result
         if time.monotonic() - told > 0.1 or done == number:
             told = time.monotonic()
-            events.emit("progress", name="preparing pictures", done=done, total=number)
+            events.emit("progress", name="preparing", done=done, total=number)
 
 
 def _open(folder: Path, column: Column) -> Stored:

@@ -65,6 +65,13 @@ class Stored:
         problems = [problem for problem in self.problems if kept[problem.row]]
         return replace(self, ok=self.ok & kept, problems=problems)
 
+    def sizes(self, name: str, rows: np.ndarray) -> np.ndarray:
+        """How long the first axis of each row's array is, int64 (B,)."""
+        values = self.arrays[name]
+        if isinstance(values, Ragged):
+            return values.shapes[rows, 0].astype(np.int64)
+        return np.array([len(values[row]) for row in rows.tolist()], np.int64)
+
     def refined(self, feature: Feature) -> Stored:
         """The same values with what a fitted feature makes of them once beside them."""
         made = feature.refined(self)
@@ -83,6 +90,11 @@ class Stored:
     def gather_one(self, name: str, rows: np.ndarray | Sequence[int]) -> Any:
         """Return one array of some rows, without touching the others."""
         return _take(self.arrays[name], np.asarray(rows, dtype=np.int64))
+
+
+def is_named(stored: Stored) -> bool:
+    """Tell whether values are names out of a set, one or several a row, as labels are."""
+    return bool({"name", "names"} & set(stored.arrays))
 
 
 def _take(values: Any, rows: np.ndarray) -> Any:

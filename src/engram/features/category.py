@@ -32,6 +32,8 @@ class Category(Feature):
         """Few different values for the number of rows; a name such as "label" makes it stronger."""
         if column.kind not in ("text", "number"):
             return Evidence(0.0, f"its values are of kind {column.kind}")
+        if column.lazy:
+            return Evidence(0.0, "its values are texts in files")
         known = {name for value in column.values if (name := _name_or_none(value)) is not None}
         return distinct_evidence(column.name, len(known), len(column), whole=_all_whole(known, column.kind))
 

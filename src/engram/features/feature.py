@@ -37,6 +37,9 @@ class Feature:
     on_disk: ClassVar[bool] = False
     """Whether stored values are large enough to be kept memory-mapped on disk."""
 
+    near_copies: ClassVar[str] = "changed on the way"
+    """How copies that `signatures` find may differ, for findings."""
+
     wishes: ClassVar[tuple[str, ...]] = ()
     """Names of the configuration that the user may decide in place of what suits the data."""
 
@@ -97,6 +100,10 @@ class Feature:
         """Turn encoded values back into the user's terms, one per example."""
         raise AssertionError("a feature must say this")
 
+    def summary(self, stored: Any, rows: np.ndarray) -> dict[str, Any]:
+        """What these values are, as JSON: numbers, distributions (mappings), `examples`; empty for nothing to say."""
+        return {}
+
     def check(self, stored: Any, rows: np.ndarray) -> list[Finding]:
         """What is wrong with these values, for the doctor, who names the rows of a finding's fixes."""
         return []
@@ -105,7 +112,9 @@ class Feature:
         """Numbers by which copies of a value are found although it was changed on the way (re-encoded, resized).
 
         Returns float32 (B, V, D) of unit length, V for the ways in which a copy may have been changed on purpose,
-        such as mirrored, the value as it is first; NaN where a value says too little. None: exact copies are all.
+        such as mirrored, the value as it is first; NaN where a value says too little. Or int64 (B, D): hashes, of
+        which copies have some in common at the same places; -1 where a value says too little. None: exact copies are
+        all that is looked for.
         """
         return None
 

@@ -34,6 +34,7 @@ class Image(Feature):
 
     version = 1
     on_disk = True
+    near_copies = "re-encoded, resized, mirrored"
 
     def __init__(
         self, *, channels: int = 3, store_size: int | None = None, size: tuple[int, int] | None = None

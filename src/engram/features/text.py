@@ -5,13 +5,15 @@ Shapes: B examples, T tokens.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from engram.core.errors import DataError, RunError, unknown
-from engram.core.evidence import Evidence
+from engram.core.evidence import Evidence, Finding, Fix
 from engram.core.vocabulary import BEGIN, END, PADDING
+from engram.features import _text_quality, _wording
 from engram.features._tokenizers import KINDS, Tokenizer, decoded
 from engram.features.feature import Arrays, Feature
 
@@ -31,6 +33,9 @@ SIZES = {"words": 60_000, "characters": 8_000, "subwords": 8_000, "bytes": 260}
 CHUNK = 10_000
 """Texts tokenised at once."""
 
+TOGETHER = 1 << 18
+"""Bytes of texts that are compared at once: what fits the processor's cache is fastest."""
+
 
 class Text(Feature):
     """A text, begun by `BEGIN`, and closed by `END` where `ends` says so.
@@ -40,6 +45,8 @@ class Text(Feature):
     """
 
     wishes = ("tokenizer",)
+    near_copies = "in case, spaces, signs or a few letters"
+    on_disk = True
 
     def __init__(self, *, tokenizer: str = AUTO, vocabulary: int = 0, ends: bool = False, longest: int = 0) -> None:
         if tokenizer not in (AUTO, *KINDS):
@@ -49,9 +56,11 @@ class Text(Feature):
 
     @classmethod
     def matches(cls, column: Any) -> Evidence:
-        """Text of several words, mostly different from row to row."""
+        """Text of several words, mostly different from row to row; whatever stands in files of text."""
         if column.kind != "text":
             return Evidence(0.0, f"its values are of kind {column.kind}")
+        if column.lazy:
+            return Evidence(0.9, f"{len(column):,} texts in files")
         some = [value for value in column.values[:2000] if value]
         if not some:
             return Evidence(0.0, "it is empty")
@@ -125,10 +134,12 @@ class Text(Feature):
 
     def lengths(self, stored: Any, rows: np.ndarray) -> np.ndarray:
         """Return how many tokens texts have, as networks see them."""
-        values = stored.arrays.get("tokens", stored.arrays["utf8"])
-        sizes = values.shapes[rows, 0] if hasattr(values, "shapes") else np.array([len(values[row]) for row in rows])
-        whole = sizes + 1 + self.ends
+        whole = self._whole(stored, rows)
         return np.minimum(whole, self.longest) if self.longest else whole
+
+    def _whole(self, stored: Any, rows: np.ndarray) -> np.ndarray:
+        """How many tokens texts have before any is cut off."""
+        return stored.sizes("tokens" if "tokens" in stored.arrays else "utf8", rows) + 1 + self.ends
 
     def ids(self, gathered: Arrays) -> list[np.ndarray]:
         """Return the ids of gathered texts, one array each, without special ones."""
@@ -151,6 +162,46 @@ class Text(Feature):
             if self.ends:
                 text_BT[row, len(kept) + 1] = END
         return torch.from_numpy(text_BT)
+
+    def summary(self, stored: Any, rows: np.ndarray) -> dict[str, Any]:
+        """How many texts there are, how long, in what vocabulary, and a few of them."""
+        if self._tokenizer is None or not len(rows):
+            return {}
+        found = _text_quality.summary(stored, rows, {"tokens": self._whole(stored, rows)})
+        return {"tokenizer": self.tokenizer.kind, "vocabulary": self.size, **found}
+
+    def check(self, stored: Any, rows: np.ndarray) -> list[Finding]:
+        """Broken letters, odd languages and lengths, and what of the texts is not read."""
+        return [*_text_quality.check(stored, rows), *self._cut_short(stored, rows)]
+
+    def _cut_short(self, stored: Any, rows: np.ndarray) -> list[Finding]:
+        """Texts of more tokens than are kept."""
+        if not self.longest or self._tokenizer is None:
+            return []
+        odd = rows[self._whole(stored, rows) > self.longest]
+        if not len(odd):
+            return []
+        message = (
+            f"{len(odd):,} texts ({len(odd) / len(rows):.1%}) are longer than the {self.longest:,} tokens that are read"
+        )
+        fixes = tuple(Fix(int(row), "keep", "its end is not read", score=0.2) for row in odd)
+        severity = "warning" if len(odd) > 0.05 * len(rows) else "info"
+        return [Finding(severity, "cut_short", message, fix="shorten them, or take them apart", fixes=fixes)]
+
+    def signatures(self, stored: Any, rows: np.ndarray) -> np.ndarray:
+        """MinHash of what the texts say, in bands."""
+        return np.concatenate([_wording.signatures(texts) for texts in _groups(stored, rows)])
+
+    def same(self, stored: Any, rows: np.ndarray, others: np.ndarray, ways: np.ndarray) -> np.ndarray:
+        """Compare pairs of texts by all that they say."""
+        some, place = np.unique(np.concatenate([rows, others]), return_inverse=True)
+        known = [sketch for texts in _groups(stored, some) for sketch in _wording.sketches(texts)]
+        pairs = zip(place[: len(rows)], place[len(rows) :], strict=True)
+        return np.array([_wording.likeness(known[one], known[other]) >= _wording.LIKE for one, other in pairs], bool)
+
+    def circumstances(self, column: Any, stored: Any, rows: np.ndarray) -> dict[str, list[Any]]:
+        """Length, first and last sign, capitals and spaces."""
+        return _text_quality.circumstances([text_of(stored, row) for row in rows.tolist()])
 
     def decode(self, encoded: Any) -> list[str]:
         """Return the texts of ids (B, T)."""
@@ -188,3 +239,17 @@ def fitted_tokenizer(stored: list[Any], rows: list[np.ndarray], *, kind: str = A
 def text_of(stored: Any, row: int) -> str:
     """Return a stored text."""
     return decoded(stored.arrays["utf8"][row])
+
+
+def _groups(stored: Any, rows: np.ndarray) -> Iterator[list[np.ndarray]]:
+    """Yield texts in groups of some bytes."""
+    group: list[np.ndarray] = []
+    size = 0
+    for row in rows.tolist():
+        group.append(stored.arrays["utf8"][row])
+        size += len(group[-1])
+        if size >= TOGETHER:
+            yield group
+            group, size = [], 0
+    if group or not len(rows):
+        yield group

@@ -136,14 +136,17 @@ def check_saving(fitted: Feature, feature: type[Feature], stored: Stored) -> Non
 
 
 def check_copies(fitted: Feature, stored: Stored) -> None:
-    """Signatures, where there are any, have unit length or are NaN, and every value is a copy of itself."""
+    """Signatures, where there are any, are hashes, or have unit length or are NaN; every value is a copy of itself."""
     rows = np.arange(len(stored))
     signatures_BVD = fitted.signatures(stored, rows)
     if signatures_BVD is None:
         return
-    assert signatures_BVD.ndim == 3 and len(signatures_BVD) == len(rows), "signatures are (row, way, number)"
-    length_BV = np.linalg.norm(signatures_BVD, axis=2)
-    assert np.allclose(length_BV[np.isfinite(length_BV)], 1, atol=1e-3), "signatures have unit length"
+    if signatures_BVD.dtype.kind == "i":
+        assert signatures_BVD.ndim == 2 and len(signatures_BVD) == len(rows), "hashes are (row, place)"
+    else:
+        assert signatures_BVD.ndim == 3 and len(signatures_BVD) == len(rows), "signatures are (row, way, number)"
+        length_BV = np.linalg.norm(signatures_BVD, axis=2)
+        assert np.allclose(length_BV[np.isfinite(length_BV)], 1, atol=1e-3), "signatures have unit length"
     assert fitted.same(stored, rows, rows, np.zeros_like(rows)).all(), "a value is not a copy of itself"
 
 

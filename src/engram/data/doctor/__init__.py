@@ -10,11 +10,13 @@ import numpy as np
 
 from engram.core.errors import DataError
 from engram.core.evidence import Finding, Fix
-from engram.data.doctor.classes import classes, unknown_labels
+from engram.data.doctor.classes import classes, stray_spaces, unknown_labels
 from engram.data.doctor.duplicates import duplicates
 from engram.data.doctor.naming import SHOWN, named
+from engram.data.doctor.pairs import pairs
 from engram.data.doctor.shortcuts import shortcuts
 from engram.data.doctor.values import sizes, unreadable
+from engram.data.stored import is_named
 
 if TYPE_CHECKING:
     from engram.data.doctor.copies import Copies
@@ -33,7 +35,7 @@ def inspect(
     the table and splitting it found is in `Table.findings` and `Splits.findings` and not repeated here.
     """
     found: list[Finding] = []
-    labels = {role: values for role, values in examples.stored.items() if {"name", "names"} & set(values.arrays)}
+    labels = {role: values for role, values in examples.stored.items() if is_named(values)}
     label = next(iter(labels.values()), None)
     for role, values in examples.stored.items():
         rows = np.flatnonzero(values.ok)
@@ -41,11 +43,15 @@ def inspect(
         found += _placed(examples.features[role].check(values, rows), roles[role])
         if role in copies and values.arrays:
             found += sizes(values)
-            found += duplicates(copies[role].of(rows), roles[role], label)
+            found += duplicates(copies[role].of(rows), roles[role], label, changed=examples.features[role].near_copies)
             if label is not None:
                 found += shortcuts(examples.features[role], roles[role], values, label)
-    for values in labels.values():
+    for role, values in labels.items():
+        found += stray_spaces(roles[role])
         found += classes(values, examples.splits)
+    texts = [role for role, values in examples.stored.items() if "utf8" in values.arrays]
+    if len(texts) == 2:
+        found += pairs(examples, roles, texts)
     found = [sparing(finding, table) for finding in found]
     return sorted(found, key=lambda finding: ("error", "warning", "info").index(finding.severity))
 

@@ -14,6 +14,7 @@ from engram.data.doctor.naming import SHOWN
 if TYPE_CHECKING:
     from engram.data.examples import Examples
     from engram.data.stored import Stored
+    from engram.data.table import Column
 
 UNBALANCED = 20
 """A class this many times larger than another is worth a warning."""
@@ -39,6 +40,16 @@ def classes(labels: Stored, splits: Mapping[str, np.ndarray]) -> Iterator[Findin
     yield from _look_alike(counts)
     if "train" in splits:
         yield from _unseen(names, splits, several="names" in labels.arrays)
+
+
+def stray_spaces(column: Column) -> Iterator[Finding]:
+    """Labels with spaces before or after them, which are read without."""
+    values = [value for value in column.values if isinstance(value, str)] if column.kind == "text" else []
+    odd = Counter(value for value in values if value != value.strip())
+    if odd:
+        shown = tuple(f"{value!r}: {number:,}" for value, number in odd.most_common(SHOWN))
+        message = f"{odd.total():,} labels have spaces before or after them; they are read without"
+        yield Finding("info", "stray_spaces", message, shown, "remove the spaces")
 
 
 def unknown_labels(examples: Examples, role: str) -> Iterator[Finding]:

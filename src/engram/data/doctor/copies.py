@@ -1,4 +1,4 @@
-"""Which rows are copies of which: equal content, and content that was re-encoded, resized or mirrored.
+"""Which rows are copies of which: equal content, and content that was changed a little on its way.
 
 A feature says what a copy is (`Feature.signatures`, `Feature.same`). What was found is kept beside the prepared
 values, because it depends on nothing else.
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from engram.core import events
+from engram.data.doctor.banded import sharing_pairs
 from engram.data.doctor.near import close_pairs
 
 if TYPE_CHECKING:
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
     from engram.features.feature import Feature
 
 FORMAT = 1
-CHUNK = 256
-"""Values looked at together: memory stays flat."""
+CHUNK, PAIRS = 256, 256
+"""Values, and pairs of them, looked at together: memory stays flat."""
 
 
 @dataclass(frozen=True)
@@ -93,9 +94,10 @@ def _confirmed(feature: Feature, stored: Stored, rows: np.ndarray) -> np.ndarray
         events.emit("progress", name="looking for copies", done=min(start + CHUNK, len(rows)), total=len(rows))
     if not parts:
         return np.zeros((0, 2), np.int64)
-    found = close_pairs(np.concatenate(parts))
+    signatures = np.concatenate(parts)
+    found = close_pairs(signatures) if signatures.dtype.kind == "f" else sharing_pairs(signatures)
     one, other, ways = rows[found[:, 0]], rows[found[:, 1]], found[:, 2]
-    chunks = [slice(start, start + CHUNK) for start in range(0, len(found), CHUNK)]
+    chunks = [slice(start, start + PAIRS) for start in range(0, len(found), PAIRS)]
     same = [feature.same(stored, one[chunk], other[chunk], ways[chunk]) for chunk in chunks]
     sure = np.concatenate(same) if same else np.zeros(0, bool)
     return np.stack([one[sure], other[sure]], 1)

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from engram.data.table import Column
 
 
-def duplicates(copies: Copies, column: Column, labels: Stored | None) -> Iterator[Finding]:
-    """Exact and near copies, and those of them that have different labels."""
+def duplicates(copies: Copies, column: Column, labels: Stored | None, *, changed: str) -> Iterator[Finding]:
+    """Exact and near copies, and those of them that have different labels. changed: how near copies may differ."""
     exact, near = np.flatnonzero(copies.exact), np.flatnonzero(copies.copied & ~copies.exact)
     if len(exact):
         said = f"{len(exact):,} exact copies of other rows; copies stay on one side of every split"
         yield _copied("duplicates", said, exact, copies, column, "an exact copy of")
     if len(near):
-        said = f"{len(near):,} near copies of other rows (re-encoded, resized, mirrored); they stay with them"
+        said = f"{len(near):,} near copies of other rows ({changed}); they stay with them"
         yield _copied("near_duplicates", said, near, copies, column, "nearly the same as")
     said = label_values(labels)
     if labels is None or said is None:

@@ -101,8 +101,8 @@ def _betrayal(
             f"{names[c]}: {fact} {said[most]} in {number / (label == c).sum():.0%}, {others:.0%} of the others"
         )
     message = (
-        f"the {fact} of the files betrays the label of {len(betrayed):,} classes: it alone predicts {accuracy:.0%} of "
+        f"the {fact} betrays the label of {len(betrayed):,} classes: alone it predicts {accuracy:.0%} of "
         f"the labels (the commonest class: {majority:.0%})"
     )
     fix = "bring all classes to one form, or take them from one source: else the network may learn the source"
-    return Finding("warning", f"shortcut_{fact}", message, tuple(where), fix)
+    return Finding("warning", f"shortcut_{fact.replace(' ', '_')}", message, tuple(where), fix)

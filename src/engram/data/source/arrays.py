@@ -1,4 +1,4 @@
-"""Pictures and labels as arrays, by split: what IDX files, npz files and Python objects come down to."""
+"""Pictures or texts and labels, by split: what IDX files, npz files and Python objects come down to."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from engram.data.table import Column, Table
 
 @dataclass
 class Part:
-    """The pictures (first axis the example) and labels of one split; split "" where none is given."""
+    """The examples (first axis) and labels of one split; split "" where none is given."""
 
     split: str
     images: Any
@@ -27,9 +27,9 @@ class Part:
 
 
 def from_parts(parts: list[Part], *, origin: str, form: str) -> Table:
-    """Put the parts one after another as a table with the columns "image" and, where known, "label".
+    """Put the parts one after another as a table with the columns "image" or "text" and, where known, "label".
 
-    DataError where pictures and labels differ in number, or are not shaped as such.
+    DataError where examples and labels differ in number, or are not shaped as such.
     """
     for part in parts:
         _check(part)
@@ -41,7 +41,8 @@ def from_parts(parts: list[Part], *, origin: str, form: str) -> Table:
 
         columns = {"image": picture_files(images)}
     else:
-        columns = {"image": Column("image", images, kind, of_values(images))}
+        name = "text" if kind == "text" else "image"
+        columns = {name: Column(name, images, kind, of_values(images))}
     if any(part.labels is not None for part in parts):
         labels = [label for part in parts for label in _labels(part)]
         if any(isinstance(label, list) for label in labels):
@@ -58,9 +59,13 @@ def _check(part: Part) -> None:
     if part.labels is None or len(part.labels) == len(part.images):
         return
     raise DataError(
-        f"expected as many labels as pictures{f' in {part.name}' if part.name else ''}; got {len(part.images)} "
-        f"pictures and {len(part.labels)} labels. They must go together one by one."
+        f"expected as many labels as {_what(part)}{f' in {part.name}' if part.name else ''}; got {len(part.images)} "
+        f"{_what(part)} and {len(part.labels)} labels. They must go together one by one."
     )
+
+
+def _what(part: Part) -> str:
+    return "texts" if kind_of(part.images) == "text" else "pictures"
 
 
 def _joined(images: list[Any]) -> Any:
@@ -120,7 +125,7 @@ def _label_column(labels: list[Any]) -> Column:
 
 
 def _note(parts: list[Part], form: str) -> str:
-    what = f"pictures{'' if all(part.labels is None for part in parts) else ' and labels'}"
+    what = f"{_what(parts[0])}{'' if all(part.labels is None for part in parts) else ' and labels'}"
     if not any(part.split for part in parts):
         return f"The {form} hold {sum(len(part.images) for part in parts)} {what}; no split is given."
     counts = [f"{len(part.images)} for {part.split or 'no split'}" for part in parts]

@@ -1,8 +1,7 @@
-"""A table of labels that lies beside the pictures, in their folder or at its top."""
+"""Tables in a folder: of labels that lie beside the pictures, or one for each split."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,8 +13,8 @@ from engram.data.source.columns import to_table
 from engram.data.source.fingerprint import digest
 from engram.data.source.listing import Listing
 from engram.data.source.rows import PICTURE_KINDS
-from engram.data.source.splits import ORDER, split_named
-from engram.data.source.tabular import file_fingerprint, read_columns
+from engram.data.source.splits import ORDER, split_of_file
+from engram.data.source.tabular import file_fingerprint, read_columns, read_tabular
 from engram.data.table import Column, Table
 
 
@@ -34,7 +33,7 @@ def read_beside(found: Listing, names: list[str]) -> Table | None:
         name, table = next(iter(named.items()))
         notes = [f"The table {name} beside the pictures gives the labels, not the folders.", *table.notes]
         return replace(table, notes=notes)
-    splits = {name: _split(name) for name in named}
+    splits = {name: split_of_file(name) for name in named}
     if None not in splits.values():
         named = dict(sorted(named.items(), key=lambda item: ORDER.index(splits[item[0]] or "")))
         return _joined(found.root, named, {name: split or "" for name, split in splits.items()})
@@ -42,6 +41,26 @@ def read_beside(found: Listing, names: list[str]) -> Table | None:
         f"expected one table of labels in {found.root}, or one per split (train.csv, test.csv); got "
         f"{', '.join(named)}. Name the one to use: {Path(found.root) / next(iter(named))}"
     )
+
+
+def read_split_tables(root: str, names: list[str]) -> Table:
+    """Read the tables of a folder that are a split each by their names; others beside them are left out, and named.
+
+    DataError where their names tell no splits, or one split stands in two forms.
+    """
+    splits = {name: split_of_file(name) for name in names if split_of_file(name)}
+    forms = {Path(name).suffix.lower() for name in splits}
+    if "train" not in splits.values() or len(forms) > 1:
+        raise DataError(
+            f"expected one table in {root}, or one per split (train.csv, test.csv) in one form; got "
+            f"{', '.join(names)}. Name the one to use: {Path(root) / names[0]}"
+        )
+    tables = {name: read_tabular(str(Path(root) / name)) for name in splits}
+    tables = dict(sorted(tables.items(), key=lambda item: ORDER.index(splits[item[0]] or "")))
+    joined = _joined(root, tables, {name: split or "" for name, split in splits.items()})
+    left = [name for name in names if name not in splits]
+    notes = [f"The tables {', '.join(tables)} are given splits{'; not read: ' + ', '.join(left) if left else ''}."]
+    return replace(joined, notes=[*notes, *dict.fromkeys(note for table in tables.values() for note in table.notes)])
 
 
 def _read(found: Listing, name: str) -> Table | None:
@@ -54,17 +73,12 @@ def _read(found: Listing, name: str) -> Table | None:
             columns, base=base, origin=found.root, content=file_fingerprint(path), found=here, required=False
         )
     except DataError as error:
-        if not any(folder.pictures for folder in found.folders):
+        if found.empty:
             raise
         # Class folders may give the labels all the same: the user is told, and the folder is read.
         found.findings.append(Finding("warning", "unread_table", str(error), (name,), "mend it, or remove it"))
         return None
     return table if any(column.kind in PICTURE_KINDS[:1] for column in table.columns.values()) else None
-
-
-def _split(name: str) -> str | None:
-    words = re.split(r"[\W_]+", name)
-    return next((split for word in words if (split := split_named(word))), None)
 
 
 def _joined(root: str, tables: dict[str, Table], splits: dict[str, str]) -> Table:

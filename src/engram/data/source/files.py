@@ -32,7 +32,7 @@ def _expanded(path: str) -> Iterator[str]:
     if not os.path.isdir(path):
         yield path
         return
-    for relative, _, _ in listing(path).pictures():
+    for relative, _, _ in listing(path).files():
         yield os.path.join(path, relative)
 
 

@@ -78,7 +78,7 @@ class _Names:
         self.root = found.root
         self.with_extension = with_extension
         self.files: dict[str, list[File]] = {}
-        for file in found.pictures():
+        for file in found.files():
             self.files.setdefault(self._key(file[0]), []).append(file)
 
     def _key(self, path: str) -> str:

@@ -1,4 +1,4 @@
-"""Data held by Python: arrays, tensors, pictures, data sets of pairs, splits, columns, data frames.
+"""Data held by Python: arrays, tensors, pictures, texts, data sets of pairs, splits, columns, data frames.
 
 No library is imported for it: tensors, frames and data sets are known by what they can do.
 """
@@ -17,8 +17,9 @@ from engram.core.errors import DataError
 from engram.core.evidence import Finding
 from engram.data.source.arrays import Part, from_parts
 from engram.data.source.columns import kind_of, to_table
+from engram.data.source.located import looks_like_paths
 from engram.data.source.npz import parts_by_name
-from engram.data.source.splits import split_named
+from engram.data.source.splits import ORDER, split_named
 from engram.data.table import Table
 
 ORIGIN = "data in memory"
@@ -42,7 +43,11 @@ def read_memory(data: Any) -> Table:
 
 def _changes(data: Any) -> bool:
     """Tell whether a data set gives other examples when asked again, as one with random changes does."""
-    known = isinstance(data, list | tuple | str | np.ndarray) or hasattr(data, "detach") or hasattr(data, "columns")
+    known = (
+        isinstance(data, list | tuple | str | np.ndarray | Mapping)
+        or hasattr(data, "detach")
+        or hasattr(data, "columns")
+    )
     if known or not (hasattr(data, "__getitem__") and hasattr(data, "__len__")):
         return False
     rows = range(min(len(data), 5))
@@ -58,10 +63,11 @@ def _same(one: Any, other: Any) -> bool:
 
 
 def _table(data: Any) -> Table:
+    if isinstance(data, Mapping) and not _is_split(data):
+        return _from_columns(_columns(data) or {})
     if isinstance(data, Mapping):
-        return _from_mapping(data)
-    if hasattr(data, "columns") and hasattr(data, "__getitem__") and not hasattr(data, "detach"):
-        columns = {str(name): data[name].to_list() for name in data.columns}
+        return _from_splits(data)
+    if (columns := _columns(data)) is not None:
         return _from_columns(columns)
     if isinstance(data, tuple) and len(data) == 2 and all(_is_pair(half) for half in data):
         # Keras and others give ((x_train, y_train), (x_test, y_test)).
@@ -69,12 +75,38 @@ def _table(data: Any) -> Table:
     return from_parts([_part("", data)], origin=ORIGIN, form="objects")
 
 
-def _from_mapping(data: Mapping[Any, Any]) -> Table:
-    splits = {name: split_named(str(name)) for name in data}
-    if data and all(splits.values()):
-        parts = [_part(splits[name] or "", value) for name, value in data.items()]
-        return from_parts(parts, origin=ORIGIN, form="objects")
-    return _from_columns({str(name): _plain(values) for name, values in data.items()})
+def _is_split(data: Mapping[Any, Any]) -> bool:
+    return bool(data) and all(split_named(str(name)) for name in data)
+
+
+def _from_splits(data: Mapping[Any, Any]) -> Table:
+    """Read data by split: columns, frames or records each, or pictures and labels."""
+    splits = {name: split_named(str(name)) or "" for name in data}
+    columns = {name: _columns(value) for name, value in data.items()}
+    if None in columns.values():
+        return from_parts([_part(splits[name], value) for name, value in data.items()], origin=ORIGIN, form="objects")
+    held = sorted(((splits[name], own or {}) for name, own in columns.items()), key=lambda part: ORDER.index(part[0]))
+    numbers = [len(next(iter(own.values()), ())) for _, own in held]
+    names: dict[str, None] = dict.fromkeys(name for _, own in held for name in own)
+    rows = list(zip(held, numbers, strict=True))
+    values = {name: [v for (_, own), n in rows for v in own.get(name, [None] * n)] for name in names}
+    split = np.repeat(np.array([split for split, _ in held], "<U5"), numbers)
+    counts = ", ".join(f"{number} for {split}" for (split, _), number in rows)
+    return replace(_from_columns(values), split=split, notes=[f"The objects hold rows: {counts}."])
+
+
+def _columns(data: Any) -> dict[str, Sequence[Any]] | None:
+    """Return the columns of a dict of them, a data frame, or examples that are dicts without a picture; else None."""
+    if isinstance(data, Mapping):
+        return {str(name): _plain(values) for name, values in data.items()}
+    if hasattr(data, "columns") and hasattr(data, "__getitem__") and not hasattr(data, "detach"):
+        return {str(name): data[name].to_list() for name in data.columns}
+    known = isinstance(data, list | tuple) or (hasattr(data, "__getitem__") and hasattr(data, "__len__"))
+    if not known or isinstance(data, str | bytes | np.ndarray) or not len(data) or not isinstance(data[0], Mapping):
+        return None
+    items = [data[row] for row in range(len(data))]
+    names: dict[str, None] = dict.fromkeys(str(name) for item in items for name in item)
+    return None if parts_by_name(names) else {name: [_plain(item.get(name)) for item in items] for name in names}
 
 
 def _from_columns(columns: Mapping[str, Sequence[Any]]) -> Table:
@@ -93,17 +125,17 @@ def _missing_as_none(values: Sequence[Any]) -> Sequence[Any]:
 
 
 def _part(split: str, data: Any) -> Part:
-    """Return the pictures and labels of anything that is not already in splits or columns."""
+    """Return the examples and labels of anything that is not already in splits or columns."""
     if _is_pair(data):
-        images, labels = _plain(data[0]), _plain(data[1])
-        return Part(split, _pictures(images), labels)
+        examples, labels = _plain(data[0]), _plain(data[1])
+        return Part(split, _examples(examples), labels)
     if _is_picture(data):
-        return Part(split, _pictures(_one(data)))
+        return Part(split, _examples(_one(data)))
     if isinstance(data, np.ndarray) or hasattr(data, "detach"):
-        return Part(split, _pictures(_plain(data)))
+        return Part(split, _examples(_plain(data)))
     if not (hasattr(data, "__len__") and hasattr(data, "__getitem__")) or isinstance(data, str | bytes):
         raise DataError(
-            f"expected a path, arrays, pictures, (x, y), a dict, a data frame or a data set with a length; "
+            f"expected a path, arrays, pictures, texts, (x, y), a dict, a data frame or a data set with a length; "
             f"got {type(data).__name__}. Turn it into one of these."
         )
     if len(data) == 0:
@@ -112,18 +144,18 @@ def _part(split: str, data: Any) -> Part:
 
 
 def _from_items(split: str, data: Any) -> Part:
-    """Read a list or a data set: pairs of picture and label, or pictures alone. Each item is taken once."""
+    """Read a list or a data set: pairs of example and label, or examples alone. Each item is taken once."""
     tensors = getattr(data, "tensors", None)
     if isinstance(tensors, tuple) and len(tensors) == 2:
         return _part(split, tensors)
     items = [data[row] for row in range(len(data))]
     if all(isinstance(item, tuple | list) and len(item) == 2 for item in items):
         names = getattr(data, "classes", None)
-        images, labels = [_plain(x) for x, _ in items], [_plain(y) for _, y in items]
-        return Part(split, _pictures(images), labels, class_names=names if isinstance(names, list | tuple) else None)
+        examples, labels = [_plain(x) for x, _ in items], [_plain(y) for _, y in items]
+        return Part(split, _examples(examples), labels, class_names=names if isinstance(names, list | tuple) else None)
     if all(isinstance(item, Mapping) for item in items):
         return _from_records(split, items)
-    return Part(split, _pictures([_plain(item) for item in items]))
+    return Part(split, _examples([_plain(item) for item in items]))
 
 
 def _from_records(split: str, items: list[Mapping[str, Any]]) -> Part:
@@ -135,28 +167,30 @@ def _from_records(split: str, items: list[Mapping[str, Any]]) -> Part:
             f"expected examples with an entry called image and perhaps one called label; got {', '.join(columns)}. "
             "Give a dict of columns instead, and name the target."
         )
-    return replace(parts[0], split=split, images=_pictures(parts[0].images))
+    return replace(parts[0], split=split, images=_examples(parts[0].images))
 
 
-def _pictures(images: Any) -> Any:
-    """Return pictures as they are, after a look that they are some."""
-    if isinstance(images, np.ndarray):
-        if images.ndim < 3 or images.dtype == object:
+def _examples(values: Any) -> Any:
+    """Return pictures or texts as they are, after a look that they are some; texts that name files become paths."""
+    if isinstance(values, np.ndarray) and values.dtype.kind in "UO" and values.ndim == 1:
+        values = values.tolist()
+    if isinstance(values, np.ndarray):
+        if values.ndim < 3 or values.dtype == object:
             raise DataError(
-                f"expected pictures of shape (number, height, width) or with channels; got {images.shape} "
-                f"{images.dtype}. Reshape them."
+                f"expected pictures of shape (number, height, width) or with channels; got {values.shape} "
+                f"{values.dtype}. Reshape them."
             )
-        return images
-    kind = kind_of(images)
-    if kind in ("text", "path"):
-        return [Path(image) for image in images]
-    if kind not in ("array", "bytes"):
-        raise DataError(f"expected pictures, arrays, bytes or paths; got {type(images[0]).__name__}.")
-    return list(images)
+        return values
+    kind = kind_of(values)
+    if kind == "path" or (kind == "text" and looks_like_paths(values)):
+        return [Path(value) for value in values]
+    if kind not in ("array", "bytes", "text"):
+        raise DataError(f"expected pictures, texts, arrays, bytes or paths; got {type(values[0]).__name__}.")
+    return list(values)
 
 
 def _is_pair(data: Any) -> bool:
-    """Tell whether data is (pictures, labels), many of both; a list of two is two examples."""
+    """Tell whether data is (examples, labels), many of both; a list of two is two examples."""
     return isinstance(data, tuple) and len(data) == 2 and all(_is_many(half) for half in data)
 
 

@@ -13,12 +13,15 @@ from engram.core.errors import ConfigError, DataError, unknown
 from engram.core.evidence import Finding
 from engram.data.source.fingerprint import digest
 from engram.data.source.splits import SPLITS, split_named
-from engram.data.table import Column, Table
+from engram.data.table import Column, Lazy, Table
+from engram.features.category import LABEL_NAMES
 
 SPLIT_COLUMNS = ("split", "subset", "partition", "set", "usage", "phase")
 """Columns that are taken for the split without being told, if all their values name one."""
 
 PICTURE_KINDS = ("path", "bytes", "array")
+INPUT_KINDS = (*PICTURE_KINDS, "turns")
+"""Kinds of columns that no target has."""
 
 Names = str | Sequence[str] | None
 
@@ -48,7 +51,7 @@ def take(table: Table, rows: np.ndarray) -> Table:
     """Return the table of some rows (indices, int64)."""
     columns = {}
     for name, column in table.columns.items():
-        values = column.values[rows] if isinstance(column.values, np.ndarray) else [column.values[i] for i in rows]
+        values = _taken(column.values, rows)
         fingerprint = digest(column.fingerprint, rows.tobytes()) if column.fingerprint else ""
         columns[name] = replace(column, values=values, fingerprint=fingerprint)
     return replace(
@@ -56,12 +59,26 @@ def take(table: Table, rows: np.ndarray) -> Table:
         columns=columns,
         split=None if table.split is None else table.split[rows],
         group=None if table.group is None else table.group[rows],
+        position=None if table.position is None else table.position[rows],
         fingerprint=digest(table.fingerprint, rows.tobytes()),
     )
 
 
+def _taken(values: Sequence[Any], rows: np.ndarray) -> Sequence[Any]:
+    if isinstance(values, Lazy):
+        return values.take(rows)
+    return values[rows] if isinstance(values, np.ndarray) else [values[row] for row in rows]
+
+
+def is_input(column: Column) -> bool:
+    """Tell whether a column can only be learned from, never be the target: pictures, conversations, texts of files."""
+    return column.kind in INPUT_KINDS or column.lazy
+
+
 def missing(column: Column) -> np.ndarray:
     """Return bool[N], True where a column has no value: None or not a number."""
+    if column.lazy:
+        return np.zeros(len(column), bool)
     return np.array([value is None or (isinstance(value, float) and value != value) for value in column.values], bool)
 
 
@@ -118,8 +135,8 @@ def _with_group(table: Table, group: str | None, wanted: list[str]) -> Table:
 
 def _groups_by_pattern(table: Table, pattern: str) -> list[str]:
     """Return the first group, or all, of what the pattern finds in each file's name, else in its path."""
-    paths = next((column.values for column in table.columns.values() if column.kind == "path"), None)
-    if paths is None:
+    files = next((column for column in table.columns.values() if column.kind == "path" or column.lazy), None)
+    if files is None:
         raise unknown("column", pattern, table.columns)
     try:
         search = re.compile(pattern).search
@@ -128,7 +145,8 @@ def _groups_by_pattern(table: Table, pattern: str) -> list[str]:
             f"expected a column or a regular expression over file names for --group; got {pattern!r} ({error}). "
             f"Columns: {', '.join(table.columns)}"
         ) from None
-    found = [search(path.rpartition("/")[2]) or search(path) for path in map(str, paths)]
+    paths = [files.where(row) for row in range(len(files))]
+    found = [search(path.rpartition("/")[2]) or search(path) for path in paths]
     failed = [path for path, match in zip(paths, found, strict=True) if match is None]
     if failed:
         raise ConfigError(
@@ -164,10 +182,13 @@ def drop(
 
 
 def plain_targets(table: Table) -> list[str]:
-    """Return the columns that can only be the target: the one that is no picture, or several of zeros and ones."""
-    rest = [column for column in table.columns.values() if column.kind not in PICTURE_KINDS]
+    """Return the columns that can only be the target: the one that is no input, several of zeros and ones, or, in a
+    table of texts, the one that is called a label.
+    """
+    rest = [column for column in table.columns.values() if not is_input(column)]
     if len(rest) == len(table.columns):
-        return []
+        named = [column.name for column in rest if column.name.strip().lower() in LABEL_NAMES]
+        return named if len(named) == 1 and len(rest) > 1 else []
     return [column.name for column in rest] if len(rest) == 1 or all(is_binary(c) for c in rest) else []
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 _NAMES = {
     "train": ("train", "training", "trn"),
     "val": ("val", "valid", "validation", "validate", "dev", "development"),
@@ -19,3 +21,8 @@ ORDER = ("train", "val", "test", "")
 def split_named(name: str) -> str | None:
     """Return the split that a name means, in any case, or None."""
     return SPLITS.get(name.strip().lower())
+
+
+def split_of_file(name: str) -> str | None:
+    """Return the split that a word of a file's name means (test_2016.en, wiki.valid.tokens, train/de.txt), or None."""
+    return next((split for word in re.split(r"[\W_]+", name) if (split := split_named(word))), None)

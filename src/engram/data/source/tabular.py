@@ -1,20 +1,32 @@
-"""A table in a file: CSV, TSV, JSONL or Parquet, with a column of paths or of encoded pictures, and labels."""
+"""A table in a file: CSV, TSV, JSON lines or Parquet, with a column of texts, of paths or of pictures, and labels."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engram.core.errors import DataError
+from engram.data.source import encodings
 from engram.data.source.columns import to_table
+from engram.data.source.encodings import Encoding
 from engram.data.source.fingerprint import digest
 from engram.data.source.listing import is_picture
+from engram.data.source.records import flattened, read_json
 from engram.data.table import Table
 
 if TYPE_CHECKING:
     import polars
+
+_JSON = (".jsonl", ".ndjson", ".json")
+_PARQUET = (".parquet", ".pq")
+
+SENTENCE = 8
+"""Words that no name of a column has."""
+
+LOOKED_AT = 10_000
+"""Rows that are compared with the first line."""
 
 MISSING = ("", "nan", "NaN", "null", "NULL", "N/A", "#N/A")
 """What stands for a missing value in CSV. "NA" and "None" are missing among numbers only: they may be classes."""
@@ -23,7 +35,9 @@ MISSING = ("", "nan", "NaN", "null", "NULL", "N/A", "#N/A")
 def read_tabular(path: str) -> Table:
     """Read a table; relative paths in it start from its own folder. DataError says why it cannot be read."""
     base = str(Path(path).parent)
-    return to_table(read_columns(path), base=base, origin=path, content=file_fingerprint(path))
+    table = to_table(read_columns(path), base=base, origin=path, content=file_fingerprint(path))
+    table.findings += encodings.findings([(Path(path).name, _encoding(path))])
+    return table
 
 
 def read_columns(path: str) -> dict[str, list[Any]]:
@@ -32,20 +46,24 @@ def read_columns(path: str) -> dict[str, list[Any]]:
 
     extension = Path(path).suffix.lower()
     try:
-        if extension in (".csv", ".tsv"):
-            return _from_csv(path)
-        frame = polars.read_parquet(path) if extension in (".parquet", ".pq") else _read_jsonl(path)
+        if extension in _JSON:
+            return read_json(path)
+        return from_frame(polars.read_parquet(path)) if extension in _PARQUET else _from_csv(path)
     except (polars.exceptions.PolarsError, polars.exceptions.PanicException, OSError, UnicodeError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise DataError(
             f"expected a {extension[1:]} table; {path} cannot be read as one ({reason}). Mend it."
         ) from None
-    return from_frame(frame)
 
 
 def from_frame(frame: polars.DataFrame) -> dict[str, list[Any]]:
     """Return the columns of a polars frame as plain Python values; rows of arrays as numpy arrays."""
-    return {name: _values(frame[name]) for name in frame.columns}
+    return flattened({name: _values(frame[name]) for name in frame.columns})
+
+
+def _encoding(path: str) -> Encoding:
+    """How the text of a table is encoded; Parquet holds none."""
+    return Encoding() if path.lower().endswith(_PARQUET) else encodings.of_file(path)
 
 
 def file_fingerprint(path: str) -> str:
@@ -58,35 +76,49 @@ def file_fingerprint(path: str) -> str:
 
 
 def _from_csv(path: str) -> dict[str, list[Any]]:
+    """Read text with separators. A first line that is no header is a row."""
     import polars
 
     with open(path, "rb") as file:
-        content = _utf8(file.read())
-    separator = "\t" if path.lower().endswith(".tsv") else _separator(content)
+        content = file.read()
+    encoding = encodings.of_content(content, name=path)
+    content = content if encoding == Encoding() else encoding.decode(content[encoding.mark :]).encode()
+    separator = "\t" if path.lower().endswith((".tsv", ".txt")) else _separator(content)
+    quoted = _quotes(content, separator.encode())
 
     def read(*, header: bool) -> polars.DataFrame:
         # Everything is read as text: a label 007 is no number, and no row decides the kind of those after it.
         return polars.read_csv(
-            io.BytesIO(content), separator=separator, infer_schema=False, has_header=header, null_values=list(MISSING)
-        )
+            io.BytesIO(content), separator=separator, infer_schema=False, has_header=header, null_values=list(MISSING),
+            quote_char='"' if quoted else None,
+        )  # fmt: skip
 
     frame = read(header=True)
-    if any(is_picture(name) for name in frame.columns):
+    if _is_row(frame):
         frame = read(header=False)
         frame.columns = [f"column_{number + 1}" for number in range(frame.width)]
     return {name.strip(): _typed(frame[name]) for name in frame.columns}
 
 
-def _utf8(content: bytes) -> bytes:
-    """Return text as UTF-8 without a byte order mark, whatever of the usual encodings it was in."""
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return content.decode("utf-16").encode()
-    content = content.removeprefix(b"\xef\xbb\xbf")
-    try:
-        content.decode("utf-8")
-    except UnicodeDecodeError:
-        return content.decode("latin-1").encode()
-    return content
+def _is_row(frame: polars.DataFrame) -> bool:
+    """Tell whether what was taken for the header is a row: it names pictures, holds a sentence, or one of the values
+    that recur below it.
+    """
+    if any(is_picture(name) or len(name.split()) >= SENTENCE for name in frame.columns):
+        return True
+    below = frame.head(LOOKED_AT)
+    return any(name.strip() and (below[name] == name).sum() > 1 for name in frame.columns)
+
+
+def _quotes(content: bytes, separator: bytes) -> bool:
+    """Tell whether quotes enclose fields, or are plain signs: where none opens a field, and between tabs, where they
+    seldom enclose anything, where those that open and those that close do not fit.
+    """
+    sign = re.escape(separator)
+    opening = sum(1 for _ in re.finditer(rb'(?:^|%b)"' % sign, content, re.M)) if b'"' in content else 0
+    if separator != b"\t" or not opening:
+        return opening > 0
+    return opening == sum(1 for _ in re.finditer(rb'"(?=%b|\r?$)' % sign, content, re.M))
 
 
 def _separator(content: bytes) -> str:
@@ -108,30 +140,10 @@ def _typed(series: polars.Series) -> list[Any]:
     return series.to_list()
 
 
-def _read_jsonl(path: str) -> polars.DataFrame:
-    import polars
-
-    with open(path, "rb") as file:
-        content = _utf8(file.read())
-    return polars.read_ndjson(io.BytesIO(content), infer_schema_length=None)
-
-
 def _values(series: polars.Series) -> list[Any]:
+    """Plain values; dates and categories as text."""
     import polars
 
-    kind = series.dtype
-    if isinstance(kind, polars.Struct):
-        return _from_struct(series)
-    if isinstance(kind, polars.List | polars.Array) and kind.inner != polars.String:
-        import numpy as np
-
-        return [None if value is None else np.asarray(value) for value in series.to_list()]
-    if kind.is_temporal() or kind in (polars.Categorical, polars.Enum):
+    if series.dtype.is_temporal() or series.dtype in (polars.Categorical, polars.Enum):
         series = series.cast(polars.String)
-    return [None if value == "" else value for value in series.to_list()]
-
-
-def _from_struct(series: polars.Series) -> list[Any]:
-    """Return what a nested value holds: an image as {"bytes", "path"} is its bytes, else its path."""
-    values: Sequence[dict[str, Any] | None] = series.to_list()
-    return [value and (value.get("bytes") or value.get("path")) for value in values]
+    return series.to_list()

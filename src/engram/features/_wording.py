@@ -1,0 +1,65 @@
+"""Which texts are nearly the same: MinHash over shingles to find candidates, their real likeness to confirm them.
+
+MinHash: Broder 1997; in bands: Leskovec, Rajaraman and Ullman, Mining of Massive Datasets, chapter 3.
+Shapes: B texts, P permutations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from engram.core.shingles import shingles, split_texts
+
+LIKE = 0.75
+"""Jaccard similarity of the shingles of near copies."""
+
+BANDS, EACH = 24, 5
+"""Of texts alike by 0.75, 98.6 % share two bands or more, of those alike by 0.4 two in a hundred."""
+
+MOST = 1024
+"""Of a long text the least hashes stand for all (Broder's sketch): its likeness is then known to 0.015."""
+
+_RANDOM = np.random.default_rng(0)
+_FACTORS = _RANDOM.integers(1, 2**63, BANDS * EACH, dtype=np.uint64) | np.uint64(1)
+_JOIN = _RANDOM.integers(1, 2**63, EACH, dtype=np.uint64) | np.uint64(1)
+
+
+def signatures(texts: Sequence[np.ndarray]) -> np.ndarray:
+    """Return int64 (B, BANDS): near copies share two numbers or more; -1 for a text without letters."""
+    hashes, numbers = shingles(texts)
+    if (numbers > MOST).any():
+        parts = [_least(part) for part in split_texts(hashes, numbers)]
+        hashes, numbers = np.concatenate(parts), np.array([len(part) for part in parts])
+    found = np.full((len(texts), BANDS), -1, np.int64)
+    some = np.flatnonzero(numbers)
+    if not len(some):
+        return found
+    begin = (np.cumsum(numbers) - numbers)[some]
+    for band in range(BANDS):
+        joined = np.zeros(len(some), np.uint64)
+        for place in range(EACH):
+            least = np.minimum.reduceat(hashes * _FACTORS[band * EACH + place], begin)
+            joined += (least >> np.uint64(17)) * _JOIN[place]
+        found[some, band] = (joined >> np.uint64(1)).astype(np.int64)
+    return found
+
+
+def sketches(texts: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Return of each text its different shingles in order, the least of them where there are many."""
+    return [np.unique(part)[:MOST] for part in split_texts(*shingles(texts))]
+
+
+def likeness(one: np.ndarray, other: np.ndarray) -> float:
+    """Jaccard similarity of two texts' shingles, by their sketches."""
+    few, many = sorted((len(one), len(other)))
+    if few < LIKE * many or not many:  # no more is few / many, whatever they share
+        return 0.0
+    together = np.union1d(one, other)[:MOST]
+    both = np.intersect1d(one, other, assume_unique=True)
+    return np.searchsorted(both, together[-1], side="right") / len(together)
+
+
+def _least(hashes: np.ndarray) -> np.ndarray:
+    return np.partition(hashes, MOST)[:MOST] if len(hashes) > MOST else hashes
