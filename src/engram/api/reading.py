@@ -174,7 +174,7 @@ def prepare(
     if features is None:
         task.fit(made, stored, splits.rows["train"])
     stored = {role: values.refined(made[role]) for role, values in stored.items()}
-    rows = Examples(made, stored, splits.rows)
+    rows = Examples(made, stored, splits.rows, continues=table.continues)
     examples = task.examples(rows)
     if features is None:
         _balance(task, examples)

@@ -85,3 +85,10 @@ class Table:
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values()))) if self.columns else 0
+
+    @property
+    def continues(self) -> np.ndarray | None:
+        """Whether each row goes on where the one before it ends (bool (N,)); None where no row does."""
+        if self.position is None:
+            return None
+        return np.concatenate([[False], self.position[1:] > self.position[:-1]])  # False beside NaN
