@@ -113,6 +113,8 @@ class Task:
     in pieces.
     sizes: larger networks than "small", and from when on they pay.
     calibration: "softmax" or "sigmoid" where the output is logits that can be calibrated, else None.
+    sampling: the options of writing (a dataclass) for tasks whose networks write on from a prompt, else None;
+    converses: whether they reply in conversations.
     """
 
     inputs: ClassVar[Mapping[str, Any]] = {}
@@ -122,6 +124,8 @@ class Task:
     options: ClassVar[type] = NoOptions
     couples_examples: ClassVar[bool] = False
     calibration: ClassVar[str | None] = None
+    sampling: ClassVar[type | None] = None
+    converses: ClassVar[bool] = False
     sizes: ClassVar[Mapping[str, Worth]] = {}
 
     @property

@@ -37,12 +37,14 @@ class Column:
 
     fingerprint: changes when the values do, and keys the prepared store. Of files it covers paths relative
     to the source, sizes and modification times; of anything else the content. "" where nobody has said it.
+    named: of conversations, whether their speakers are; where not, they are said to speak by turns.
     """
 
     name: str
     values: Sequence[Any]
     kind: str
     fingerprint: str = ""
+    named: bool = True
 
     def __len__(self) -> int:
         return len(self.values)

@@ -155,16 +155,19 @@ class Windows(Examples):
         return self.context
 
 
-def over(examples: Examples, *, role: str, tokens: str, context: int, read: Read) -> Windows:
-    """Cut the rows of a role into windows. tokens: the stored array that says how many tokens a row has."""
+def over(examples: Examples, *, role: str, tokens: str, context: int, read: Read, ends: bool = True) -> Windows:
+    """Cut the rows of a role into windows.
+
+    tokens: the stored array that says how many tokens a row has. ends: whether documents are closed by END.
+    """
     stored, continues = examples.stored[role], examples.continues
     streams, num_bytes = {}, {}
     for split, rows in examples.splits.items():
-        begins = ends = np.ones(len(rows), bool)
+        begins, closes = np.ones(len(rows), bool), np.full(len(rows), ends)
         if continues is not None:
             begins = ~(continues[rows] & np.isin(rows - 1, rows))
-            ends = ~continues[np.minimum(rows + 1, len(stored) - 1)] | (rows == len(stored) - 1)
-        streams[split] = Stream(rows, stored.sizes(tokens, rows), begins, ends, read)
+            closes &= ~continues[np.minimum(rows + 1, len(stored) - 1)] | (rows == len(stored) - 1)
+        streams[split] = Stream(rows, stored.sizes(tokens, rows), begins, closes, read)
         num_bytes[split] = int(stored.sizes("utf8", rows).sum())
     return Windows(examples.features, examples.stored, streams=streams, context=context, num_bytes=num_bytes)
 

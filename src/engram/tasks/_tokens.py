@@ -22,9 +22,6 @@ from engram.metrics.token_cross_entropy import TokenCrossEntropy
 from engram.models import build
 from engram.models.decoder import sized
 
-CONTEXT = 256
-"""Tokens that the network sees at once."""
-
 MOST_LOGITS = 30_000_000
 """Numbers that answers may take at a time."""
 
@@ -42,7 +39,13 @@ class Sampling:
 
 
 class TokenTask(Task):
-    """Predict every token from those before it. Where its texts come from, a task says itself."""
+    """Predict every token from those before it. Where its texts come from, a task says itself.
+
+    context: tokens that the network sees at once.
+    """
+
+    context: ClassVar = 256
+    sampling: ClassVar = Sampling
 
     metrics: ClassVar = (TokenCrossEntropy(), Perplexity(), BitsPerByte())
     floors: ClassVar = (NGram(),)
@@ -53,7 +56,7 @@ class TokenTask(Task):
 
     def model(self, size: str, features: Any) -> nn.Module:
         """A transformer that reads a text from its beginning."""
-        return build.named("decoder", vocabulary=features.text.size, context=CONTEXT, **sized(size))
+        return build.named("decoder", vocabulary=features.text.size, context=self.context, **sized(size))
 
     def most_passes(self, rows: int) -> float:
         """Beyond these the training text is learned by heart."""
@@ -69,7 +72,7 @@ class TokenTask(Task):
         """Return the nats (B, T) of each token of texts (B, T + 1) but the first, -1 where there is none."""
         text_BT = inputs.text
         own = getattr(model, "surprise", None)  # a floor knows the tokens' probabilities without those of all others
-        nats_BT = own(text_BT) if own is not None else in_pieces(model, text_BT)
+        nats_BT = own(text_BT) if own is not None else in_pieces(model, text_BT, context=self.context)
         return nats_BT.masked_fill(~asked(text_BT), -1.0)
 
     def decode(self, output: Tensor, features: Any, options: Any) -> list[dict[str, Any]]:
@@ -93,14 +96,14 @@ def surprise(logits_BTV: Tensor, next_BT: Tensor) -> Tensor:
     return cross_entropy(logits_BTV.flatten(0, 1), next_BT.flatten()).view(next_BT.shape)
 
 
-def in_pieces(model: nn.Module, text_BT: Tensor) -> Tensor:
+def in_pieces(model: nn.Module, text_BT: Tensor, *, context: int) -> Tensor:
     """Return the nats of texts of any length: each token is read with half a context before it, or all there is."""
-    stride, length = CONTEXT // 2, text_BT.shape[1] - 1
+    stride, length = context // 2, text_BT.shape[1] - 1
     found = text_BT.new_zeros(len(text_BT), length, dtype=torch.float32)
-    for start in range(0, max(1, length - CONTEXT + stride), stride):
-        window_BT = text_BT[:, start : start + CONTEXT + 1]
-        known = CONTEXT - stride if start else 0
-        found[:, start + known : start + CONTEXT] = _by_rows(model, window_BT)[:, known:]
+    for start in range(0, max(1, length - context + stride), stride):
+        window_BT = text_BT[:, start : start + context + 1]
+        known = context - stride if start else 0
+        found[:, start + known : start + context] = _by_rows(model, window_BT)[:, known:]
     return found
 
 

@@ -11,7 +11,7 @@ from engram.data.examples import Examples
 from engram.data.table import Table
 from engram.data.windows import Windows, over_texts
 from engram.features.text import Text
-from engram.tasks._tokens import CONTEXT, TokenTask
+from engram.tasks._tokens import TokenTask
 
 
 class LanguageModelling(TokenTask):
@@ -29,12 +29,13 @@ class LanguageModelling(TokenTask):
 
     def examples(self, examples: Examples) -> Windows:
         """Windows of the texts, one after the other."""
-        return over_texts(examples, role="text", context=CONTEXT)
+        return over_texts(examples, role="text", context=self.context)
 
     @classmethod
     def sample(cls) -> Sample:
         """Made sentences, whose words follow from one another except for three choices."""
         chance = random.Random(0)
         who, what, where = ("a dog", "the cat", "one bird"), ("sees", "wants", "hears"), ("at night", "all day")
-        texts = [f"{chance.choice(who)} {chance.choice(what)} {chance.choice(who)} {chance.choice(where)}." for _ in range(2000)]
+        parts = (who, what, who, where)
+        texts = [" ".join(chance.choice(part) for part in parts) + "." for _ in range(2000)]
         return Sample(data={"text": texts}, score=0.5, options={"steps": 60})
