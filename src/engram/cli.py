@@ -18,6 +18,7 @@ from typing import Any
 import click
 
 from engram import __version__
+from engram.cli_writing import chat, generate
 from engram.core.errors import ConfigError, EngramError, Interrupted, LostProcessError, Stopped, nearest
 from engram.core.machine import process_rank, wait_passively
 
@@ -30,6 +31,7 @@ Examples:
   engram train parallel/ --source en --target de   train.en beside train.de
   engram predict runs/photos cat.jpg new/*.jpg  answers with probabilities
   engram evaluate runs/photos test/             scores with intervals
+  engram generate runs/plays --prompt 'ROMEO:'  what a language model writes on
 \b
 Every verb has its own --help. Completion with TAB: engram completion --help
 """
@@ -367,6 +369,10 @@ def evaluate(run: str, data: str | None, as_json: bool, **options: Any) -> None:
         console.print_json(scores)
     else:
         console.show_scores(scores)
+
+
+for _verb in (generate, chat):
+    cli.add_command(_options(DEVICE, JSON, DEBUG)(_verb))
 
 
 @cli.command(epilog="\b\nExample:\n  engram compare runs/photos runs/photos-2\n")

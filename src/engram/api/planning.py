@@ -177,10 +177,11 @@ def _window(reading: Reading, plan: Plan) -> None:
 
 
 def _seconds_after(reading: Reading, cost: Cost, *, views: int) -> float:
-    """What comes after training: answers for validation, test and some training rows, then the report."""
+    """What comes after training: answers for validation, test and, where they are calibrated, some training rows."""
     asked = sum(len(rows) for name, rows in reading.examples.splits.items() if name != "train")
-    calibrates = reading.task.calibration is not None
-    learned_from = min(10_000, len(reading.examples.splits["train"])) if calibrates else 0
+    calibrated = reading.task.calibration is not None
+    learned_from = min(10_000, len(reading.examples.splits["train"])) if calibrated else 0
+    views = views if calibrated else 1
     return REPORT_SECONDS + 1.3 * cost.answer * (views * asked + 2 * learned_from)
 
 

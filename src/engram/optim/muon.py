@@ -6,6 +6,7 @@ nearest semi-orthogonal one, so that all directions learn at the same speed.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -13,20 +14,20 @@ import torch
 from torch import Tensor
 
 
-def orthogonalise(matrix: Tensor, *, steps: int = 3) -> Tensor:
-    """Return about U·Vᵀ of a matrix's singular value decomposition, by a quintic Newton-Schulz iteration.
+def orthogonalise(matrices: Tensor, *, steps: int = 3) -> Tensor:
+    """Return about U·Vᵀ of each matrix's singular value decomposition, by a quintic Newton-Schulz iteration.
 
-    Works on (rows, columns) in bfloat16, which the iteration tolerates; singular values end near 1.
+    Works on (..., rows, columns) in bfloat16, which the iteration tolerates; singular values end near 1.
     """
     a, b, c = 3.4445, -4.7750, 2.0315
-    x = matrix.bfloat16()
-    wide = x.size(0) <= x.size(1)
-    x = x if wide else x.T
-    x = x / (x.norm() + 1e-7)
+    x = matrices.bfloat16().reshape(-1, *matrices.shape[-2:])
+    wide = x.size(1) <= x.size(2)
+    x = x if wide else x.mT.contiguous()
+    x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
     for _ in range(steps):
-        gram = x @ x.T
-        x = a * x + (b * gram + c * gram @ gram) @ x
-    return (x if wide else x.T).to(matrix.dtype)
+        gram = x @ x.mT
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return (x if wide else x.mT).reshape(matrices.shape).to(matrices.dtype)
 
 
 class Muon(torch.optim.Optimizer):
@@ -50,24 +51,32 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
-        """Move every parameter that has a gradient."""
+        """Move every parameter that has a gradient; those of one shape together, which is faster."""
         for group in self.param_groups:
+            alike: dict[tuple[int, int], list[Tensor]] = defaultdict(list)
             for weight in group["params"]:
                 if weight.grad is not None:
-                    self._move(weight, group)
+                    alike[len(weight), weight.numel() // len(weight)].append(weight)
+            for shape, weights in alike.items():
+                directions = torch.stack([self._direction(weight, group).reshape(shape) for weight in weights])
+                for weight, update in zip(weights, orthogonalise(directions), strict=True):
+                    _move(weight, update.view_as(weight), group)
 
-    def _move(self, weight: Tensor, group: dict[str, Any]) -> None:
+    def _direction(self, weight: Tensor, group: dict[str, Any]) -> Tensor:
+        """The gradient and its momentum."""
         state, grad = self.state[weight], weight.grad
         assert grad is not None
         if "momentum" not in state:
             state["momentum"] = torch.zeros_like(weight)
         momentum = state["momentum"].mul_(group["momentum"]).add_(grad)
-        update = grad.add(momentum, alpha=group["momentum"])
-        update = orthogonalise(update.reshape(len(update), -1)).view_as(weight)
-        if group["rotate"]:
-            weight.mul_(len(weight) ** 0.5 / weight.norm())
-            weight.add_(update, alpha=-group["lr"])
-        else:
-            columns = weight.numel() // len(weight)
-            weight.mul_(1 - group["lr"] * group["weight_decay"])
-            weight.add_(update, alpha=-group["lr"] * max(1.0, len(weight) / columns) ** 0.5)
+        return grad.add(momentum, alpha=group["momentum"])
+
+
+def _move(weight: Tensor, update: Tensor, group: dict[str, Any]) -> None:
+    if group["rotate"]:
+        weight.mul_(len(weight) ** 0.5 / weight.norm())
+        weight.add_(update, alpha=-group["lr"])
+    else:
+        columns = weight.numel() // len(weight)
+        weight.mul_(1 - group["lr"] * group["weight_decay"])
+        weight.add_(update, alpha=-group["lr"] * max(1.0, len(weight) / columns) ** 0.5)
