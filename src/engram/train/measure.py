@@ -38,11 +38,16 @@ class Cost:
 def measure(task: Task, model: nn.Module, examples: Examples, plan: Plan, *, augmentation: object = None) -> Cost:
     """Time training steps and answers on a copy of the network; it and all random states stay as they were.
 
-    Where memory runs out, with fewer examples at once than planned. What writes is timed at its longest: a
-    network that has learned nothing finds no end.
+    Where memory runs out, with fewer examples at once than planned. Examples that differ in length are timed as whole
+    batches, whose pieces hold similar ones, and the same each time: shapes that are new take longer, and in training
+    soon none is. What writes is timed at its longest: a network that has learned nothing finds no end.
     """
-    short = dataclasses.replace(plan, batch_size=plan.micro_batch, steps=TIMES)
-    rows = np.resize(examples.splits["train"], plan.micro_batch)
+    train = examples.splits["train"]
+    uneven = examples.lengths(train[:1]) is not None
+    number = plan.batch_size if uneven else plan.micro_batch
+    short, rows = dataclasses.replace(plan, batch_size=number, steps=TIMES), np.resize(train, number)
+    if uneven:
+        examples = dataclasses.replace(examples, splits={**examples.splits, "train": rows})
     steps, scores, answers = _Watch(), _Watch(), _Watch()
     with torch.random.fork_rng(devices=[]):
         trainer = Trainer(task, copy.deepcopy(model), examples, short, augmentation=augmentation, callbacks=[steps])
@@ -52,7 +57,7 @@ def measure(task: Task, model: nn.Module, examples: Examples, plan: Plan, *, aug
         if task.writes:
             answers.time(lambda: _answer(trainer, rows[:WRITTEN]), trainer)
             answer = answers.best / len(rows[:WRITTEN])
-    step = steps.best * plan.batch_size / plan.micro_batch
+    step = steps.best * plan.batch_size / number
     return Cost(step=step, score=score, answer=answer, micro_batch=trainer.micro_batch)
 
 
