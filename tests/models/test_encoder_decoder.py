@@ -15,7 +15,7 @@ NUM_IDS = 14
 @pytest.fixture(scope="module")
 def network() -> EncoderDecoder:
     torch.manual_seed(0)
-    made = EncoderDecoder(num_ids=NUM_IDS, width=32, heads=2, encoder_layers=2, decoder_layers=2)
+    made = EncoderDecoder(vocabulary=NUM_IDS, width=32, heads=2, encoder_layers=2, decoder_layers=2)
     with torch.no_grad():
         made.embedding.weight[END] *= 1.5  # so that texts end, at different lengths
         for name, weight in made.named_parameters():

@@ -38,14 +38,21 @@ CPUs need (see `engram.features.text.even_width`)."""
 class EncoderDecoder(nn.Module):
     """A network that says of each place in a target which ids may stand there.
 
-    num_ids: V. dropout: share of what each part adds that is left out in training.
+    vocabulary: V. dropout: share of what each part adds that is left out in training.
     """
 
     def __init__(
-        self, *, num_ids: int, width: int, heads: int, encoder_layers: int, decoder_layers: int, dropout: float = 0.1
+        self,
+        *,
+        vocabulary: int,
+        width: int = 192,
+        heads: int = 3,
+        encoder_layers: int = 3,
+        decoder_layers: int = 2,
+        dropout: float = 0.1,
     ) -> None:
         super().__init__()
-        self.embedding = nn.Embedding(num_ids, width)
+        self.embedding = nn.Embedding(vocabulary, width)
         self.encoder = nn.ModuleList(Block(width, heads=heads, dropout=dropout) for _ in range(encoder_layers))
         self.decoder = nn.ModuleList(
             Block(width, heads=heads, dropout=dropout, cross=True) for _ in range(decoder_layers)

@@ -98,7 +98,7 @@ class Translation(Task):
 
     def model(self, size: str, features: Any) -> nn.Module:
         """An encoder-decoder transformer."""
-        return build.named("encoder_decoder", num_ids=features.target.size, **SIZES[size])
+        return build.named("encoder_decoder", vocabulary=features.target.size, **SIZES[size])
 
     def most_passes(self, rows: int) -> float:
         """From about 60 passes on, a network knows the pairs by heart."""
