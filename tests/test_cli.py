@@ -143,10 +143,11 @@ def test_train_without_a_terminal_prints_few_plain_lines(calls: Calls) -> None:
         assert text in result.stdout
 
 
-def test_predict_takes_paths_from_stdin(calls: Calls) -> None:
+def test_predict_takes_what_is_on_stdin(calls: Calls) -> None:
     calls.result = []
     assert run("predict", "r", "a.png", "-", stdin="b c.png\n\nd.png\n").exit_code == 0
-    assert calls.positional == ("r", ["a.png", "b c.png", "d.png"])
+    assert calls.positional == ("r", ("a.png", "-"))
+    assert calls.named["stdin"] is not None
     assert "top" not in calls.named
 
 

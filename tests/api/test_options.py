@@ -76,6 +76,8 @@ def test_tables_and_arrays_are_items_too(tmp_path):
     found = list(prediction.expanded([tmp_path / "rows.csv", tmp_path / "three.npz", tmp_path / "a.png"]))
     assert [str(item)[-5:] for item in found[:2]] == ["a.png", "b.png"]
     assert len(found) == 6 and found[2].shape == (8, 8)
+    listed = [f"{tmp_path / 'a.png'}\n", "\n"]
+    assert list(prediction.expanded(["-"], stdin=listed)) == [str(tmp_path / "a.png")]
 
 
 @pytest.mark.parametrize(("asked", "code"), [(KeyboardInterrupt(), 130), (SystemExit(143), 143)])
@@ -87,7 +89,7 @@ def test_a_stop_after_training_can_be_gone_on_from(tmp_path, monkeypatch, asked,
             pixels = random.integers(level, level + 99, (8, 8), dtype=np.uint8)
             Image.fromarray(pixels).save(tmp_path / "photos" / name / f"{number}.png")
 
-    def stopped(*arguments):
+    def stopped(*arguments, **options):
         raise asked
 
     with monkeypatch.context() as patched:

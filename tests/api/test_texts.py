@@ -62,7 +62,7 @@ def test_texts_are_typed_or_stand_in_files(run, tmp_path):
 
 
 def test_a_missing_file_is_not_taken_for_a_text(run):
-    with pytest.raises(DataError, match="echo 'lines.txt' \\| engram predict"):
+    with pytest.raises(DataError, match=r"echo 'lines.txt' \| engram predict"):
         engram.predict(run, "lines.txt")
     assert "label" in engram.predict(run, "not lines.txt")[0]
 
@@ -101,7 +101,7 @@ def test_influence_on_the_linear_floor_is_what_its_weights_say(run):
         change = floor.weight[lost].sum(0) - floor.weight[won].sum(0)
         with_it = floor(predictor.encode([text]).text)
         expected = (log_odds(with_it, several=False) - log_odds(with_it - change, several=False))[0, number]
-        assert one.influence == pytest.approx(float(expected), abs=1e-3)
+        assert one.influence == pytest.approx(expected.item(), abs=1e-3)
 
 
 def test_pictures_have_no_words(tmp_path):
@@ -132,3 +132,14 @@ def test_a_run_says_the_same_when_it_is_opened_again(run):
     assert [answer["label"] for answer in answers] == kept["predicted"].to_list()
     said = torch.tensor([answer["probability"] for answer in answers])
     assert torch.allclose(said, torch.tensor(kept["probability"].to_list()), atol=1e-4)
+
+
+def test_wrong_labels_of_texts_are_found_by_the_floor():
+    texts, labels = text_sample(multilabel=False).data
+    wrong = list(range(0, 400, 40))
+    for row in wrong:
+        labels[row] = "tool" if labels[row] != "tool" else "food"
+    found = {finding.kind: finding for finding in engram.inspect((texts, labels), thorough=True).findings}
+    doubted = {fix.row for fix in found["doubtful_labels"].fixes}
+    assert len(doubted & set(wrong)) >= 9
+    assert len(doubted) <= 15

@@ -79,12 +79,12 @@ def test_every_floor_gives_logits_and_loads_into_what_it_builds(name, several):
     floor = registry.find("engram.floors", name, base="floor")()
     role, made = READS.get(name, ("image", pictures))
     given, label = made(several=several)
-    fitted = floor.fit(batches_of(given, label, role=role), features(), seconds=5)
+    fitted = floor.fit(batches_of(given, label, role=role), features(), seconds=60)
     built = floor.build(features())
     built.load_state_dict(fitted.state_dict())
     assert torch.equal(built(given), fitted(given))
     assert fitted(given).shape == (300, 3)
-    again = floor.fit(batches_of(given, label, role=role), features(), seconds=5)
+    again = floor.fit(batches_of(given, label, role=role), features(), seconds=60)
     assert torch.equal(again(given), fitted(given))
 
 
@@ -112,7 +112,7 @@ def test_linear_on_text_refits_with_its_choices_on_more_rows():
     given, label = sentences(rows=400)
     fitted = LinearOnText().fit(batches_of(given[:100], label[:100], role="text"), features(), seconds=10)
     again = LinearOnText().refit(fitted, batches_of(given, label, role="text"), features(), seconds=10)
-    assert again.strength == fitted.strength > 0
+    assert again.ridge.tolist() == fitted.ridge.tolist() != [0, 0]
     text, truth = sentences(seed=1, rows=1000)
     losses = [torch.nn.functional.cross_entropy(module(text), truth) for module in (fitted, again)]
     assert losses[1] < losses[0]

@@ -106,7 +106,7 @@ def test_without_pictures_the_sections_say_so(tmp_path: Path) -> None:
     run = report_run.make(tmp_path / "run", names=["a", "b"])
     (run / "examples.safetensors").unlink()
     html = build(run).read_text("utf-8")
-    assert "the run keeps no pictures" in html and "because the run keeps none" in html
+    assert "the run keeps no pictures" in html and "because the run keeps no examples" in html
     assert "stated confidence" in html
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -10,18 +12,24 @@ from torch import nn
 
 from engram.api.reading import Reading
 from engram.core.rundir import RunDirectory
-from engram.core.task import Task
+from engram.core.task import Batch, Task
 from engram.data.examples import namespace
 from engram.predict.opening import FLOORS
 from engram.train.checkpoint import separate
 
+SIZE, PARTS = 1000, 8
+"""Rows read together; where they differ in length, in so many parts."""
+
 
 def fit(reading: Reading, *, seconds: float) -> dict[str, nn.Module]:
-    """Fit the task's floors on the training rows, within about `seconds` in all."""
+    """Fit the task's floors on the training rows, within about `seconds` in all; what one leaves, the next may take."""
     features, floors = namespace(reading.examples.features), reading.task.floors
     batches = batches_of(reading, reading.examples.splits["train"])
-    each = seconds / max(1, len(floors))
-    return {floor.name: floor.fit(batches, features, seconds=each).eval() for floor in floors}
+    until, fitted = time.monotonic() + seconds, {}
+    for done, floor in enumerate(floors):
+        each = max(0.1, until - time.monotonic()) / (len(floors) - done)
+        fitted[floor.name] = floor.fit(batches, features, seconds=each).eval()
+    return fitted
 
 
 def refit(reading: Reading, name: str, fitted: nn.Module, *, seconds: float) -> nn.Module:
@@ -38,9 +46,17 @@ def deliverable(task: Task) -> list[str]:
 
 
 def batches_of(reading: Reading, rows: np.ndarray) -> Any:
-    """Some rows as floors read them: mixed, and without regard to where their time goes."""
-    mixed = np.random.default_rng(0).permutation(rows)
-    return lambda *roles: reading.examples.batches(mixed, size=1000, roles=roles)
+    """Some rows as floors read them: mixed, those of a thousand that are about as long together."""
+    mixed, examples = np.random.default_rng(0).permutation(rows), reading.examples
+    parts = 1 if examples.lengths(rows[:1]) is None else PARTS
+
+    def batches(*roles: str) -> Iterator[Batch]:
+        for start in range(0, len(mixed), SIZE):
+            ordered, _ = examples.sorted(mixed[start : start + SIZE])
+            for part in np.array_split(ordered, min(parts, len(ordered))):
+                yield examples.batch(part, roles=roles)
+
+    return batches
 
 
 def save(run: RunDirectory, floors: dict[str, nn.Module]) -> None:

@@ -107,7 +107,8 @@ def _reopened(
     """
     facts = run.read_run()
     options = dict(facts["options"])
-    place, _, after, most, refit = (options.pop(k) for k in ("data", "budget", "after", "most_steps", "refit"))
+    place, _, after, most = (options.pop(k) for k in ("data", "budget", "after", "most_steps"))
+    refit = options.pop("refit", 0.0)
     brought.refuse_wrong(options, model=model, task=facts["task"])
     plan = _recorded_plan(facts, newest, run)
     fixes = data_fixes.read(run / FIXES) if facts["data"].get("fixes") else None

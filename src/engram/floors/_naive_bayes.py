@@ -1,8 +1,8 @@
 """Logistic regression on the naive Bayes weights of features that an example has or has not (NB-SVM).
 
-Every feature of every class begins at its log-count ratio; a factor for each is then learned, with a ridge (Wang and
-Manning 2012, "Baselines and bigrams: simple, good sentiment and topic classification"; logistic instead of their
-hinge, for probabilities).
+Every feature has for every class its log-count ratio, times a factor that is learned, held by a ridge towards
+what naive Bayes would say (Wang and Manning 2012, "Baselines and bigrams: simple, good sentiment and topic
+classification", who interpolate afterwards and take the hinge; logistic here, for probabilities).
 
 Shapes: N examples, F features, C classes, E pairs of an example and a feature that it has.
 """
@@ -16,8 +16,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-RIDGES = (30.0, 10.0, 3.0, 1.0, 0.3)
-"""Strengths tried, strongest first: the ridge is strength / 2 times the squared factors, beside the summed loss."""
+CANDIDATES = ((30.0, 0.03), (10.0, 0.03), (3.0, 0.03), (1.0, 0.03), (10.0, 0.0), (3.0, 0.0), (1.0, 0.0), (0.3, 0.0))
+"""(strength, naive) tried: the ridge is strength / 2 times the squared distance of the factors from `naive`, beside the
+summed loss. Naive Bayes counts what says the same many times, so that its own factor, 1, is far too sure."""
 
 ROUNDS, STEPS = 8, 8
 """At most so many times so many steps of L-BFGS."""
@@ -56,38 +57,38 @@ class Marked:
 
 
 def fit_naive_bayes(
-    marked: Marked, label: Tensor, *, num_classes: int, until: float, strength: float | None = None
+    marked: Marked, label: Tensor, *, num_classes: int, until: float, ridge: tuple[float, float] | None = None
 ) -> dict[str, Tensor]:
-    """Fit and return {"weight": (F, C), "bias": (C,), "strength": ()} for features that are there (1) or not (0).
+    """Fit and return {"weight": (F, C), "bias": (C,), "ridge": (2,)} for features that are there (1) or not (0).
 
     label: class numbers (N,), or yes or no (N, C). until: a `time.monotonic()` value after which the steps end
-    early; before it the result depends on the data alone. strength: of the ridge; None chooses it.
+    early; before it the result depends on the data alone. ridge: one of `CANDIDATES`; None chooses it.
     """
     target_NC = _hot(label, num_classes)
-    if strength is None:
-        strength = _choose_strength(marked, target_NC, label.ndim == 2, until)
-    weight_FC, bias_C = _Descent(marked, target_NC, label.ndim == 2).to(strength, until)
-    return {"weight": weight_FC * marked.value[:, None], "bias": bias_C, "strength": torch.tensor(strength)}
+    if ridge is None:
+        ridge = _choose_ridge(marked, target_NC, label.ndim == 2, until)
+    weight_FC, bias_C = _Descent(marked, target_NC, label.ndim == 2).to(ridge, until)
+    return {"weight": weight_FC * marked.value[:, None], "bias": bias_C, "ridge": torch.tensor(ridge)}
 
 
-def _choose_strength(marked: Marked, target_NC: Tensor, several: bool, until: float) -> float:
-    """Return the strength with the smallest loss on rows that were held out; half of the time is left for the rest."""
+def _choose_ridge(marked: Marked, target_NC: Tensor, several: bool, until: float) -> tuple[float, float]:
+    """Return the candidate with the smallest loss on rows that were held out; half of the time is left for the rest."""
     half = time.monotonic() + (until - time.monotonic()) / 2
     folds = 5 if len(target_NC) <= _FOLDING_ROWS else 1
-    losses = torch.full((len(RIDGES),), torch.inf)
+    losses = torch.full((len(CANDIDATES),), torch.inf)
     losses[1] = 1e9  # what to take where there is time for none
     fold_N = torch.arange(len(target_NC)) % 5
     for fold in range(folds if len(target_NC) >= 5 else 0):
         held_N = fold_N == fold
         descent = _Descent(marked.of(~held_N), target_NC[~held_N], several)
         held, _ = marked.of(held_N).matrices()
-        for index, strength in enumerate(RIDGES):
-            weight_FC, bias_C = descent.to(strength, half)
+        for index, ridge in enumerate(CANDIDATES):
+            weight_FC, bias_C = descent.to(ridge, half)
             if time.monotonic() > half:
-                return RIDGES[int(losses.argmin())]
+                return CANDIDATES[int(losses.argmin())]
             loss = _loss(held @ weight_FC + bias_C, target_NC[held_N], several)
             losses[index] = loss if fold == 0 else losses[index] + loss
-    return RIDGES[int(losses.argmin())]
+    return CANDIDATES[int(losses.argmin())]
 
 
 class _Descent:
@@ -97,31 +98,35 @@ class _Descent:
         self.across, self.down = marked.matrices()
         self.target_NC, self.several = target_NC, several
         self.ratio_FC = _ratios(marked, target_NC)
-        self.factor_FC = torch.zeros_like(self.ratio_FC, requires_grad=True)
+        self.factor_FC = torch.zeros_like(self.ratio_FC, requires_grad=True)  # beside the naive one
         self.bias_C = torch.zeros(target_NC.shape[1], requires_grad=True)
+        self.naive = 0.0
 
-    def to(self, strength: float, until: float) -> tuple[Tensor, Tensor]:
-        """Descend for a strength of the ridge; return weights (F, C) of the values and bias (C,)."""
-        ridge = strength / len(self.target_NC)
+    def to(self, ridge: tuple[float, float], until: float) -> tuple[Tensor, Tensor]:
+        """Descend for one of `CANDIDATES`; return weights (F, C) of the values and bias (C,)."""
+        strength, self.naive = ridge[0] / len(self.target_NC), ridge[1]
         optimizer = torch.optim.LBFGS(
             [self.factor_FC, self.bias_C], max_iter=STEPS, history_size=10, line_search_fn="strong_wolfe"
         )
         before = torch.inf
         for _ in range(ROUNDS):
-            optimizer.step(lambda: self._loss(ridge))
-            if (now := float(self._loss(ridge))) > (1 - SLIGHT) * before or time.monotonic() > until:
+            optimizer.step(lambda: self._loss(strength))
+            if (now := float(self._loss(strength))) > (1 - SLIGHT) * before or time.monotonic() > until:
                 break
             before = now
-        return (self.factor_FC * self.ratio_FC).detach(), self.bias_C.detach().clone()
+        return self._weight().detach(), self.bias_C.detach().clone()
+
+    def _weight(self) -> Tensor:
+        return (self.naive + self.factor_FC) * self.ratio_FC
 
     @torch.no_grad()
-    def _loss(self, ridge: float) -> Tensor:
+    def _loss(self, strength: float) -> Tensor:
         """The mean loss plus the ridge, with its gradient: autograd has none for sparse rows."""
-        logits_NC = self.across @ (self.factor_FC * self.ratio_FC) + self.bias_C
-        loss = _loss(logits_NC, self.target_NC, self.several) + ridge / 2 * self.factor_FC.square().sum()
+        logits_NC = self.across @ self._weight() + self.bias_C
+        loss = _loss(logits_NC, self.target_NC, self.several) + strength / 2 * self.factor_FC.square().sum()
         found_NC = logits_NC.sigmoid() if self.several else logits_NC.softmax(1)
         excess_NC = (found_NC - self.target_NC) / len(logits_NC)
-        self.factor_FC.grad = (self.down @ excess_NC) * self.ratio_FC + ridge * self.factor_FC
+        self.factor_FC.grad = (self.down @ excess_NC) * self.ratio_FC + strength * self.factor_FC
         self.bias_C.grad = excess_NC.sum(0)
         return loss
 

@@ -41,14 +41,18 @@ class LinearOnText(Floor):
         return self._fit(batches, features, seconds=seconds)
 
     def refit(self, fitted: nn.Module, batches: Batches, features: Any, *, seconds: float) -> nn.Module:
-        """Fit with the strength of the ridge that was chosen before."""
-        return self._fit(batches, features, seconds=seconds, strength=float(fitted.state_dict()["strength"]))
+        """Fit with the ridge that was chosen before."""
+        assert isinstance(fitted, WordsLinear)
+        strength, naive = fitted.ridge.tolist()
+        return self._fit(batches, features, seconds=seconds, ridge=(strength, naive))
 
-    def _fit(self, batches: Batches, features: Any, *, seconds: float, strength: float | None = None) -> nn.Module:
+    def _fit(
+        self, batches: Batches, features: Any, *, seconds: float, ridge: tuple[float, float] | None = None
+    ) -> nn.Module:
         began = time.monotonic()
         module = WordsLinear(features.text.size, features.label.size)
         module.spelling = Spelling.of(features.text.tokenizer)
-        parts, label = gathered(batches, "text", take=module.places, room=MOST_MARKS, until=began + seconds / 2)
+        parts, label = gathered(batches, "text", take=module.found, room=MOST_MARKS, until=began + seconds / 2)
         known_N = torch.ones(len(label), dtype=torch.bool) if label.ndim == 2 else label >= 0
         marked, used_F = module.marked(parts)
         fitted = fit_naive_bayes(
@@ -56,12 +60,12 @@ class LinearOnText(Floor):
             label[known_N],
             num_classes=features.label.size,
             until=began + seconds,
-            strength=strength,
+            ridge=ridge,
         )
         with torch.no_grad():
             module.weight[used_F] = fitted["weight"]
             module.bias.copy_(fitted["bias"])
-            module.strength.copy_(fitted["strength"])
+            module.ridge.copy_(fitted["ridge"])
         return module
 
 
@@ -69,10 +73,10 @@ class WordsLinear(nn.Module):
     """Find out which words, pairs and pieces a text has, and add up what each says for each class.
 
     What there is has its place in a table by hashing, words and pairs in the lower half, pieces in the upper.
-    strength: of the ridge it was fitted with.
+    ridge: that it was fitted with (2,).
     """
 
-    strength: Tensor
+    ridge: Tensor
 
     def __init__(self, vocabulary: int, num_classes: int) -> None:
         super().__init__()
@@ -80,7 +84,7 @@ class WordsLinear(nn.Module):
         self.spelling = Spelling(vocabulary)
         self.weight = nn.Parameter(torch.zeros(places, num_classes))
         self.bias = nn.Parameter(torch.zeros(num_classes))
-        self.register_buffer("strength", torch.zeros(()))
+        self.register_buffer("ridge", torch.zeros(2))
 
     def forward(self, text_BT: Tensor) -> Tensor:
         """Return logits (B, C)."""
@@ -103,6 +107,11 @@ class WordsLinear(nn.Module):
         place_BD = place_BD.sort(1).values
         again_BD = place_BD == nn.functional.pad(place_BD, (1, 0), value=-1)[:, :-1]
         return torch.where(again_BD, 0, place_BD)
+
+    def found(self, text_BT: Tensor) -> Tensor:
+        """Return (B, D) the same without the zeros that all rows have, in half the memory."""
+        place_BD = self.places(text_BT).sort(1, descending=True).values
+        return place_BD[:, : int((place_BD > 0).sum(1).max())].int()
 
     def marked(self, parts: list[Tensor]) -> tuple[Marked, Tensor]:
         """Return which example has which of the places in use, and the places in use (F,)."""

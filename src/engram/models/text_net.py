@@ -9,20 +9,32 @@ Shapes: B examples, T ids, W words, D width.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from engram.core.spelling import pairs
 from engram.models.layers.transformer import Block, Rotary, initialise
-from engram.models.layers.words import WordVectors, drop_whole
+from engram.models.layers.words import UNSEEN, WordVectors, drop_whole
 
 HEAD = 64
 """Width of a head of attention."""
 
 LARGE = 1e4
 """Below all that can be found, in half precision too."""
+
+AVERAGING = {
+    "batch_size": 64,
+    "optimizer.average_decay": 0.99,
+    "optimizer.learning_rate": 2e-3,
+    "optimizer.muon_learning_rate": 0.0,
+    "optimizer.beta2": 0.99,
+}
+"""Numbers of the plan that were found best without a transformer (LOG.md, 2026-11-25)."""
+
+READING = {"batch_size": 128, "optimizer.average_decay": 0.999, "optimizer.beta2": 0.99}
+"""With one: the usual ones, and an average over more steps."""
 
 
 class TextNet(nn.Module):
@@ -32,15 +44,6 @@ class TextNet(nn.Module):
     transformer. longest: words of a text that the transformer reads, so that time stays in proportion to length.
     forgotten, forgotten_pairs: share of the words, and of the pairs, that are left out in training.
     """
-
-    recipe: ClassVar[dict[str, object]] = {
-        "batch_size": 64,
-        "optimizer.average_decay": 0.99,
-        "optimizer.learning_rate": 2e-3,
-        "optimizer.weight_decay": 0.01,
-        "optimizer.muon_learning_rate": 0.0,
-    }
-    """Numbers of the plan that were found best for this network (LOG.md, 2026-11-25)."""
 
     def __init__(
         self,
@@ -57,6 +60,7 @@ class TextNet(nn.Module):
         forgotten_pairs: float = 0.7,
     ) -> None:
         super().__init__()
+        self.recipe = READING if layers else AVERAGING
         self.words = WordVectors(vocabulary, width, words=words, pieces=pieces, forgotten=forgotten)
         self.pair = nn.Embedding(pairs, width)
         self.longest, self.forgotten_pairs = longest, forgotten_pairs
@@ -68,18 +72,17 @@ class TextNet(nn.Module):
         self.dropout = nn.Dropout(0.5)
         self.head = nn.Linear(width, num_classes)
         initialise(self.blocks, layers=max(1, layers))
-        nn.init.zeros_(self.pair.weight)
+        nn.init.normal_(self.pair.weight, std=UNSEEN)
 
     def forward(self, text_BT: Tensor) -> Tensor:
         """(B, T) -> logits (B, num_classes)."""
         x_BWD, word_BW = self.words(text_BT)
         present_BW1 = (word_BW > 0)[..., None]
-        number_B1 = present_BW1.sum(1).clamp(min=1)
         pair_BWD = self.pair(pairs(word_BW) % self.pair.num_embeddings) * present_BW1
         if self.training:
             pair_BWD = drop_whole(pair_BWD, share=self.forgotten_pairs)
         x_BWD = self._read(x_BWD, present_BW1)
-        number_B1 = number_B1.sqrt()
+        number_B1 = present_BW1.sum(1).clamp(min=1).sqrt()
         pooled_BD = torch.cat(
             [
                 (x_BWD * present_BW1).sum(1) / number_B1,

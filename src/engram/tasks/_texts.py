@@ -8,7 +8,7 @@ import numpy as np
 from torch import nn
 
 from engram.core.spelling import Spelling
-from engram.core.task import Sample
+from engram.core.task import Sample, Worth
 from engram.features.feature import Configured
 from engram.features.text import Text
 from engram.floors.linear_on_text import LinearOnText
@@ -20,8 +20,10 @@ from engram.tasks._labels import LabelTask
 LONGEST = 8192
 """Characters of a text that are read: about 1,500 words."""
 
-MOST_PASSES = 15
-"""Training ends after so many passes: words are learned by heart soon, and more brings nothing (LOG.md, 2026-11-25)."""
+FEW_ROWS = 20_000
+MOST_PASSES = {"few": 4, "many": 15}
+"""Training ends after so many passes over few or many rows: the words of few texts are soon learned by heart, and
+others are then answered worse (LOG.md, 2026-11-25)."""
 
 
 class TextTask(LabelTask):
@@ -29,6 +31,10 @@ class TextTask(LabelTask):
 
     inputs: ClassVar = {"text": Configured(Text, {"tokenizer": "characters", "longest": LONGEST})}
     floors: ClassVar = (MajorityClass(), LinearOnText())
+    sizes: ClassVar = {  # of few texts, order tells a network nothing that it can learn (LOG.md, 2026-11-25)
+        "medium": Worth(rows=50_000, passes=4, examples=1_000_000),
+        "large": Worth(rows=200_000, passes=6, examples=4_000_000),
+    }
 
     def model(self, size: str, features: Any) -> nn.Module:
         """A network that finds the words of each text and gives it one logit per label."""
@@ -38,8 +44,8 @@ class TextTask(LabelTask):
         return network
 
     def most_passes(self, rows: int) -> float:
-        """Words are learned by heart within a few passes."""
-        return MOST_PASSES
+        """Fewer over few rows."""
+        return MOST_PASSES["few" if rows < FEW_ROWS else "many"]
 
 
 def text_sample(*, multilabel: bool) -> Sample:

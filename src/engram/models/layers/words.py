@@ -13,6 +13,9 @@ from torch import Tensor, nn
 
 from engram.core.spelling import Spelling
 
+UNSEEN = 0.01
+"""Spread of vectors at the beginning: what training never sees says next to nothing."""
+
 
 class WordVectors(nn.Module):
     """Turn ids (B, T) into vectors of words (B, W, D), and give the words' hash numbers (B, W), 0 where is none.
@@ -28,7 +31,7 @@ class WordVectors(nn.Module):
         self.piece = nn.Embedding(pieces, width)
         self.forgotten = forgotten
         for table in (self.word, self.piece):
-            nn.init.zeros_(table.weight)  # what training never sees then says nothing
+            nn.init.normal_(table.weight, std=UNSEEN)
 
     def forward(self, text_BT: Tensor) -> tuple[Tensor, Tensor]:
         """Return vectors (B, W, D), zero where there is no word, and hash numbers of words (B, W)."""

@@ -70,10 +70,11 @@ def _loss(facts: Facts, steps: Sequence[dict[str, Any]]) -> Figure:
     width = max(1, round(SMOOTHED_OVER * len(losses)))
     smooth = [_mean(losses[max(0, i - width) : i + width + 1]) for i in range(len(losses))]
     series = [Series("loss", x, losses, tone="pale"), Series("loss, smoothed", x, smooth)]
+    kept_up = f" {KEPT_UP[facts.things]}" if facts.task.inputs else ""
     return Figure(
         lines(series, x_name=name, y_name="training loss", y_from=0.0),
         "How far the network is off on the training examples. It should fall fast, then ever more slowly, "
-        f"without jumps.{' {KEPT_UP[facts.things]}' if facts.task.inputs else ''}",
+        f"without jumps.{kept_up}",
     )
 
 
