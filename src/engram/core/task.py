@@ -113,8 +113,8 @@ class Task:
     in pieces.
     sizes: larger networks than "small", and from when on they pay.
     calibration: "softmax" or "sigmoid" where the output is logits that can be calibrated, else None.
-    sampling: the options of writing (a dataclass) for tasks whose networks write on from a prompt, else None;
-    converses: whether they reply in conversations.
+    sampling: the options of writing (a dataclass) for tasks whose networks write on from a prompt, else None.
+    context: tokens that such a network sees at once. converses: whether it replies in conversations.
     """
 
     inputs: ClassVar[Mapping[str, Any]] = {}
@@ -125,6 +125,7 @@ class Task:
     couples_examples: ClassVar[bool] = False
     calibration: ClassVar[str | None] = None
     sampling: ClassVar[type | None] = None
+    context: ClassVar[int] = 0
     converses: ClassVar[bool] = False
     sizes: ClassVar[Mapping[str, Worth]] = {}
 

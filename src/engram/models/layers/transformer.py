@@ -178,7 +178,7 @@ class Block(nn.Module):
 
 
 def initialise(network: nn.Module, *, layers: int) -> None:
-    """Draw the weights of a transformer: embeddings of unit variance, matrices that keep the variance of what they read.
+    """Draw weights: embeddings of unit variance, matrices that keep the variance of what they read.
 
     What adds to the residual stream begins smaller, so that `layers` of it add up to about as much as one.
     """
