@@ -5,10 +5,12 @@ Writes what it ends with to RUN/rank-N.safetensors. OPTIONS is JSON; see `main`.
 
 from __future__ import annotations
 
+import atexit
 import json
 import math
 import os
 import sys
+import weakref
 
 import numpy as np
 import torch
@@ -117,9 +119,19 @@ def make(run: RunDirectory, team: distributed.Team, options: dict) -> Trainer:
     return trainer
 
 
+def insist_on_an_end(group: list[weakref.ref]) -> None:
+    """Exit with 7 where a team's group outlives it: whether a thread of it lets go of a tensor too late is chance."""
+    if any(made() is not None for made in group):
+        os._exit(7)
+
+
 def main() -> None:
+    group: list[weakref.ref] = []
+    atexit.register(insist_on_an_end, group)  # before the team's own ending, so that it comes after
     run, options = RunDirectory(sys.argv[1]), json.loads(sys.argv[2])
     team = distributed.team()
+    if team.size > 1:
+        group.append(weakref.ref(torch.distributed.group.WORLD))
     trainer = make(run, team, options)
     trainer.fit()
     tensors = separate({**trainer.model.state_dict(), "step": torch.tensor(trainer.pace.step)})

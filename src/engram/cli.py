@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -102,6 +102,39 @@ def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
         return function
 
     return decorate
+
+
+class Answering(click.Command):
+    """A verb that takes the options of the run's task too: `--beam` where it translates."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Find the run among the arguments, then read them all."""
+        named = next((word for word in args if Path(word).is_dir()), None)
+        own = {parameter.name for parameter in self.params}
+        ctx.meta["engram.options"] = [option for option in _task_options(named) if option.name not in own]
+        return super().parse_args(ctx, args)
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """The verb's own options and the task's."""
+        *own, help_option = super().get_params(ctx)
+        return [*own, *ctx.meta.get("engram.options", ()), help_option]
+
+
+def _task_options(run: str | None) -> list[click.Option]:
+    """The options of a run's task, each without a default here: the task has its own."""
+    if run is None:
+        return []
+    from engram.api.prediction import option_fields
+
+    return [
+        click.Option(
+            ["--" + field.name.replace("_", "-")],
+            type=type(field.default),
+            metavar="N",
+            help=f"{field.metadata.get('help', '').capitalize()} [default: {field.default}].",
+        )
+        for field in option_fields(run)
+    ]
 
 
 def _settings(ctx: click.Context, parameter: click.Parameter, pairs: tuple[str, ...]) -> dict[str, str]:
@@ -256,35 +289,44 @@ def inspect(data: str, as_json: bool, **options: Any) -> None:
 
 
 @cli.command(
+    cls=Answering,
     epilog="""\b
 Examples:
   engram predict runs/photos cat.jpg
   engram predict runs/photos new/ --csv > answers.csv
   find . -name '*.jpg' | engram predict runs/photos - --json
-"""
+  engram predict runs/reviews "not bad at all" --explain
+  engram predict runs/reviews new.csv             or lines of a .txt, or - for lines on stdin
+  engram predict runs/en-de - < in.txt > out.txt  translate, line by line
+\b
+What else a run's task lets you choose is said by: engram predict RUN --help
+""",
 )
 @click.argument("run")
 @click.argument("items", nargs=-1, required=True)
 @click.option("--top", type=click.IntRange(min=1), metavar="K", help="Show the K most probable labels.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV, one line per item.")
+@click.option("--explain", is_flag=True, help="Show what each word of a text does to the answer.")
 @OWN_NETWORK
 @DEVICE
 @JSON
 @DEBUG
 def predict(run: str, items: tuple[str, ...], as_json: bool, as_csv: bool, **options: Any) -> None:
-    """Answer for ITEMS: files, folders or patterns.
+    """Answer for ITEMS: files, folders or patterns; for a run that reads texts, the texts themselves.
 
-    - stands for paths on stdin, one a line. With --json, one object per line. An item that cannot be read
-    has an error in place of its answer, and the exit code is then 1.
+    Of texts, an item that is the name of a file or folder is read: the lines of a file, the longest column of
+    texts of a table, the .txt files of a folder, each a text. Anything else is a text as it stands. Answers that
+    are texts are printed as they are, one a line.
+    - stands for what is on stdin, one a line: texts, or else paths. With --json, one object per line. An item
+    that cannot be read has an error in place of its answer, and the exit code is then 1.
     """
     from engram import api, console
 
     if as_json and as_csv:
         raise ConfigError("expected one form of output; got --json and --csv. Give one of them.")
     ranked = options["top"] is not None
-    if not ranked:
-        del options["top"]  # the task has a default of its own
-    answers = api.predict(run, list(_items(items)), **options)
+    options = {name: value for name, value in options.items() if value is not None}  # the task has its own defaults
+    answers = api.predict(run, items, stdin=sys.stdin, **options)
     if as_json:
         for answer in answers:
             console.print_json(answer)
@@ -292,6 +334,7 @@ def predict(run: str, items: tuple[str, ...], as_json: bool, as_csv: bool, **opt
         console.print_csv(answers)
     else:
         console.show_answers(answers, ranked=ranked)
+        console.show_words(answers)
     if unread := sum("error" in answer for answer in answers):
         click.echo(f"{unread} of {len(answers)} items could not be read; their answers say why.", err=True)
         raise SystemExit(1)
@@ -387,15 +430,6 @@ def _typed(options: dict[str, Any]) -> dict[str, Any]:
     """Options as the API takes them: a repeated option given once is that one value, not given is None."""
     singles = {name: (value or (None,)) for name, value in options.items() if isinstance(value, tuple)}
     return {**options, **{name: list(value) if len(value) > 1 else value[0] for name, value in singles.items()}}
-
-
-def _items(items: tuple[str, ...]) -> Iterator[str]:
-    """The items named, `-` replaced by the paths on stdin, one a line."""
-    for item in items:
-        if item == "-":
-            yield from (line.rstrip("\r\n") for line in sys.stdin if line.strip())
-        else:
-            yield item
 
 
 def process_age() -> float:

@@ -19,6 +19,7 @@ from typing import IO, Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
+from rich.text import Text
 
 from engram.core.events import Event, listening
 from engram.core.machine import process_rank
@@ -30,6 +31,9 @@ REFRESH_SECONDS = 0.2
 
 MOST_CLASSES = 20
 """Of more classes than these, the largest and the smallest are shown."""
+
+FAINT, STRONG, MOST_SHOWN_WORDS = 0.15, 0.6, 8
+"""Share of a text's strongest influence from which a word is coloured, and printed bold; words told with numbers."""
 
 STYLES = {"error": "red", "warning": "yellow"}
 
@@ -170,6 +174,8 @@ def closing_lines(event: Event) -> list[str]:
     lines = [f"Trained in {took}.", f"  run       {run}"]
     if event.get("report"):
         lines.append(f"  report    {event['report']}")
+    if event.get("delivered"):
+        lines.insert(0, event["delivered"])
     if not event.get("reads_data", True):
         return [*lines, f"  network   engram.load({run!r}, model=...).network"]
     return [*lines, f"  predict   engram predict {run} ITEMS", f"  evaluate  engram evaluate {run}"]
@@ -245,11 +251,42 @@ def show_values(role: str, values: Mapping[str, Any]) -> None:
 
 
 def show_answers(answers: Sequence[Mapping[str, Any]], *, ranked: bool) -> None:
-    """One line per answer; `ranked` shows what else it may be, with probabilities, instead of the best alone."""
-    hidden = {"label", "labels", "probability"} if ranked else {"probabilities"}
+    """One line per answer, which stands alone where it is a text.
+
+    `ranked` shows what else it may be, with probabilities, instead of the best alone.
+    """
+    if answers and all(len(answer) == 2 and isinstance(_last(answer), str) for answer in answers):
+        for answer in answers:  # as a filter does; an input that has no answer keeps its line
+            print("" if "error" in answer else " ".join(_last(answer).splitlines()))
+        return
+    hidden = {"explains", "words", *(("label", "labels", "probability") if ranked else ("probabilities",))}
     rows = [{name: value for name, value in answer.items() if name not in hidden} for answer in answers]
     columns = list(dict.fromkeys(column for row in rows for column in row))
     show_table(columns, [[text(row.get(column), column) for column in columns] for row in rows])
+
+
+def show_words(answers: Sequence[Mapping[str, Any]]) -> None:
+    """Explained texts with their words coloured: green speaks for the answer, red against; then the strongest."""
+    console = _console()
+    for answer in answers:
+        if not (words := answer.get("words")):
+            continue
+        most = max(abs(word["influence"]) for word in words) or 1.0
+        coloured = Text(answer["input"])
+        for word in words:
+            share = word["influence"] / most
+            if abs(share) >= FAINT:
+                style = ("bold " if abs(share) > STRONG else "") + ("green" if share > 0 else "red")
+                coloured.stylize(style, word["start"], word["end"])
+        console.print()
+        console.print(coloured, soft_wrap=True)
+        ranked = sorted(words, key=lambda word: -abs(word["influence"]))[:MOST_SHOWN_WORDS]
+        said = ", ".join(f"{word['word']} {word['influence']:+.2f}" for word in ranked)
+        console.print(f"What {answer['explains']} hangs on (log-odds): {said}", style="dim", soft_wrap=True)
+
+
+def _last(answer: Mapping[str, Any]) -> Any:
+    return list(answer.values())[-1]
 
 
 def print_csv(answers: Sequence[Mapping[str, Any]]) -> None:

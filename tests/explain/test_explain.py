@@ -11,7 +11,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from engram.explain import example, pictures, units
+from engram.explain import example, units
+from engram.explain import kept as keeping
 from engram.explain.network import blocks, layers, num_parameters
 from engram.predict.predictor import Predictor, load
 
@@ -59,17 +60,17 @@ def predictor(tmp_path_factory: pytest.TempPathFactory) -> Predictor:
 
 
 @pytest.fixture(scope="module")
-def kept(predictor: Predictor) -> pictures.Kept:
-    found = pictures.read(predictor.run)
+def kept(predictor: Predictor) -> keeping.Kept:
+    found = keeping.read(predictor.run)
     assert found is not None
     return found
 
 
-def test_kept_pictures_are_found_by_row(kept: pictures.Kept) -> None:
+def test_kept_pictures_are_found_by_row(kept: keeping.Kept) -> None:
     assert kept.place(int(kept.rows[3])) == 3 and kept.place(-1) is None
 
 
-def test_stages_see_more_and_more(predictor: Predictor, kept: pictures.Kept) -> None:
+def test_stages_see_more_and_more(predictor: Predictor, kept: keeping.Kept) -> None:
     found = units.stages(predictor, kept.pictures, units=3, patches=5)
     # 2×2, then 3×3 on a step of 1; pooled (2), then 3×3 on a step of 2.
     assert [stage.field for stage in found] == [(4, 4), (9, 9)]
@@ -83,7 +84,7 @@ def test_stages_see_more_and_more(predictor: Predictor, kept: pictures.Kept) -> 
                 assert 0 <= patch.top < patch.bottom <= 16 and 0 <= patch.left < patch.right <= 16
 
 
-def test_a_patch_is_what_excites_its_unit(predictor: Predictor, kept: pictures.Kept) -> None:
+def test_a_patch_is_what_excites_its_unit(predictor: Predictor, kept: keeping.Kept) -> None:
     """Outside its box the picture may change without changing the unit's answer there."""
     stage = units.stages(predictor, kept.pictures, units=1, patches=1)[0]
     patch = stage.units[0].patches[0]
@@ -96,12 +97,12 @@ def test_a_patch_is_what_excites_its_unit(predictor: Predictor, kept: pictures.K
         assert best[stage.units[0].number] >= patch.value - 1e-3
 
 
-def test_little_time_means_fewer_pictures(predictor: Predictor, kept: pictures.Kept) -> None:
+def test_little_time_means_fewer_pictures(predictor: Predictor, kept: keeping.Kept) -> None:
     many = np.concatenate([kept.pictures] * 5)
     assert units.stages(predictor, many, seconds=0.0)[0].num_pictures == units.BATCH
 
 
-def test_the_walk_ends_in_the_predictors_own_answer(predictor: Predictor, kept: pictures.Kept) -> None:
+def test_the_walk_ends_in_the_predictors_own_answer(predictor: Predictor, kept: keeping.Kept) -> None:
     found = example.walk(predictor, kept.pictures[0], [2])
     assert found is not None
     answer = predictor.predict(kept.pictures[0])
@@ -113,14 +114,14 @@ def test_the_walk_ends_in_the_predictors_own_answer(predictor: Predictor, kept: 
     assert [passed.shape for passed in found.passed][-1] == (4,)
 
 
-def test_the_walk_leaves_no_trace(predictor: Predictor, kept: pictures.Kept) -> None:
+def test_the_walk_leaves_no_trace(predictor: Predictor, kept: keeping.Kept) -> None:
     example.walk(predictor, kept.pictures[0], [0])
     network = predictor.module.network
     assert all(parameter.grad is None for parameter in network.parameters())
     assert not any(module._forward_hooks for module in network.modules() if not isinstance(module, nn.Linear))
 
 
-def test_pushes_are_the_gradients_of_the_loss(predictor: Predictor, kept: pictures.Kept) -> None:
+def test_pushes_are_the_gradients_of_the_loss(predictor: Predictor, kept: keeping.Kept) -> None:
     found = example.walk(predictor, kept.pictures[0], [1])
     assert found is not None
     module = predictor.module
@@ -134,4 +135,4 @@ def test_pushes_are_the_gradients_of_the_loss(predictor: Predictor, kept: pictur
 def test_no_pictures_kept(tmp_path: Path, predictor: Predictor) -> None:
     from engram.core.rundir import RunDirectory
 
-    assert pictures.read(RunDirectory(tmp_path)) is None
+    assert keeping.read(RunDirectory(tmp_path)) is None

@@ -6,14 +6,22 @@ import pytest
 import torch
 
 from engram.core import registry
+from engram.core.vocabulary import BEGIN, NUM_SPECIAL
+from engram.floors._gathering import gathered
 from engram.floors.linear_on_pixels import LinearOnPixels, PooledLinear
+from engram.floors.linear_on_text import LinearOnText
 from engram.floors.majority_class import MajorityClass
 
 NAMES = registry.names("engram.floors", base="floor")
 
 
+LETTERS = "abcdefghijklmnopqrstuvwxyz "
+TOKENIZER = SimpleNamespace(size=NUM_SPECIAL + len(LETTERS), decode=lambda ids: LETTERS[ids[0] - NUM_SPECIAL])
+
+
 def features(shape=(1, 8, 8), size=3):
-    return SimpleNamespace(image=SimpleNamespace(shape=shape), label=SimpleNamespace(size=size))
+    text = SimpleNamespace(size=TOKENIZER.size, tokenizer=TOKENIZER)
+    return SimpleNamespace(image=SimpleNamespace(shape=shape), text=text, label=SimpleNamespace(size=size))
 
 
 def pictures(*, rows=300, shape=(1, 8, 8), size=3, several=False, seed=0):
@@ -29,27 +37,93 @@ def pictures(*, rows=300, shape=(1, 8, 8), size=3, several=False, seed=0):
     return image, label
 
 
-def batches_of(image, label, size=64):
+def written(texts):
+    """Texts as ids of letters."""
+    text_BT = torch.zeros(len(texts), 1 + max(map(len, texts)), dtype=torch.int64)
+    text_BT[:, 0] = BEGIN
+    for row, text in zip(text_BT, texts, strict=True):
+        row[1 : 1 + len(text)] = torch.tensor([NUM_SPECIAL + LETTERS.index(letter) for letter in text])
+    return text_BT
+
+
+def sentences(*, rows=300, several=False, seed=0):
+    """Four words without meaning, and a telling one for each label, in any order and with any ending."""
+    generator = torch.Generator().manual_seed(seed)
+    _, label = pictures(rows=rows, several=several, seed=seed)
+    hot = label.bool() if several else torch.nn.functional.one_hot(label, 3).bool()
+    found = []
+    for row in hot.tolist():
+        said = [word for word, there in zip(("good", "poor", "fair"), row, strict=True) if there]
+        endings = torch.randint(0, 26, (len(said),), generator=generator).tolist()
+        said = [word + LETTERS[ending] for word, ending in zip(said, endings, strict=True)]
+        words = [*said, "the", "tale", "of", "it"]
+        found.append(" ".join(words[at] for at in torch.randperm(len(words), generator=generator).tolist()))
+    return written(found), label
+
+
+def batches_of(image, label, size=64, role="image"):
     def batches(*roles):
         for start in range(0, len(label), size):
-            whole = {"image": image[start : start + size], "label": label[start : start + size]}
+            whole = {role: image[start : start + size], "label": label[start : start + size]}
             yield SimpleNamespace(**{role: value for role, value in whole.items() if not roles or role in roles})
 
     return batches
+
+
+READS = {"linear_on_text": ("text", sentences)}
 
 
 @pytest.mark.parametrize("several", [False, True])
 @pytest.mark.parametrize("name", NAMES)
 def test_every_floor_gives_logits_and_loads_into_what_it_builds(name, several):
     floor = registry.find("engram.floors", name, base="floor")()
-    image, label = pictures(several=several)
-    fitted = floor.fit(batches_of(image, label), features(), seconds=5)
+    role, made = READS.get(name, ("image", pictures))
+    given, label = made(several=several)
+    fitted = floor.fit(batches_of(given, label, role=role), features(), seconds=5)
     built = floor.build(features())
     built.load_state_dict(fitted.state_dict())
-    assert torch.equal(built(image), fitted(image))
-    assert fitted(image).shape == (300, 3)
-    again = floor.fit(batches_of(image, label), features(), seconds=5)
-    assert torch.equal(again(image), fitted(image))
+    assert torch.equal(built(given), fitted(given))
+    assert fitted(given).shape == (300, 3)
+    again = floor.fit(batches_of(given, label, role=role), features(), seconds=5)
+    assert torch.equal(again(given), fitted(given))
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_linear_on_text_learns_words_and_knows_unseen_ones_by_their_pieces(several):
+    given, label = sentences(several=several)
+    module = LinearOnText().fit(batches_of(given, label, role="text"), features(), seconds=10)
+    text, truth = sentences(several=several, seed=1, rows=1000)
+    answer = module(text)
+    right = ((answer > 0) == (truth > 0.5)) if several else answer.argmax(1) == truth
+    assert right.float().mean() > 0.97
+
+
+def test_linear_on_text_is_as_unsure_as_noise_demands():
+    generator = torch.Generator().manual_seed(0)
+    given, _ = sentences(rows=400)
+    label = torch.randint(0, 3, (400,), generator=generator)
+    module = LinearOnText().fit(batches_of(given, label, role="text"), features(), seconds=10)
+    text, _ = sentences(rows=400, seed=1)
+    loss = torch.nn.functional.cross_entropy(module(text), torch.randint(0, 3, (400,), generator=generator))
+    assert loss < 1.3
+
+
+def test_linear_on_text_refits_with_its_choices_on_more_rows():
+    given, label = sentences(rows=400)
+    fitted = LinearOnText().fit(batches_of(given[:100], label[:100], role="text"), features(), seconds=10)
+    again = LinearOnText().refit(fitted, batches_of(given, label, role="text"), features(), seconds=10)
+    assert again.strength == fitted.strength > 0
+    text, truth = sentences(seed=1, rows=1000)
+    losses = [torch.nn.functional.cross_entropy(module(text), truth) for module in (fitted, again)]
+    assert losses[1] < losses[0]
+
+
+def test_a_word_counts_once_however_often_it_stands():
+    given, label = sentences()
+    module = LinearOnText().fit(batches_of(given, label, role="text"), features(), seconds=10)
+    once, often = module(written(["gooda", "gooda gooda gooda"])).tolist()  # the pair was never seen: it says nothing
+    assert often == pytest.approx(once, abs=1e-5)
+    assert max(once) > 1
 
 
 def test_majority_class_gives_the_frequencies():
@@ -94,13 +168,11 @@ def test_large_pictures_are_averaged_down_in_their_own_proportions():
     assert PooledLinear((1, 28, 28), 5).linear.in_features == 784
 
 
-def test_more_rows_than_fit_are_thinned_evenly(monkeypatch):
-    from engram.floors import linear_on_pixels
-
-    monkeypatch.setattr(linear_on_pixels, "_MAX_VALUES", 64 * 100)
+def test_more_rows_than_fit_are_thinned_evenly():
     image, label = torch.zeros(1000, 1, 8, 8), torch.arange(1000)
-    kept_x, kept = linear_on_pixels._gather(batches_of(image, label), PooledLinear((1, 8, 8), 3), until=float("inf"))
-    assert len(kept_x) == len(kept) <= 100
+    take = PooledLinear((1, 8, 8), 3).pixels
+    kept_x, kept = gathered(batches_of(image, label), "image", take=take, room=64 * 100, until=float("inf"))
+    assert sum(map(len, kept_x)) == len(kept) <= 100
     assert len(set(kept.diff().tolist())) == 1
 
 

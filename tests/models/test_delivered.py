@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from engram.core.errors import ConfigError
-from engram.models.delivered import VIEWS, Delivered, hidden_width, look, view_weights
+from engram.models.delivered import VIEWS, Delivered, NetworkAlone, hidden_width, look, view_weights
 
 
 class Net(nn.Module):
@@ -122,3 +122,22 @@ def test_every_view_can_be_flattened_as_the_picture_itself_can(channels):
 
     delivered = Delivered(Flat(), num_outputs=2, num_hidden=0, views=VIEWS)
     assert delivered(torch.rand(4, channels, 8, 8)).shape == (4, 2)
+
+
+def test_a_floor_counts_by_its_share_each_at_its_temperature():
+    module, floor, x = delivered(), Net(), torch.randn(5, 1, 8, 8)
+    alone = module(x)
+    module.blend(floor, "net", share=0.25, temperatures=(2.0, 0.5))
+    module.bias.copy_(torch.tensor([1.0, 0, 0]))
+    expected = 0.25 * module.network(x) / 2 + 0.75 * floor(x) / 0.5 + torch.tensor([1.0, 0, 0])
+    assert torch.allclose(module(x), expected, atol=1e-6)
+    assert torch.allclose(NetworkAlone(module)(x), alone / 2, atol=1e-6)
+    assert module.record()["floor"] == "net"
+
+
+def test_what_a_blend_learned_is_saved_with_it():
+    module, again, x = delivered(), delivered(network=Net()), torch.randn(5, 1, 8, 8)
+    module.blend(Net(), "net", share=0.25, temperatures=(2.0, 0.5))
+    again.blend(Net(), "net")
+    again.load_state_dict(module.state_dict())
+    assert torch.equal(again(x), module(x))

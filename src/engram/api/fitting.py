@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import nn
 
-from engram.api import planning, reading
+from engram.api import competing, planning, reading
 from engram.api.delivery import deliver
 from engram.core import events
 from engram.core.deadline import Deadline
@@ -95,10 +95,15 @@ def fit(training: Training, fitted: dict[str, nn.Module]) -> Trained:
         with events.stage("training"), training.saving.catching_signals():
             training.trainer.fit()
         with events.stage("evaluation"):
-            results, predictor = deliver(run, read, training.trainer, fitted)
-        module, seconds = predictor.module, round(training.deadline.elapsed(), 2)
+            refit = training.planned.refit
+            delivery = deliver(
+                run, read, training.trainer, fitted, refit=refit if training.deadline.remaining() > refit + 2 else 0.0
+            )
+        predictor, seconds = delivery.predictor, round(training.deadline.elapsed(), 2)
+        module, choice = predictor.module, delivery.choice
         delivered = module.record() if isinstance(module, Delivered) else {}
-        run.seal(status="delivered", delivered=delivered, results=results, seconds=seconds)
+        competed = vars(choice) if choice is not None else None
+        run.seal(status="delivered", delivered=delivered, competed=competed, results=delivery.results, seconds=seconds)
         example = read.examples.batch(read.examples.splits["val"][:1])
         trained = finish(run, training.deadline, predictor, example, reads_data=bool(read.task.inputs))
     team.told(trained)
@@ -154,12 +159,18 @@ def finish(
     facts = run.read_run()
     split = "test" if "test" in facts["results"] else "val"
     chosen, predicted = facts["results"][split], facts["plan"]["predicted_seconds"]
+    said = ""
+    if (competed := facts.get("competed")) is not None:
+        metric = next(iter(chosen["metrics"]))
+        said = competing.told(competing.Choice(**competed), chosen, metric)
     events.emit(
         "done",
         run=str(run),
         split=split,
         metrics=chosen["metrics"],
         floors=chosen["floors"],
+        network=chosen.get("network"),
+        delivered=said,
         seconds=seconds,
         predicted_seconds=predicted,
         reads_data=reads_data,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -10,45 +9,41 @@ from safetensors.torch import save as save_tensors
 from torch import nn
 
 from engram.api.reading import Reading
-from engram.core.errors import RunError
 from engram.core.rundir import RunDirectory
-from engram.core.task import Batch, Task
+from engram.core.task import Task
 from engram.data.examples import namespace
-from engram.predict.opening import read_tensors
+from engram.predict.opening import FLOORS
 from engram.train.checkpoint import separate
-
-FILE = "floors.safetensors"
 
 
 def fit(reading: Reading, *, seconds: float) -> dict[str, nn.Module]:
     """Fit the task's floors on the training rows, within about `seconds` in all."""
-    examples = reading.examples
-    rows = np.random.default_rng(0).permutation(examples.splits["train"])
-
-    def batches(*roles: str) -> Iterable[Batch]:
-        return examples.batches(rows, size=1000, roles=roles)
-
-    floors = reading.task.floors
+    features, floors = namespace(reading.examples.features), reading.task.floors
+    batches = batches_of(reading, reading.examples.splits["train"])
     each = seconds / max(1, len(floors))
-    return {floor.name: floor.fit(batches, namespace(examples.features), seconds=each).eval() for floor in floors}
+    return {floor.name: floor.fit(batches, features, seconds=each).eval() for floor in floors}
+
+
+def refit(reading: Reading, name: str, fitted: nn.Module, *, seconds: float) -> nn.Module:
+    """Fit one floor again, on training and validation rows: nothing about it is left to be chosen."""
+    splits = reading.examples.splits
+    floor = {floor.name: floor for floor in reading.task.floors}[name]
+    batches = batches_of(reading, np.concatenate([splits["train"], splits["val"]]))
+    return floor.refit(fitted, batches, namespace(reading.examples.features), seconds=seconds).eval()
+
+
+def deliverable(task: Task) -> list[str]:
+    """The names of the floors that may be delivered."""
+    return [floor.name for floor in task.floors if floor.deliverable]
+
+
+def batches_of(reading: Reading, rows: np.ndarray) -> Any:
+    """Some rows as floors read them: mixed, and without regard to where their time goes."""
+    mixed = np.random.default_rng(0).permutation(rows)
+    return lambda *roles: reading.examples.batches(mixed, size=1000, roles=roles)
 
 
 def save(run: RunDirectory, floors: dict[str, nn.Module]) -> None:
     """Write the fitted floors; what they come to depends on the time there was, so a resume takes these."""
     fitted = {f"{name}/{key}": value for name, floor in floors.items() for key, value in floor.state_dict().items()}
-    run.write(FILE, save_tensors(separate(fitted)))
-
-
-def load(run: RunDirectory, task: Task, features: Any) -> dict[str, nn.Module]:
-    """Read the floors as training fitted them. features: the fitted ones by role."""
-    tensors = read_tensors(run, FILE)
-    built = {}
-    for floor in task.floors:
-        module = floor.build(namespace(features))
-        prefix = floor.name + "/"
-        try:
-            module.load_state_dict({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
-        except RuntimeError as error:
-            raise RunError(f"{run / FILE} does not fit the floor {floor.name} ({error}).") from None
-        built[floor.name] = module.eval()
-    return built
+    run.write(FLOORS, save_tensors(separate(fitted)))

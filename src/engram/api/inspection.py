@@ -106,7 +106,7 @@ def _summary(read: reading.Reading) -> dict[str, Any]:
     examples = read.by_row or read.examples
     label = next(iter(read.task.target), "")
     classes: dict[str, dict[str, int]] = {}
-    if label in examples.stored:
+    if label in examples.stored and hasattr(examples.features[label], "names"):
         feature: Any = examples.features[label]
         for split, rows in examples.splits.items():
             encoded = np.asarray(feature.encode(examples.stored[label].gather(rows)))

@@ -1,6 +1,7 @@
-"""Second opinions: what small networks that never saw an example's label say that it is, to find wrong labels.
+"""Second opinions: what small models that never saw an example's label say that it is, to find wrong labels.
 
-The data is divided into parts; for each part a small network learns from the others for a moment and answers.
+The data is divided into parts; for each part a small network learns from the others for a moment and answers, or the
+floor, where that is good enough to be delivered (confident learning, Northcutt et al. 2021, arXiv:1911.00068).
 
 Shapes: N rows, C classes.
 """
@@ -9,11 +10,13 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 
+from engram.api import floors as fitted_floors
 from engram.api import networks, planning
 from engram.api.reading import Reading
 from engram.core import events
@@ -21,7 +24,7 @@ from engram.core.evidence import Finding, Fix
 from engram.data import doctor
 from engram.data.examples import Examples, namespace
 from engram.evaluate.doubts import doubts
-from engram.evaluate.evaluation import probabilities
+from engram.evaluate.evaluation import collect, probabilities
 from engram.predict.answering import answer
 from engram.train.callbacks.callback import Callback
 from engram.train.plan import Plan
@@ -86,14 +89,12 @@ def opinions(
     rows, label_N = rows[label_N >= 0], label_N[label_N >= 0]
     part_N = _parts(reading, rows, label_N)
     number = int(part_N.max()) + 1
-    plan, cost = _plan(reading, device)
+    ask = _floor_or_network(reading, device)
     opinion_NC: np.ndarray | None = None
     for part in range(number):
         asked = part_N == part
-        left = (seconds - (time.monotonic() - began)) / (number - part) - cost.answer * asked.sum()
-        most = max(200, MOST_PASSES * (~asked).sum() // plan.batch_size)
-        plan.steps = int(np.clip(left / cost.step, 20, most))
-        answers = _asked(reading, plan, learned=rows[~asked], asked=rows[asked], told=f"part {part + 1} of {number}")
+        left = (seconds - (time.monotonic() - began)) / (number - part)
+        answers = ask(rows[~asked], rows[asked], left, f"part {part + 1} of {number}")
         opinion_NC = np.zeros((len(rows), answers.shape[1]), np.float32) if opinion_NC is None else opinion_NC
         opinion_NC[asked] = answers
     assert opinion_NC is not None, "there are always two parts or more"
@@ -127,7 +128,34 @@ def _plan(reading: Reading, device: str | None) -> tuple[Plan, networks.Cost]:
     return plan, cost
 
 
-def _asked(reading: Reading, plan: Plan, *, learned: np.ndarray, asked: np.ndarray, told: str) -> np.ndarray:
+Ask = Callable[[np.ndarray, np.ndarray, float, str], np.ndarray]
+"""Learn from some rows, and return the probabilities (asked, C) of others, within seconds. Told: which part it is."""
+
+
+def _floor_or_network(reading: Reading, device: str | None) -> Ask:
+    floor = next((floor for floor in reading.task.floors if floor.deliverable), None)
+    if floor is not None:
+        return lambda learned, asked, seconds, told: _of_floor(reading, floor, learned, asked, seconds)
+    plan, cost = _plan(reading, device)
+
+    def ask(learned: np.ndarray, asked: np.ndarray, seconds: float, told: str) -> np.ndarray:
+        most = max(200, MOST_PASSES * len(learned) // plan.batch_size)
+        plan.steps = int(np.clip((seconds - cost.answer * len(asked)) / cost.step, 20, most))
+        return _of_network(reading, plan, learned=learned, asked=asked, told=told)
+
+    return ask
+
+
+def _of_floor(reading: Reading, floor: Any, learned: np.ndarray, asked: np.ndarray, seconds: float) -> np.ndarray:
+    """Fit the floor on some rows; return the probabilities (asked, C) that it gives others."""
+    features = namespace(reading.examples.features)
+    module = floor.fit(fitted_floors.batches_of(reading, learned), features, seconds=seconds).eval()
+    answers = collect(reading.task, module, reading.examples, asked, metrics=())
+    assert answers.logits is not None, "labels that exclude one another have logits"
+    return probabilities(answers.logits, several=False)
+
+
+def _of_network(reading: Reading, plan: Plan, *, learned: np.ndarray, asked: np.ndarray, told: str) -> np.ndarray:
     """Train a small network on some rows; return the probabilities (asked, C) that it gives others."""
     examples: Examples = dataclasses.replace(reading.examples, splits={"train": learned})
     features = namespace(examples.features)

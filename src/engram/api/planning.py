@@ -49,12 +49,16 @@ from which one tells no more."""
 
 @dataclass
 class Planned:
-    """A plan with the network it is for, and what else was decided on the way."""
+    """A plan with the network it is for, and what else was decided on the way.
+
+    after: seconds for what comes after training, `refit` of them for fitting a floor again that is delivered.
+    """
 
     plan: Plan
     network: nn.Module
     after: float
     most_steps: int
+    refit: float = 0.0
 
 
 def time_limit(*, budget: str | float | None, epochs: float | None, steps: int | None) -> float | None:
@@ -85,19 +89,21 @@ def make_plan(
     seed: int = 0,
     recipe: str = "standard",
     settings: Mapping[str, Any] | None = None,
+    refit: float = 0.0,
     try_out: bool = True,
 ) -> Planned:
-    """Decide everything. `try_out` False leaves out trials (for inspection, which trains nothing)."""
+    """Decide everything. refit: seconds to leave for fitting a floor again. `try_out` False leaves out trials (for
+    inspection, which trains nothing)."""
     settings = settings or {}
     plan = foundation(reading, device=device, seed=seed, recipe=recipe)
     torch.manual_seed(seed)
 
     def seconds_left(cost: Cost) -> float:
-        return deadline.remaining() - _seconds_after(reading, cost, views=2)
+        return deadline.remaining() - refit - _seconds_after(reading, cost, views=2)
 
     network, cost = networks.choose(reading, plan, size=size, model=model, settings=settings, seconds_left=seconds_left)
     torch.set_num_threads(plan.threads)
-    features, after = namespace(reading.examples.features), _seconds_after(reading, cost, views=2)
+    features, after = namespace(reading.examples.features), refit + _seconds_after(reading, cost, views=2)
     left = seconds_left(cost)
     if left < 5 * cost.step:
         suffices = deadline.elapsed() + after + 100 * cost.step
@@ -119,10 +125,10 @@ def make_plan(
         plan.views = _views(reading, plan.augmentation, cost, seconds=left)
         if len(plan.views) > 1:
             plan.reasons["views"] = "what the network learned to see alike is averaged over"
-    after = _seconds_after(reading, cost, views=len(plan.views))
+    after = refit + _seconds_after(reading, cost, views=len(plan.views))
     most = _plan_steps(reading, plan, deadline, cost, after=after, epochs=epochs, steps=steps)
     _predict(reading, plan, network, deadline, cost, after)
-    return Planned(plan, network, after, most)
+    return Planned(plan, network, after, most, refit)
 
 
 def refuse_wrong(
@@ -199,7 +205,7 @@ def _passes(
 
 def _evaluate_every(reading: Reading, cost: Cost, *, seconds: float) -> float:
     """Progress between two evaluations on validation data, so that they take 5 % of the time at most."""
-    share = cost.answer * len(reading.examples.splits["val"]) / (0.05 * min(seconds, 10 * 3600.0))
+    share = cost.score * len(reading.examples.splits["val"]) / (0.05 * min(seconds, 10 * 3600.0))
     return round(max(0.1, share), 3)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import glob
 import os
 from collections.abc import Iterable, Iterator
@@ -9,8 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from engram.core import machine
-from engram.core.errors import DataError
+from engram.core.errors import DataError, EngramError
+from engram.core.registry import find
+from engram.core.rundir import RunDirectory
 from engram.data.table import Table
+
+TABLES = (".csv", ".tsv", ".jsonl", ".json", ".parquet")
+"""Of files that end so, the column of texts is read; of others the lines."""
+
+SUFFIXES = (".txt", *TABLES)
+"""One word that ends so is meant to be a file, whether there is one or not."""
 
 
 def load(run: Any, **options: Any) -> Any:
@@ -22,34 +31,130 @@ def load(run: Any, **options: Any) -> Any:
 
 
 def predict(
-    run: Any, items: Any, *, device: str | None = None, model: Any = None, trust_source: bool = False, **options: Any
+    run: Any,
+    items: Any,
+    *,
+    device: str | None = None,
+    model: Any = None,
+    trust_source: bool = False,
+    explain: bool = False,
+    stdin: Iterable[str] | None = None,
+    **options: Any,
 ) -> list[dict[str, Any]]:
-    """Answer for items: paths, folders, glob patterns, or anything a `Predictor` takes. One dictionary each."""
+    """Answer for items: paths, folders, glob patterns, texts, or anything a `Predictor` takes. One dictionary each.
+
+    explain: add "explains", a label, and "words", what each word of a text does to that label's log-odds.
+    stdin: lines to be read where an item is "-".
+    """
     predictor = load(run, device=device, model=model, trust_source=trust_source)
     one = isinstance(items, str | os.PathLike | bytes)
-    answers = predictor.predict(list(expanded([items] if one else items)), **options)
-    return list(answers)
+    texts, blank = _reads_texts(predictor)
+    taken = list(expanded([items] if one else items, texts=texts, blank=blank, stdin=stdin))
+    if explain:
+        from engram.explain.influence import refuse_other
+
+        refuse_other(predictor)
+    answers = list(predictor.predict(taken, **options))
+    if explain:
+        for item, answer in zip(taken, answers, strict=True):
+            if "error" not in answer:
+                answer |= _explained(predictor, item)
+    return answers
 
 
-def expanded(items: Iterable[Any]) -> Iterator[Any]:
-    """Put the pictures of folders, patterns, tables and arrays in their place; other items as they are."""
-    from engram.data import source
+def option_fields(run: Any) -> list[dataclasses.Field[Any]]:
+    """The options that a run's task has for its answers; none where there is no such run or task."""
+    try:
+        task = find("engram.tasks", str(RunDirectory(run).read_run()["task"]), base="task")
+    except (EngramError, KeyError, OSError):
+        return []  # the verb itself says what is wrong
+    return list(dataclasses.fields(task.options))
 
+
+def _explained(predictor: Any, text: str) -> dict[str, Any]:
+    from engram.explain.influence import influences
+
+    label, found = influences(predictor, text)
+    return {"explains": label, "words": [each.record() for each in found]}
+
+
+def _reads_texts(predictor: Any) -> tuple[bool, bool]:
+    """Whether a run answers for texts, and whether they may be empty."""
+    roles = list(predictor.task.inputs)
+    feature = predictor.features[roles[0]] if len(roles) == 1 else None
+    return getattr(feature, "is_text", False), getattr(feature, "blank", False)
+
+
+def expanded(
+    items: Iterable[Any], *, texts: bool = False, blank: bool = False, stdin: Iterable[str] | None = None
+) -> Iterator[Any]:
+    """Put what folders, patterns, tables, arrays and lines hold in their place; other items as they are.
+
+    texts: whether the run answers for texts: an item is then a text, unless a file or folder has that name.
+    blank: whether empty lines are answered for too.
+    """
     for item in items:
         text = os.fspath(item) if isinstance(item, str | os.PathLike) else ""
-        if text and (source.holds_many(text) or (glob.has_magic(text) and not Path(text).exists())):
-            yield from _pictures(source.read(text, target=()))
-        elif text and not Path(text).exists():
-            raise DataError(f"expected a file, folder or pattern to answer for; there is no {text}")
-        else:
+        if text == "-" and stdin is not None:
+            lines = (line.rstrip("\r\n") for line in stdin if blank or line.strip())
+            yield from lines if texts else expanded(lines)
+        elif not isinstance(text, str) or not text:
             yield item
+        elif texts:
+            yield from _texts(text, blank=blank)
+        else:
+            yield from _files(item, text)
 
 
-def _pictures(table: Table) -> Iterable[Any]:
-    columns = [column for column in table.columns.values() if column.kind in ("path", "bytes", "array")]
+def _files(item: Any, text: str) -> Iterator[Any]:
+    from engram.data import source
+
+    if source.holds_many(text) or (glob.has_magic(text) and not Path(text).exists()):
+        yield from _values(source.read(text, target=()), kinds=("path", "bytes", "array"), what="pictures")
+    elif not Path(text).exists():
+        raise DataError(f"expected a file, folder or pattern to answer for; there is no {text}")
+    else:
+        yield item
+
+
+def _texts(text: str, *, blank: bool) -> Iterator[str]:
+    """A text as it is; of a file its lines or its column of texts, of a folder its files."""
+    from engram.data import source
+
+    path = Path(text) if len(text) < 1000 and "\n" not in text and "\0" not in text else None
+    if path is None or not path.exists():
+        if path is not None and len(text.split()) == 1 and text.lower().endswith(SUFFIXES):
+            raise DataError(
+                f"expected a text, or a file of texts; there is no file {text}. To answer for these words as a text, "
+                f"give them on stdin: echo '{text}' | engram predict RUN -"
+            )
+        yield text
+    elif path.is_dir():
+        for file in sorted(path.rglob("*.txt")):
+            yield read_text(file)
+    elif path.suffix.lower() not in TABLES:
+        lines = read_text(path).removesuffix("\n").split("\n")  # other signs that end lines may stand within texts
+        yield from (line.rstrip("\r") for line in lines if blank or line.strip())
+    else:
+        yield from _values(source.read(text, target=()), kinds=("text",), what="texts")
+
+
+def read_text(path: Path) -> str:
+    """Return what a file of text says; DataError where it is none."""
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"expected text in UTF-8 in {path}; byte {error.start} is none") from None
+
+
+def _values(table: Table, *, kinds: tuple[str, ...], what: str) -> Iterable[Any]:
+    """The column that holds what is to be answered for; of several texts, the longest."""
+    columns = [column for column in table.columns.values() if column.kind in kinds]
     if not columns:
         raise DataError(
-            f"expected pictures to answer for; {table.origin} has none among its columns {', '.join(table.columns)}. "
-            "Name the pictures themselves, their folder or a table of their paths."
+            f"expected {what} to answer for; {table.origin} has none among its columns {', '.join(table.columns)}. "
+            f"Name the {what} themselves, or a file of them."
         )
+    if what == "texts":
+        columns.sort(key=lambda column: -sum(len(value or "") for value in column.values[:1000]))
     return columns[0].values

@@ -173,6 +173,7 @@ def prepare(
             raise DataError(f"expected fixes that leave rows in every split; {view.fixes.origin} empties {empty[0]}.")
     if features is None:
         task.fit(made, stored, splits.rows["train"])
+    task.see(made)
     stored = {role: values.refined(made[role]) for role, values in stored.items()}
     rows = Examples(made, stored, splits.rows, continues=table.continues)
     examples = task.examples(rows)

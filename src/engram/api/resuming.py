@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from engram.api import fitting, floors, networks, planning
+from engram.api import fitting, networks, planning
 from engram.api.bringing import Brought
 from engram.api.fitting import Trained, Training
 from engram.api.recording import recording
@@ -19,6 +19,7 @@ from engram.core.units import parse_duration
 from engram.data import fixes as data_fixes
 from engram.data.examples import namespace
 from engram.models import build
+from engram.predict.opening import floors_of
 from engram.train import checkpoint, distributed
 from engram.train.callbacks.callback import Callback
 from engram.train.plan import Plan
@@ -70,7 +71,7 @@ def resume(
         deadline = Deadline(left and used + left, began - used)  # seconds count from the first beginning
         training = _reopened(run, newest, deadline, data=data, brought=brought, model=model, callbacks=callbacks)
         events.note(f"Going on from step {newest.step} of {training.trainer.pace.steps}.")
-        return fitting.fit(training, floors.load(run, training.read.task, training.read.examples.features))
+        return fitting.fit(training, floors_of(run, training.read.task, training.read.examples.features))
 
 
 def follow(*, data: Any, brought: Brought, model: Any, callbacks: Sequence[Callback]) -> Trained:
@@ -106,7 +107,7 @@ def _reopened(
     """
     facts = run.read_run()
     options = dict(facts["options"])
-    place, _, after, most = (options.pop(k) for k in ("data", "budget", "after", "most_steps"))
+    place, _, after, most, refit = (options.pop(k) for k in ("data", "budget", "after", "most_steps", "refit"))
     brought.refuse_wrong(options, model=model, task=facts["task"])
     plan = _recorded_plan(facts, newest, run)
     fixes = data_fixes.read(run / FIXES) if facts["data"].get("fixes") else None
@@ -128,7 +129,7 @@ def _reopened(
         shapes=build.shapes(newest.tensors, prefix="model/"),
     )
     networks.materialise(network, read)
-    planned = planning.Planned(plan, network, after, most)
+    planned = planning.Planned(plan, network, after, most, refit)
     training = Training.of(run, read, planned, deadline, callbacks, paced=paced)
     _restore(training.trainer, newest, run)
     return training

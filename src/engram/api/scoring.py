@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from engram.api import floors, reading
-from engram.api.delivery import class_names
+from engram.api import reading
+from engram.api.delivery import alone, class_names
 from engram.api.prediction import load
 from engram.core import machine
 from engram.core.errors import DataError, RunError, unknown
@@ -15,6 +15,7 @@ from engram.evaluate import predictions
 from engram.evaluate.evaluation import collect
 from engram.evaluate.evaluation import evaluate as say
 from engram.predict.checking import checked
+from engram.predict.opening import floors_of
 
 OF_LEARNING = ("one_class", "single_example", "unbalanced")
 """Findings that matter to whoever learns from data, and not to whoever is scored on it."""
@@ -48,9 +49,11 @@ def evaluate(
         if len(rows) == 0:
             raise DataError(f"expected examples to score; none of the {len(read.table):,} in {data} could be read.")
         outputs = collect(task, predictor.module, read.examples, rows, precision=predictor.precision)
-        fitted = floors.load(directory, task, predictor.features)
+        fitted = floors_of(directory, task, predictor.features)
         beside = {name: collect(task, module, read.examples, rows) for name, module in fitted.items()}
-        return say(task, outputs, class_names(task, predictor.features), floors=beside)
+        network = alone(predictor.module)
+        by_itself = collect(task, network, read.examples, rows, precision=predictor.precision) if network else None
+        return say(task, outputs, class_names(task, predictor.features), floors=beside, network=by_itself)
 
 
 def _measured(run: RunDirectory, split: str | None) -> dict[str, Any]:

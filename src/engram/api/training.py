@@ -113,8 +113,8 @@ def train(
             read = brought.read(data, {**options, "apply": fixes}, deadline=deadline)
             _stop_if_unusable(read)
             planning.follow_recipe(read, recipe)
-            fitted = _fit_floors(read, deadline)
-            planned = planning.make_plan(read, deadline, seed=seed, recipe=recipe, **wishes)
+            fitted, refit = _fit_floors(read, deadline)
+            planned = planning.make_plan(read, deadline, seed=seed, recipe=recipe, refit=refit, **wishes)
             planning.announce(planned, read)
             durable.check_room(run.path, planned.plan.predicted_disk)
             networks.initialise(planned.network, read)
@@ -153,9 +153,17 @@ def _leaving_nothing_behind(run: RunDirectory) -> Iterator[None]:
         raise
 
 
-def _fit_floors(read: reading.Reading, deadline: Deadline) -> dict[str, nn.Module]:
+def _fit_floors(read: reading.Reading, deadline: Deadline) -> tuple[dict[str, nn.Module], float]:
+    """Fit the floors; return them, and seconds to leave for fitting one again (0 where none is deliverable).
+
+    One that may be delivered is given more: it may be the best there is.
+    """
+    may = bool(floors.deliverable(read.task))
+    most, share = (30.0, 0.15) if may else (6.0, 0.05)
+    began = time.monotonic()
     with events.stage("floors"):
-        return floors.fit(read, seconds=min(6.0, max(0.5, 0.05 * deadline.remaining())))
+        fitted = floors.fit(read, seconds=min(most, max(0.5, share * deadline.remaining())))
+    return fitted, time.monotonic() - began if may else 0.0
 
 
 def _checks(planned: planning.Planned, read: reading.Reading, deadline: Deadline) -> list[dict[str, Any]]:
@@ -198,7 +206,7 @@ def _record(
             "findings": [finding.record() for finding in read.findings],
             "fixes": read.view.record() if read.view is not None else None,
         },
-        options={**options, "after": planned.after, "most_steps": planned.most_steps},
+        options={**options, "after": planned.after, "most_steps": planned.most_steps, "refit": planned.refit},
         plan=planned.plan.as_dict(),
         checks=checks,
         before_seconds=round(used, 2),

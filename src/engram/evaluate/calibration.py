@@ -58,6 +58,14 @@ def fit(logits_NC: Any, label: Any, *, kind: str) -> Calibration:
     return Calibration(float(temperature), bias.float().numpy(), before, after)
 
 
+def total_loss(logits_NC: Any, label: Any, *, kind: str) -> float:
+    """Return the loss of logits summed over rows, in nats; rows with unknown labels are left out."""
+    logits, target = torch.as_tensor(np.asarray(logits_NC)).double(), torch.as_tensor(np.asarray(label))
+    if kind == "softmax":
+        logits, target = logits[target >= 0], target[target >= 0].long()
+    return float(_losses(logits, target.double() if kind == "sigmoid" else target, kind).sum())
+
+
 def _losses(logits: Tensor, target: Tensor, kind: str) -> Tensor:
     if kind == "softmax":
         return nn.functional.cross_entropy(logits, target, reduction="none")

@@ -13,7 +13,7 @@ import numpy as np
 from torch import nn
 
 from engram.core.task import Task
-from engram.data.examples import Examples
+from engram.data.examples import Examples, namespace
 from engram.evaluate import comparison, intervals
 from engram.evaluate.calibration import reliability
 from engram.evaluate.intervals import Score
@@ -30,7 +30,7 @@ class Outputs:
     rows: (N,) row numbers in the table. logits: (N, C) float32; None for a task whose output is not logits, of
     which the statistics are all that is kept. label: (N,) class numbers, -1 unknown, or (N, C) yes or no; None
     where labels are not known. unfamiliarity: (N,), above 1 is unfamiliar, or None where the model does not say
-    it. statistics: metric's name -> its statistics.
+    it. statistics: metric's name -> its statistics. written: the decoded answers of a task that writes.
     """
 
     rows: np.ndarray
@@ -38,6 +38,7 @@ class Outputs:
     label: np.ndarray | None = None
     unfamiliarity: np.ndarray | None = None
     statistics: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
+    written: list[dict[str, Any]] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -74,6 +75,7 @@ def collect(
     metrics = task.metrics if metrics is None else metrics
     parts: dict[str, list[np.ndarray]] = {"logits": [], "label": [], "unfamiliarity": []}
     kept: dict[str, list[dict[str, np.ndarray]]] = {metric.name: [] for metric in metrics}
+    written: list[dict[str, Any]] = []
     ordered, places = examples.sorted(np.asarray(rows))
     for batch in examples.batches(ordered, size=batch_size):
         output, unfamiliarity_B = answer(task, module, batch, precision=precision)
@@ -82,6 +84,8 @@ def collect(
             parts["logits"].append(output.numpy())
             if known:
                 parts["label"].append(getattr(batch, next(iter(task.target))).cpu().numpy())
+        if task.writes:
+            written += task.decode(output, namespace(examples.features), task.options())
         if unfamiliarity_B is not None:
             parts["unfamiliarity"].append(unfamiliarity_B.numpy())
         if known:
@@ -89,7 +93,8 @@ def collect(
                 kept[metric.name].append(metric.update(output, batch))
     joined = {name: np.concatenate(values)[places] if values else None for name, values in parts.items()}
     statistics = {name: _joined(values, places) for name, values in kept.items() if values}
-    return Outputs(np.asarray(rows), joined["logits"], joined["label"], joined["unfamiliarity"], statistics)
+    written = [written[place] for place in places] if written else []
+    return Outputs(np.asarray(rows), joined["logits"], joined["label"], joined["unfamiliarity"], statistics, written)
 
 
 def _joined(parts: list[dict[str, np.ndarray]], places: np.ndarray) -> dict[str, np.ndarray]:
@@ -104,13 +109,19 @@ def score(outputs: Outputs, metrics: Sequence[Metric], *, seed: int = 0) -> dict
 
 
 def evaluate(
-    task: Task, outputs: Outputs, names: Sequence[str] = (), *, floors: Mapping[str, Outputs] | None = None
+    task: Task,
+    outputs: Outputs,
+    names: Sequence[str] = (),
+    *,
+    floors: Mapping[str, Outputs] | None = None,
+    network: Outputs | None = None,
 ) -> dict[str, Any]:
     """Say everything about some answers, ready for JSON.
 
     names: the classes, in the order of the logits; none for a task that has no classes. floors: name -> answers of
-    that floor to the same rows.
-    Returns "task", "num_examples", "metrics" and "floors" (name -> metric -> value, low, high), and beside them
+    that floor to the same rows. network: answers of the network alone, where a floor counts in what is delivered.
+    Returns "task", "num_examples", "metrics" and "floors" (name -> metric -> value, low, high), "network" (metrics of
+    the network alone; None where it is what is delivered), and beside them
     "against_floors" (name -> paired comparison by the first metric), "per_class", "confusion" (rows: truth,
     columns: answers; None for several labels, or no classes), "calibration" and "unfamiliar" (the share called so).
     """
@@ -120,7 +131,10 @@ def evaluate(
     against = {
         name: vars(
             comparison.paired(
-                first, theirs.statistics[first.name], outputs.statistics[first.name], names=(name, "the network")
+                first,
+                theirs.statistics[first.name],
+                outputs.statistics[first.name],
+                names=(name, "the network" if network is None else "what is delivered"),
             )
         )
         for name, theirs in floors.items()
@@ -135,6 +149,7 @@ def evaluate(
         "num_unknown_labels": int((label < 0).sum()) if label is not None and single else 0,
         "metrics": scores,
         "floors": {name: score(theirs, task.metrics) for name, theirs in floors.items()},
+        "network": score(network, task.metrics) if network is not None else None,
         "against_floors": against,
         "per_class": per_class(outputs, names),
         "confusion": confusion(outputs, len(names)).tolist() if single else None,

@@ -9,6 +9,7 @@ import numpy as np
 
 from engram.core.errors import DataError, RunError
 from engram.core.evidence import Evidence
+from engram.features._scales import SCALE_NAMES, in_order
 from engram.features.feature import Arrays, Feature
 
 if TYPE_CHECKING:
@@ -21,9 +22,15 @@ ID_NAMES = re.compile(r"(^|_)(id|uuid|guid|index|filename|file|path|name|url)$")
 
 
 class Category(Feature):
-    """One name out of a fixed set. Names are learned from the training rows and kept in natural order."""
+    """One name out of a fixed set. Names are learned from the training rows and kept in natural order.
 
-    def __init__(self) -> None:
+    scale: whether the column's name says that whole numbers in it are steps of a scale. Names that are, by it or
+    evidently, are kept in its order, and `ordered` says so.
+    """
+
+    def __init__(self, *, scale: bool = False) -> None:
+        self.scale = scale
+        self.ordered = False
         self.names: list[str] = []
         self._index: dict[str, int] = {}
 
@@ -36,6 +43,19 @@ class Category(Feature):
             return Evidence(0.0, "its values are texts in files")
         known = {name for value in column.values if (name := _name_or_none(value)) is not None}
         return distinct_evidence(column.name, len(known), len(column), whole=_all_whole(known, column.kind))
+
+    @classmethod
+    def survey(cls, column: Any, **wishes: Any) -> Feature:
+        """See whether the column is called like a scale."""
+        return cls(scale=bool(SCALE_NAMES.search(column.name.lower())), **wishes)
+
+    def config(self) -> dict[str, Any]:
+        """Whether it is a scale by name."""
+        return {"scale": self.scale}
+
+    def store_keys(self) -> list[dict[str, Any]]:
+        """What is stored depends on nothing."""
+        return [{}]
 
     @property
     def size(self) -> int:
@@ -52,7 +72,9 @@ class Category(Feature):
         self._set({names[row] for row in np.asarray(rows).tolist()})
 
     def _set(self, names: set[str]) -> None:
-        self.names = sorted(names, key=natural)
+        steps = in_order(names, scale=self.scale)
+        self.ordered = steps is not None
+        self.names = steps or sorted(names, key=natural)
         self._index = {name: number for number, name in enumerate(self.names)}
 
     def encode(self, gathered: Arrays, views: Any = None) -> Tensor:
@@ -66,12 +88,12 @@ class Category(Feature):
         return [self.names[number] if number >= 0 else None for number in encoded.tolist()]
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """The names."""
-        return {"names": self.names}, {}
+        """The names, and whether they are steps."""
+        return {"names": self.names, "ordered": self.ordered}, {}
 
     def load_state(self, values: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
         """Take back the names in their order; RunError if they are damaged."""
-        self.names = saved_names(values)
+        self.names, self.ordered = saved_names(values), values.get("ordered") is True
         self._index = {name: number for number, name in enumerate(self.names)}
 
 

@@ -37,6 +37,9 @@ class Feature:
     on_disk: ClassVar[bool] = False
     """Whether stored values are large enough to be kept memory-mapped on disk."""
 
+    is_text: ClassVar[bool] = False
+    """Whether values are texts, which can be typed where a path is expected."""
+
     near_copies: ClassVar[str] = "changed on the way"
     """How copies that `signatures` find may differ, for findings."""
 

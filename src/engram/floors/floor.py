@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from engram.core.registry import snake_case
 
@@ -21,7 +21,12 @@ class Batches(Protocol):
 
 
 class Floor:
-    """A baseline of a task. Configured by keyword arguments, without state of its own."""
+    """A baseline of a task. Configured by keyword arguments, without state of its own.
+
+    deliverable: whether it may be delivered, alone or blended with the network, where validation rows say so.
+    """
+
+    deliverable: ClassVar[bool] = False
 
     @property
     def name(self) -> str:
@@ -42,3 +47,7 @@ class Floor:
         `batches` may be called once per pass. Returns the module of `build`, fitted, on the CPU.
         """
         raise AssertionError("a floor must say this")
+
+    def refit(self, fitted: nn.Module, batches: Batches, features: Any, *, seconds: float) -> nn.Module:
+        """Fit again on more rows of the same kind, with the choices that `fit` made. For deliverable floors."""
+        raise AssertionError("a deliverable floor must say this")

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from engram.floors._gathering import gathered
 from engram.floors._logistic import fit_logistic
 from engram.floors.floor import Batches, Floor
 
@@ -32,7 +33,9 @@ class LinearOnPixels(Floor):
         """Fit in one pass over the batches, reading for at most half of `seconds`."""
         began = time.monotonic()
         module = PooledLinear(tuple(features.image.shape), features.label.size)
-        x_ND, label = _gather(batches, module, until=began + seconds / 2)
+        parts, label = gathered(batches, "image", take=module.pixels, room=_MAX_VALUES, until=began + seconds / 2)
+        x_ND = torch.cat(parts)
+        del parts
         linear = fit_logistic(x_ND, label, num_classes=features.label.size, until=began + seconds)
         module.linear.load_state_dict(linear)
         return module
@@ -60,25 +63,3 @@ class PooledLinear(nn.Module):
         """Return logits (B, C)."""
         logits_BC: Tensor = self.linear(self.pixels(x_BCHW))
         return logits_BC
-
-
-def _gather(batches: Batches, module: PooledLinear, *, until: float) -> tuple[Tensor, Tensor]:
-    """Return averaged pixels (N, D) and labels of the training rows: all, or an even share of what is too much.
-
-    Whenever memory is full, every second row is let go and from then on every second one taken.
-    """
-    room = _MAX_VALUES // module.linear.in_features
-    kept: list[tuple[Tensor, Tensor]] = []
-    count = seen = 0
-    step = 1
-    for batch in batches("image", "label"):
-        offset = -seen % step
-        seen += len(batch.label)
-        kept.append((module.pixels(batch.image[offset::step].detach()).cpu(), batch.label[offset::step].cpu()))
-        count += len(kept[-1][1])
-        if count > room:
-            joined = [torch.cat(parts)[::2] for parts in zip(*kept, strict=True)]
-            kept, count, step = [(joined[0], joined[1])], len(joined[1]), 2 * step
-        if time.monotonic() > until:
-            break
-    return torch.cat([x for x, _ in kept]), torch.cat([label for _, label in kept])

@@ -1,4 +1,4 @@
-"""What is delivered: network, calibration and unfamiliarity score, as one module.
+"""What is delivered: network, perhaps a floor blended with it, calibration and unfamiliarity score, as one module.
 
 Shapes: B examples, C classes, D width of the network's last hidden layer, R whitened directions of it.
 """
@@ -31,6 +31,8 @@ class Delivered(nn.Module):
 
     views: the ways each input is looked at, out of `VIEWS`, "plain" first; the answer is the weighted mean of
     the logits over them. num_hidden: D, see `hidden_width`; 0 where the network has no linear layer.
+    floor: a cheap model of the same inputs and outputs, by its name too, that counts in the answer: the logits are
+    `share` times the network's and 1 - `share` times the floor's, each divided by a temperature of its own.
     Buffers are filled by `engram.evaluate` (calibration, unfamiliarity); unfilled, they change nothing.
 
     Unfamiliarity is the distance of the last hidden layer's activations from the nearest class, in units of
@@ -42,13 +44,22 @@ class Delivered(nn.Module):
 
     temperature: Tensor
     bias: Tensor
+    share: Tensor
+    temperatures: Tensor
     hidden_mean: Tensor
     hidden_whitening: Tensor
     typical: Tensor
     threshold: Tensor
 
     def __init__(
-        self, network: nn.Module, *, num_outputs: int, num_hidden: int, views: tuple[str, ...] = ("plain",)
+        self,
+        network: nn.Module,
+        *,
+        num_outputs: int,
+        num_hidden: int,
+        views: tuple[str, ...] = ("plain",),
+        floor: nn.Module | None = None,
+        floor_name: str = "",
     ) -> None:
         super().__init__()
         self.network = network
@@ -61,6 +72,10 @@ class Delivered(nn.Module):
         self.register_buffer("hidden_whitening", torch.zeros(2, num_hidden, num_directions))
         self.register_buffer("typical", torch.zeros(()))
         self.register_buffer("threshold", torch.tensor(float("inf")))
+        self.floor: nn.Module | None = None
+        self.floor_name = ""
+        if floor is not None:
+            self.blend(floor, floor_name)
         last = last_linear(network)
         if last is not None and num_hidden:
             last.register_forward_pre_hook(_keep_hidden)
@@ -69,18 +84,37 @@ class Delivered(nn.Module):
         """Change the views that answers are averaged over."""
         self.views, self.view_weights = tuple(views), view_weights(tuple(views))
 
+    def blend(
+        self, floor: nn.Module, name: str, *, share: float = 1.0, temperatures: tuple[float, float] = (1.0, 1.0)
+    ) -> None:
+        """Let a floor count in the answer. temperatures: the network's and the floor's."""
+        self.floor, self.floor_name = floor, name
+        self.register_buffer("share", torch.tensor(share).to(self.bias))
+        self.register_buffer("temperatures", torch.tensor(temperatures).to(self.bias))
+
     def record(self) -> dict[str, Any]:
-        """What run.json says of it: the arguments that build it again around its network."""
+        """What run.json says of it: the arguments that build it again around its network, and what counts how much."""
         num_hidden = self.hidden_whitening.shape[1]
-        return {"views": list(self.views), "num_outputs": len(self.bias), "num_hidden": num_hidden}
+        record = {"views": list(self.views), "num_outputs": len(self.bias), "num_hidden": num_hidden}
+        if self.floor is not None:
+            record |= {"floor": self.floor_name, "share_of_network": round(self.share.item(), 4)}
+        return record
 
     def forward(self, *inputs: Tensor) -> Tensor:
-        """Return calibrated logits (B, C): the mean over views, divided by the temperature, plus the bias."""
+        """Return calibrated logits (B, C): the network's, perhaps blended, over the temperature, plus the bias."""
+        logits_BC = self.seen(*inputs)
+        if self.floor is not None:
+            floor_BC = self.floor(*inputs).float() / self.temperatures[1]
+            logits_BC = self.share * logits_BC / self.temperatures[0] + (1 - self.share) * floor_BC
+        return logits_BC / self.temperature + self.bias
+
+    def seen(self, *inputs: Tensor) -> Tensor:
+        """Return the network's logits (B, C), the mean over views."""
         logits_BC = torch.zeros(())
         for view, weight in zip(self.views, self.view_weights, strict=True):
             seen_BC = weight * self.network(*look(view, inputs)).float()
             logits_BC = seen_BC if view == self.views[0] else logits_BC + seen_BC
-        return logits_BC / self.temperature + self.bias
+        return logits_BC
 
     def hidden(self, call: Callable[[nn.Module], Any]) -> tuple[Any, Tensor | None]:
         """Run `call(self)` and return (its result, the input of the last linear layer for the first view (B, D)).
@@ -122,6 +156,18 @@ class Delivered(nn.Module):
     def unfamiliarity(self, hidden_BD: Tensor | None, logits_BC: Tensor) -> Tensor:
         """Return (B,) how unfamiliar inputs are: 0 is typical, above 1 is unfamiliar."""
         return (self.distance(hidden_BD, logits_BC) - self.typical) / (self.threshold - self.typical)
+
+
+class NetworkAlone(nn.Module):
+    """What the network of a delivered blend would answer by itself, at its own temperature."""
+
+    def __init__(self, delivered: Delivered) -> None:
+        super().__init__()
+        self.delivered = delivered
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """Return logits (B, C)."""
+        return self.delivered.seen(*inputs) / self.delivered.temperatures[0]
 
 
 def _keep_hidden(layer: nn.Module, arguments: tuple[Tensor, ...]) -> None:

@@ -20,6 +20,7 @@ from engram.features.feature import Feature
 from engram.models import build
 from engram.models.delivered import Delivered
 
+FLOORS = "floors.safetensors"
 SHOWN = 4
 
 
@@ -53,6 +54,7 @@ def open_run(
         )
     task = task_of(facts, run)
     features = saved.load(run)
+    task.see(features)
     if lacking := [role for role in task.inputs if role not in features]:
         raise RunError(f"{run / saved.JSON} is damaged: it has no {' and no '.join(lacking)}. {saved.NEXT}")
     try:
@@ -66,7 +68,7 @@ def open_run(
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise RunError(f"the network of {run} cannot be built from its record in run.json ({error}).") from None
-    module = delivered(facts["delivered"], network, run)
+    module = delivered(facts["delivered"], network, run, task=task, features=namespace(features))
     load_weights(module, run)
     if (facts.get("plan") or {}).get("channels_last", True):
         module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's types
@@ -82,15 +84,33 @@ def task_of(facts: dict[str, Any], run: RunDirectory) -> Task:
     return task
 
 
-def delivered(record: Any, network: nn.Module, run: RunDirectory) -> nn.Module:
+def delivered(record: Any, network: nn.Module, run: RunDirectory, *, task: Task, features: Any) -> nn.Module:
     """Build the delivered module around a network from its record in run.json; an empty one: the network alone."""
     if record == {}:
         return network
     try:
         views, outputs, hidden = tuple(record["views"]), int(record["num_outputs"]), int(record["num_hidden"])
-        return Delivered(network, views=views, num_outputs=outputs, num_hidden=hidden)
+        module = Delivered(network, views=views, num_outputs=outputs, num_hidden=hidden)
+        if (name := record.get("floor")) is not None:
+            module.blend({floor.name: floor for floor in task.floors}[name].build(features), name)
+        return module
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise RunError(f"what {run / 'run.json'} says of the delivered model is damaged ({error}).") from None
+
+
+def floors_of(run: RunDirectory, task: Task, features: Any) -> dict[str, nn.Module]:
+    """Read the floors as training fitted them. features: the fitted ones by role."""
+    tensors = read_tensors(run, FLOORS)
+    built = {}
+    for floor in task.floors:
+        module = floor.build(namespace(features))
+        prefix = floor.name + "/"
+        try:
+            module.load_state_dict({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
+        except RuntimeError as error:
+            raise RunError(f"{run / FLOORS} does not fit the floor {floor.name} ({error}).") from None
+        built[floor.name] = module.eval()
+    return built
 
 
 def load_weights(module: nn.Module, run: RunDirectory, name: str = "model.safetensors", *, prefix: str = "") -> None:

@@ -47,6 +47,7 @@ def _content(facts: Facts) -> dict[str, Any]:
         "verdict": headline.verdict(facts) if facts.metric else "It has no scores yet.",
         "split": words.split_name(facts.split),
         "scores": _scores(facts),
+        "delivered": "the network" if facts.result.get("network") is None else "delivered",
         "classes": words.listed(facts.names, most=MOST_CLASSES),
         "rows": {words.split_name(name): f"{count:,}" for name, count in facts.data.get("rows", {}).items()},
         "origin": str(facts.data.get("origin") or "unknown"),
@@ -62,7 +63,7 @@ def _content(facts: Facts) -> dict[str, Any]:
 
 
 def _scores(facts: Facts) -> list[dict[str, str]]:
-    """One row a metric: the network with its interval, then the floors."""
+    """One row a metric: what is delivered with its interval, then the network alone, and the floors."""
     found = []
     for metric, score in (facts.result.get("metrics") or {}).items():
         floors = {
@@ -70,6 +71,8 @@ def _scores(facts: Facts) -> list[dict[str, str]]:
             for name, scores in (facts.result.get("floors") or {}).items()
             if metric in scores
         }
+        if alone := (facts.result.get("network") or {}).get(metric):
+            floors = {"the network alone": words.score(metric, alone["value"]), **floors}
         beside = "; ".join(f"{name}: {value}" for name, value in floors.items())
         found.append(
             {

@@ -12,11 +12,12 @@ from engram.core.errors import EngramError
 from engram.core.rundir import RunDirectory
 from engram.core.task import Batch, Task
 from engram.evaluate import predictions
-from engram.explain import pictures
+from engram.explain import kept
 from engram.predict.opening import task_of
 from engram.predict.predictor import Predictor, load
 
 if TYPE_CHECKING:
+    import numpy as np
     import polars
 
 SECONDS = 4.0
@@ -115,13 +116,23 @@ class Facts:
         return predictions.doubtful(self.run)["row"].to_list() if (self.run / predictions.FILE).is_file() else []
 
     @cached_property
-    def kept(self) -> pictures.Kept | None:
-        """The pictures that the run keeps; None where it keeps none."""
-        return pictures.read(self.run)
+    def kept(self) -> kept.Kept | None:
+        """The pictures or texts that the run keeps; None where it keeps none."""
+        return kept.read(self.run)
+
+    @property
+    def pictures(self) -> np.ndarray | None:
+        """The kept pictures (M, H, W, C); None where none are kept."""
+        return self.kept.pictures if self.kept is not None else None
+
+    @property
+    def things(self) -> str:
+        """What examples are: "texts" or "pictures"."""
+        return "texts" if self.kept is not None and self.kept.texts is not None else "pictures"
 
     @cached_property
     def known(self) -> dict[int, dict[str, Any]]:
-        """Row number -> its answer, for the rows whose pictures are kept, of any split."""
+        """Row number -> its answer, for the rows whose examples are kept, of any split."""
         if self.kept is None or not (self.run / predictions.FILE).is_file():
             return {}
         frame = predictions.read(self.run)

@@ -48,18 +48,19 @@ class Row:
 
 @dataclass
 class Tile:
-    """One picture with what is said of it. uri: a data URI. more: shown when the cursor rests on it."""
+    """One picture or text with what is said of it. uri: a data URI. more: shown when the cursor rests on it."""
 
     uri: str
     title: str = ""
     detail: str = ""
     more: str = ""
     tone: str = ""
+    text: str = ""
 
 
 @dataclass
 class Gallery:
-    """Pictures of one kind. size: "small", "medium" or "wide" tiles."""
+    """Pictures or texts of one kind. size: "small", "medium" or "wide" tiles, or "texts"."""
 
     kind: ClassVar[str] = "gallery"
     tiles: Sequence[Tile]

@@ -1,7 +1,4 @@
-"""What all tasks that give labels to pictures share: input, network, ways to change pictures, floors.
-
-Shapes: B examples, C classes.
-"""
+"""What all tasks that give labels to pictures share: input, network, ways to change pictures, floors."""
 
 from __future__ import annotations
 
@@ -9,18 +6,16 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
-from torch import Tensor, nn
+from torch import nn
 
-from engram.core.evidence import Evidence
-from engram.core.task import Batch, Sample, Task, Worth
+from engram.core.task import Sample, Worth
 from engram.data.augment.pictures import Pictures
-from engram.data.table import Table
 from engram.features.image import Image
 from engram.floors.linear_on_pixels import LinearOnPixels
 from engram.floors.majority_class import MajorityClass
 from engram.models import build
 from engram.models.conv_net import sized
-from engram.tasks._answers import LabelOptions
+from engram.tasks._labels import LabelTask
 
 FEW_ROWS = 10_000
 MOST_PASSES = {"few": 14, "many": 200}
@@ -31,23 +26,15 @@ CHANGED_MORE_FROM = 60
 """Passes over the data from which pictures are turned, zoomed and partly hidden too (LOG.md, 2026-11-22)."""
 
 
-class PictureTask(Task):
-    """Labels for pictures. What the labels are, the loss and the answer, a task says itself."""
+class PictureTask(LabelTask):
+    """Labels for pictures: which network, and how pictures may be changed."""
 
     inputs: ClassVar = {"image": Image}
     floors: ClassVar = (MajorityClass(), LinearOnPixels())
-    options: ClassVar = LabelOptions
     sizes: ClassVar = {  # LOG.md, 2026-11-22
         "medium": Worth(rows=10_000, passes=6, examples=320_000),
         "large": Worth(rows=50_000, passes=40, examples=4_000_000),
     }
-    smoothing: float = 0.0
-
-    def matches(self, table: Table) -> Evidence:
-        """A column of pictures and a column that the target's feature reads."""
-        pictures = max((Image.matches(c) for c in table.columns.values()), key=lambda e: e.score)
-        labels = max((self.target["label"].matches(c) for c in table.columns.values()), key=lambda e: e.score)
-        return Evidence(min(pictures.score, labels.score), f"{pictures.reason}; {labels.reason}")
 
     def model(self, size: str, features: Any) -> nn.Module:
         """A convolutional network that gives each picture one logit per label."""
@@ -74,16 +61,6 @@ class PictureTask(Task):
         )
         turned = replace(plain, rotate=10.0, zoom=0.1)
         return {"mirrored": replace(turned if long else plain, mirror=True), "turned": turned}
-
-    def plain(self) -> PictureTask:
-        """Without label smoothing."""
-        task = type(self)()
-        task.smoothing = 0.0
-        return task
-
-    def predict(self, model: nn.Module, inputs: Batch, options: Any) -> Tensor:
-        """Calibrated logits (B, C) when the model is the delivered one."""
-        return model(inputs.image)
 
 
 def picture_sample(*, multilabel: bool) -> Sample:

@@ -36,7 +36,7 @@ class OwnStep(Task):
         self.function = step
         given = tuple(_metric(one) for one in metrics)
         selects = bool(metrics) and hasattr(metrics[0], "higher_is_better")
-        self.metrics = (*given, Loss()) if selects else (Loss(), *given)  # type: ignore[misc]
+        self.metrics = (*given, Loss()) if selects else (Loss(), *given)
         if len({one.name for one in self.metrics}) < len(self.metrics):
             raise ConfigError(
                 f"expected metrics with a name each; got {', '.join(m.name for m in self.metrics)}. (The loss is one.)"

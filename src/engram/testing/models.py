@@ -1,42 +1,63 @@
-"""What every network promises: any usual picture size, gradients everywhere, answers from the input alone.
+"""What every network promises: any usual size of input, gradients everywhere, answers from the input alone.
 
-Shapes: B pictures, C channels, H × W pixels.
+Shapes: B examples, C channels, H × W pixels, T ids.
 """
 
 from __future__ import annotations
 
+import functools
+import inspect
 from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 
+from engram.core.vocabulary import BEGIN, NUM_SPECIAL, PADDING
 from engram.train.check import without_gradient
 
 NUM_CLASSES = 5
 SHAPES = ((1, 28, 28), (3, 64, 48), (3, 96, 96))
+VOCABULARY = 50
 
 
 def check_model(factory: Callable[..., nn.Module], *, input_shapes: Sequence[Sequence[int]] = SHAPES) -> None:
-    """Check a factory that takes `input_shape` (C, H, W) and `num_classes` as keywords and gives a classifier.
+    """Check a factory that takes `num_classes`, and `input_shape` (C, H, W) or `vocabulary`, as keywords and gives a
+    classifier of pictures or of ids.
 
-    Every shape is built anew and run with three pictures of noise.
+    Every shape is built anew and run with three examples of noise.
     """
+    if "vocabulary" in inspect.signature(factory).parameters:
+        check_classifier(functools.partial(factory, vocabulary=VOCABULARY), noise_ids(3), many=noise_ids(64))
+        return
     for shape in input_shapes:
-        torch.manual_seed(0)
-        network = factory(input_shape=tuple(shape), num_classes=NUM_CLASSES)
-        pictures_BCHW = torch.randn(3, *shape)
-        if (initialise := getattr(network, "initialise", None)) is not None:
-            initialise(torch.randn(64, *shape))
-        check_gradients(network, pictures_BCHW)
-        check_answers(network.eval(), pictures_BCHW)
-        fresh = factory(input_shape=tuple(shape), num_classes=NUM_CLASSES)
-        check_state(network, fresh.eval(), pictures_BCHW)
+        made = functools.partial(factory, input_shape=tuple(shape))
+        check_classifier(made, torch.randn(3, *shape), many=torch.randn(64, *shape))
 
 
-def check_gradients(network: nn.Module, pictures_BCHW: Tensor) -> None:
+def check_classifier(factory: Callable[..., nn.Module], inputs: Tensor, *, many: Tensor) -> None:
+    """Check a factory that takes `num_classes` on some inputs. many: to initialise by."""
+    torch.manual_seed(0)
+    network = factory(num_classes=NUM_CLASSES)
+    if (initialise := getattr(network, "initialise", None)) is not None:
+        initialise(many)
+    check_gradients(network, inputs)
+    check_answers(network.eval(), inputs)
+    check_state(network, factory(num_classes=NUM_CLASSES).eval(), inputs)
+
+
+def noise_ids(number: int) -> Tensor:
+    """Ids (B, T) of texts of different lengths, each begun as texts are."""
+    random = torch.Generator().manual_seed(0)
+    text_BT = torch.randint(NUM_SPECIAL, VOCABULARY, (number, 20), generator=random)
+    text_BT[torch.arange(20) >= 5 + torch.arange(number)[:, None] % 16] = PADDING
+    text_BT[:, 0] = BEGIN
+    return text_BT
+
+
+def check_gradients(network: nn.Module, inputs: Tensor) -> None:
     """In training, every parameter that is to be learned gets a gradient that is finite and not zero throughout."""
-    logits_BC = network.train()(pictures_BCHW)
-    expected = (len(pictures_BCHW), NUM_CLASSES)
+    logits_BC = network.train()(inputs)
+    expected = (len(inputs), NUM_CLASSES)
     assert logits_BC.shape == expected, f"expected logits of shape {expected}; got {tuple(logits_BC.shape)}"
     nn.functional.cross_entropy(logits_BC, torch.arange(len(logits_BC)) % NUM_CLASSES).backward()
     for name in without_gradient(network):
@@ -48,26 +69,26 @@ def check_gradients(network: nn.Module, pictures_BCHW: Tensor) -> None:
 
 
 @torch.no_grad()
-def check_answers(network: nn.Module, pictures_BCHW: Tensor) -> None:
-    """In evaluation, the answer to a picture is the same each time, whatever its batch or memory format."""
-    logits_BC = network(pictures_BCHW)
+def check_answers(network: nn.Module, inputs: Tensor) -> None:
+    """In evaluation, the answer to an example is the same each time, whatever its batch or memory format."""
+    logits_BC = network(inputs)
     assert logits_BC.isfinite().all(), "expected finite logits"
-    assert torch.equal(logits_BC, network(pictures_BCHW)), "the same batch got two answers in evaluation mode"
-    alone_BC = torch.cat([network(picture[None]) for picture in pictures_BCHW])
+    assert torch.equal(logits_BC, network(inputs)), "the same batch got two answers in evaluation mode"
+    alone_BC = torch.cat([network(one[None]) for one in inputs])
     assert_close(alone_BC, logits_BC, "the answer depends on what else is in the batch")
-    if pictures_BCHW.ndim == 4:
-        last_BC = network(pictures_BCHW.to(memory_format=torch.channels_last))
+    if inputs.ndim == 4:
+        last_BC = network(inputs.to(memory_format=torch.channels_last))
         assert_close(last_BC, logits_BC, "the answer depends on the memory format")
 
 
 @torch.no_grad()
-def check_state(network: nn.Module, fresh: nn.Module, pictures_BCHW: Tensor) -> None:
+def check_state(network: nn.Module, fresh: nn.Module, inputs: Tensor) -> None:
     """Weights saved as safetensors and loaded into a network built anew give the same answers."""
     from safetensors.torch import load, save
 
     content = save({name: tensor.contiguous() for name, tensor in network.state_dict().items()})
     fresh.load_state_dict(load(content), strict=True)
-    assert torch.equal(fresh(pictures_BCHW), network(pictures_BCHW)), "saved and loaded weights answer otherwise"
+    assert torch.equal(fresh(inputs), network(inputs)), "saved and loaded weights answer otherwise"
 
 
 def assert_close(got: Tensor, expected: Tensor, message: str) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import datetime
 import functools
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+import torch.distributed.nn.functional  # imported once there is a group, its default arguments would keep it alive
 from torch import Tensor, nn
 
 from engram.core import machine
@@ -115,7 +117,7 @@ def team() -> Team:
     if on_gpus:
         torch.cuda.set_device(machine.local_rank() % torch.cuda.device_count())
     dist.init_process_group("cpu:gloo,cuda:nccl" if on_gpus else "gloo", timeout=PATIENCE)
-    atexit.register(dist.destroy_process_group)
+    atexit.register(dist.destroy_process_group)  # joins its threads: none may let go of a tensor when Python is gone
     return Team(dist.get_rank(), dist.get_world_size())
 
 
@@ -124,7 +126,10 @@ def _together() -> Iterator[None]:
     """Within the block, what fails is the connection to another process."""
     try:
         yield
-    except RuntimeError as error:
+    except BaseException as error:
+        traceback.clear_frames(error.__traceback__)  # they hold the group, which must be gone before Python is
+        if not isinstance(error, RuntimeError):
+            raise
         raise LostProcessError(
             "another process of this training has ended, and this one with it. The newest checkpoint is kept."
         ) from error

@@ -10,9 +10,9 @@ import numpy as np
 from engram.evaluate.calibration import reliability
 from engram.report import chart, words
 from engram.report.facts import Facts
-from engram.report.page import Figure, Gallery, Row, Section, Text, Tile
-from engram.report.picture import enlarged, uri
+from engram.report.page import Figure, Row, Section, Text
 from engram.report.sections.errors import confused
+from engram.report.tiles import gallery, tile
 
 BINS = 40
 SHOWN = 6
@@ -94,21 +94,19 @@ def _unfamiliarity(facts: Facts) -> Iterator[Figure]:
 
 
 def _strange(facts: Facts) -> Iterator[Any]:
-    """The least familiar pictures."""
+    """The least familiar examples."""
     if facts.kept is None:
         return
     known = [e for e in facts.known.values() if e["split"] == facts.split and (e["unfamiliarity"] or 0) > 1]
     tiles = []
     for entry in sorted(known, key=lambda e: -e["unfamiliarity"])[:SHOWN]:
-        place = facts.kept.place(entry["row"])
-        assert place is not None
         tone = "" if entry["correct"] else "wrong"
         title = words.label(entry["label"]) if entry["correct"] else confused(entry)
-        picture = uri(enlarged(facts.kept.pictures[place], least=84))
-        tiles.append(Tile(picture, title, f"{entry['unfamiliarity']:.1f}", str(entry["where"]), tone))
+        tiles.append(tile(facts, entry, title=title, detail=f"{entry['unfamiliarity']:.1f}", tone=tone))
     if tiles:
-        yield Gallery(
+        yield gallery(
+            facts,
             tiles,
-            "The least familiar pictures of all, with their unfamiliarity. They are rare kinds, odd cuts, or do "
+            "The least familiar {things} of all, with their unfamiliarity. They are rare kinds, odd cuts, or do "
             "not belong here at all.",
         )

@@ -7,8 +7,8 @@ from typing import Any
 
 from engram.report import chart, words
 from engram.report.facts import Facts
-from engram.report.page import Figure, Gallery, Listing, Section, Table, Text, Tile
-from engram.report.picture import enlarged, uri
+from engram.report.page import Figure, Gallery, Listing, Section, Table, Text
+from engram.report.tiles import gallery, tile
 
 MOST_CLASSES = 30
 MOST_SHOWN = 20
@@ -41,7 +41,7 @@ def _roles(rows: dict[str, int]) -> str:
 
 
 def _pictures(facts: Facts) -> Iterator[Gallery]:
-    """One picture of each class, as the network sees it."""
+    """One example of each class, as the network sees it."""
     if facts.kept is None or not facts.names:
         return
     best: dict[str, dict[str, Any]] = {}
@@ -53,18 +53,18 @@ def _pictures(facts: Facts) -> Iterator[Gallery]:
             best[label] = entry
     tiles = []
     for name in facts.names[:MOST_SHOWN]:
-        place = facts.kept.place(best[name]["row"]) if name in best else None
-        if place is not None:
-            tiles.append(Tile(uri(enlarged(facts.kept.pictures[place], least=56)), name, more=str(best[name]["where"])))
+        if name in best and facts.kept.place(best[name]["row"]) is not None:
+            tiles.append(tile(facts, best[name], title=name, least=56))
     if tiles:
-        height, width = facts.kept.pictures.shape[1:3]
         few = f", of the first {MOST_SHOWN} classes" if len(facts.names) > MOST_SHOWN else ""
-        yield Gallery(
-            tiles,
-            f"One picture of each class{few}, at the {width} × {height} pixels at which the network sees it: the "
-            "one it is surest of. What cannot be seen here, it cannot see.",
-            "small",
-        )
+        said = f"One of the {{things}} of each class{few}: the one that the network is surest of."
+        if facts.pictures is not None:
+            height, width = facts.pictures.shape[1:3]
+            said = (
+                f"One picture of each class{few}, at the {width} × {height} pixels at which the network sees it: the "
+                "one it is surest of. What cannot be seen here, it cannot see."
+            )
+        yield gallery(facts, tiles, said, "small")
 
 
 def _classes(facts: Facts) -> Iterator[Any]:

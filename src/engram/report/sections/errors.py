@@ -12,8 +12,8 @@ from markupsafe import Markup
 from engram.report import words
 from engram.report.chart import draw, join
 from engram.report.facts import Facts
-from engram.report.page import Figure, Gallery, Heading, Section, Table, Text, Tile
-from engram.report.picture import enlarged, uri
+from engram.report.page import Figure, Heading, Section, Table, Text, Tile
+from engram.report.tiles import gallery, tile
 
 MOST_CLASSES = 30
 MOST_PAIRS = 6
@@ -37,7 +37,7 @@ def section(facts: Facts) -> Section | None:
         said = f"{wrong:,} of {number:,} {words.split_name(facts.split)} examples"
         found.blocks.append(Text(f"{said} have at least one label that is missed or wrongly given.", "lead"))
     if facts.kept is None:
-        found.blocks.append(Text("Mistakes are not shown as pictures, because the run keeps none.", "note"))
+        found.blocks.append(Text("Mistakes are not shown, because the run keeps no examples.", "note"))
     else:
         doubtful = _doubtful(facts)
         found.blocks += _worst(facts, {e["row"] for e in doubtful})
@@ -68,10 +68,11 @@ def _confusions(facts: Facts, counts: np.ndarray) -> Iterator[Any]:
     if facts.kept is not None and (
         tiles := [t for a, b in pairs if (t := _pair(facts, names[a], names[b], int(off[a, b])))]
     ):
-        yield Gallery(
+        yield gallery(
+            facts,
             tiles,
-            "The most frequent confusions, each with a picture that was confused so: what it is → what was said, "
-            "and how often.",
+            "The most frequent confusions, each with one of the {things} that were confused so: what it is → what was "
+            "said, and how often.",
         )
     else:
         rows = [(names[a], names[b], f"{off[a, b]:,}") for a, b in pairs]
@@ -135,9 +136,10 @@ def _worst(facts: Facts, elsewhere: set[int]) -> Iterator[Any]:
             chosen.append(entry)
     if chosen:
         yield Heading("The worst mistakes")
-        yield Gallery(
+        yield gallery(
+            facts,
             [_tile(facts, entry) for entry in chosen],
-            f"The answers on {words.split_name(facts.split)} pictures that were furthest off{_legend(facts)}, and "
+            f"The answers on {words.split_name(facts.split)} {{things}} that were furthest off{_legend(facts)}, and "
             "how sure the network was. Ask of each whether you would have known.",
         )
 
@@ -146,10 +148,11 @@ def _labels(facts: Facts, doubtful: Sequence[Entry]) -> Iterator[Any]:
     if not doubtful:
         return
     yield Heading("Labels that look wrong")
-    yield Gallery(
+    yield gallery(
+        facts,
         [_tile(facts, entry) for entry in doubtful[:SHOWN]],
-        "Familiar pictures, not learned from, that the network holds for another class as surely as it usually does "
-        "that class's own. Some of these labels are probably wrong, or stand for something that cannot be seen. "
+        "Familiar {things}, not learned from, that the network holds for another class as surely as it usually does "
+        "that class's own. Some of these labels are probably wrong, or stand for something that is not in them. "
         "engram inspect DATA --fixes FILE looks for such labels among the training examples too, and proposes what "
         "to mend.",
     )
@@ -161,18 +164,15 @@ def _labels(facts: Facts, doubtful: Sequence[Entry]) -> Iterator[Any]:
 
 
 def _legend(facts: Facts) -> str:
-    """How the names under a picture are to be read."""
+    """How the names under an example are to be read."""
     return (
         ": what it is → what was said" if facts.task.calibration == "softmax" else ": which labels were missed or wrong"
     )
 
 
 def _tile(facts: Facts, entry: Entry, *, detail: str = "") -> Tile:
-    assert facts.kept is not None
-    place = facts.kept.place(entry["row"])
-    assert place is not None
-    picture = uri(enlarged(facts.kept.pictures[place], least=84))
-    return Tile(picture, confused(entry), detail or words.percent(entry["probability"]), str(entry["where"]), "wrong")
+    detail = detail or words.percent(entry["probability"])
+    return tile(facts, entry, title=confused(entry), detail=detail, tone="wrong")
 
 
 def confused(entry: Entry) -> str:

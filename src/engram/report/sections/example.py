@@ -13,6 +13,7 @@ from engram.report import chart, words
 from engram.report.facts import Facts
 from engram.report.page import Heading, Section, Step, Text, Tile
 from engram.report.picture import coloured, enlarged, heat, uri
+from engram.report.sections import text_example
 
 TELLING = 0.75
 """An answer of about this probability shows both what speaks for it and what against."""
@@ -28,17 +29,22 @@ def section(facts: Facts) -> Section | None:
         return None
     found = Section("example", "One example, there and back")
     if facts.predictor is None or facts.kept is None or not facts.known:
-        missing = "the network could not be opened" if facts.predictor is None else "the run keeps no scored pictures"
+        missing = "the network could not be opened" if facts.predictor is None else "the run keeps no scored examples"
         found.blocks.append(Text(f"No example is followed here, because {missing}.", "note"))
         return found
-    entry = _choose(facts)
-    if entry is None:
-        found.blocks.append(Text("No example is followed here: none of the pictures kept has a known label.", "note"))
+    ranked = _ranked(facts)
+    if not ranked:
+        found.blocks.append(
+            Text(f"No example is followed here: none of the {facts.things} kept has a known label.", "note")
+        )
         return found
+    if facts.pictures is None:
+        return Section("example", "One example, word by word", text_example.blocks(facts, ranked))
+    entry = ranked[0]
     classes = [facts.names.index(name) for name in _labels(entry) if name in facts.names]
     place = facts.kept.place(entry["row"])
     assert place is not None
-    picture = facts.kept.pictures[place]
+    picture = facts.pictures[place]
     walked = walk(facts.predictor, picture, classes, copies=COPIES if facts.left > 1.5 else 2)
     if walked is None:
         return None
@@ -55,11 +61,11 @@ def _labels(entry: dict[str, Any]) -> list[str]:
     return label if isinstance(label, list) else [label]
 
 
-def _choose(facts: Facts) -> dict[str, Any] | None:
-    """A right answer that the network was not quite sure of: both sides can be seen in it."""
+def _ranked(facts: Facts) -> list[dict[str, Any]]:
+    """Right answers that the network was not quite sure of, first: both sides can be seen in them."""
     known = [e for e in facts.known.values() if e["label"] and all(n in facts.names for n in _labels(e))]
     right = [e for e in known if e["correct"]] or known
-    return min(right, key=lambda e: abs((e.get("probability_of_label") or 0) - TELLING), default=None)
+    return sorted(right, key=lambda e: abs((e.get("probability_of_label") or 0) - TELLING))
 
 
 def _opening(facts: Facts, entry: dict[str, Any]) -> str:

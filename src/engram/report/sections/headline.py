@@ -17,6 +17,8 @@ def subtitle(facts: Facts) -> str:
     what = {
         "image_classification": f"A network that gives each picture one label{classes}",
         "image_tagging": f"A network that gives each picture any number of {len(facts.names):,} labels",
+        "text_classification": f"A model that gives each text one label{classes}",
+        "text_tagging": f"A model that gives each text any number of {len(facts.names):,} labels",
     }.get(facts.task.name, f"A network for {words.named(facts.task.name)}{classes}")
     rows = facts.data.get("rows", {}).get("train")
     return f"{what}, learned from {rows:,} examples." if rows else f"{what}."
@@ -38,23 +40,37 @@ def verdict(facts: Facts) -> str:
     metric, score = facts.metric, facts.result["metrics"][facts.metric]
     said = (
         f"On {facts.result['num_examples']:,} {words.split_name(facts.split)} examples that it never learned from, "
-        f"the network reaches {words.score(metric, score['value'])} {words.named(metric)} (95 % interval "
+        f"{_delivered(facts)} reaches {words.score(metric, score['value'])} {words.named(metric)} (95 % interval "
         f"{words.interval(metric, score)})."
     )
-    floor = best_floor(facts)
+    floor, alone = best_floor(facts), _alone(facts)
     if floor is None:
-        return f"{said} No floor was fitted to compare it with."
+        return f"{said}{alone} No floor was fitted to compare it with."
     name, beside = floor
     against = (facts.result.get("against_floors") or {}).get(name, {}).get("verdict") or _by_intervals(
         facts, score, beside
     )
     value = words.score(metric, beside["value"])
     if against == "better":
-        return f"{said} The best floor, {words.named(name)}, reaches {value}{_fewer(facts, score, beside)}."
+        return f"{said} The best floor, {words.named(name)}, reaches {value}{_fewer(facts, score, beside)}.{alone}"
     if against == "worse":
         instead = "use that, or give the network more time or data"
-        return f"{said} A floor, {words.named(name)}, does better with {value}: {instead}."
-    return f"{said} That is not shown to be more than the best floor, {words.named(name)}, reaches: {value}."
+        return f"{said} A floor, {words.named(name)}, does better with {value}: {instead}.{alone}"
+    return f"{said} That is not shown to be more than the best floor, {words.named(name)}, reaches: {value}.{alone}"
+
+
+def _delivered(facts: Facts) -> str:
+    """What answers: the network, or what it is blended with."""
+    competed = facts.record.get("competed") or {}
+    if competed.get("chosen") == "blend":
+        share = f"{words.percent(competed['share'], 0)} network and {words.percent(1 - competed['share'], 0)}"
+        return f"a blend ({share} {words.named(competed['floor'])})"
+    return words.named(competed["floor"]) if competed.get("chosen") == "floor" else "the network"
+
+
+def _alone(facts: Facts) -> str:
+    network = (facts.result.get("network") or {}).get(facts.metric)
+    return f" The network alone reaches {words.score(facts.metric, network['value'])}." if network else ""
 
 
 def best_floor(facts: Facts) -> tuple[str, dict[str, Any]] | None:
@@ -83,13 +99,17 @@ def _fewer(facts: Facts, score: dict[str, Any], beside: dict[str, Any]) -> str:
     wrong, theirs = 1 - score["value"], 1 - beside["value"]
     if facts.metric != "accuracy" or theirs <= 0:
         return ""
-    return f": the network makes {words.percent(1 - wrong / theirs, 0)} fewer mistakes"
+    return f"; there are {words.percent(1 - wrong / theirs, 0)} fewer mistakes than that"
 
 
 def _picture(facts: Facts) -> Figure:
     metric = facts.metric
     score = facts.result["metrics"][metric]
-    items = [chart.Bar("the network", score["value"], score["low"], score["high"], note="delivered")]
+    alone = (facts.result.get("network") or {}).get(metric)
+    first = "the network" if alone is None else "what is delivered"
+    items = [chart.Bar(first, score["value"], score["low"], score["high"], note="delivered")]
+    if alone is not None:
+        items.append(chart.Bar("the network alone", alone["value"], alone["low"], alone["high"], "floor"))
     for name, scores in sorted(
         (facts.result.get("floors") or {}).items(), key=lambda i: -i[1].get(metric, {"value": 0})["value"]
     ):
@@ -100,7 +120,7 @@ def _picture(facts: Facts) -> Figure:
     direction = "longer" if facts.higher_is_better else "shorter"
     return Figure(
         drawn,
-        f"{words.named(metric).capitalize()} of the network and of simple models that need no deep learning; "
+        f"{words.named(metric).capitalize()} of {first} and of simple models that need no deep learning; "
         f"{direction} is better. The thin line on a bar is the 95 % interval: where another draw of as many "
         "examples would put it.",
     )

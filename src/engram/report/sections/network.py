@@ -41,8 +41,8 @@ def section(facts: Facts) -> Section:
         return found
     total, learned = num_parameters(facts.predictor.network)
     found.blocks.append(Text(_described(facts, seen, chain, total), "lead"))
-    found.blocks.append(Figure(_drawing(seen, chain), _caption()))
-    found.blocks.append(_table(chain, total))
+    found.blocks.append(Figure(_drawing(seen, chain), _caption(facts)))
+    found.blocks.append(_table(chain, total, pictures=facts.pictures is not None))
     if total > learned:
         found.blocks.append(
             Text(
@@ -57,7 +57,9 @@ def measure(facts: Facts) -> tuple[tuple[int, ...], list[Block]]:
     assert facts.predictor is not None
     predictor, network = facts.predictor, facts.predictor.network
     seen: list[tuple[int, ...]] = [()]
-    example = facts.example if facts.kept is None else predictor.encode([facts.kept.pictures[0]])
+    kept = facts.kept
+    values = [] if kept is None else kept.pictures[:1] if kept.pictures is not None else kept.texts or []
+    example = predictor.encode(list(values[:1])) if len(values) else facts.example
     assert example is not None
     batch = moved(example, network)
 
@@ -83,11 +85,10 @@ def _described(facts: Facts, seen: tuple[int, ...], chain: Sequence[Block], tota
 
 def _from_to(facts: Facts, seen: tuple[int, ...], last: tuple[int, ...]) -> str:
     """What comes in and what leaves, in a sentence."""
-    if facts.kept is None:
-        return (
-            f"An example comes in as {words.shape(seen) or 'one'} numbers, and leaves as {words.shape(last) or 'one'}."
-        )
-    height, width, channels = facts.kept.pictures.shape[1:]
+    if facts.pictures is None:
+        what = "A text" if facts.kept is not None else "An example"
+        return f"{what} comes in as {words.shape(seen) or 'one'} numbers, and leaves as {words.shape(last) or 'one'}."
+    height, width, channels = facts.pictures.shape[1:]
     each = "one grey value" if channels == 1 else f"{channels} colour values"
     return (
         f"A picture comes in as {width} × {height} pixels, each with {each}, and leaves as {words.shape(last)} "
@@ -99,7 +100,12 @@ def _short(kind: str) -> str:
     return kind.partition(",")[0]
 
 
-def _caption() -> str:
+def _caption(facts: Facts) -> str:
+    if facts.pictures is None:
+        return (
+            "From left to right, each bar is the output of one block of layers, the taller the more numbers it has. "
+            "Under it stand how many there are along each axis, and the activation function."
+        )
     return (
         "From left to right, each slab is the output of one block of layers: its height is that of the map in "
         "pixels, its depth stands for the number of channels, which is written under it with the size of the map "
@@ -172,7 +178,7 @@ def _glyph(shape: tuple[int, ...], largest: int, x: float, *, last: bool) -> tup
     return join(drawn), max(w + step * (sheets - 1), 44.0)
 
 
-def _table(chain: Sequence[Block], total: int) -> Table:
+def _table(chain: Sequence[Block], total: int, *, pictures: bool) -> Table:
     rows = []
     for number, block in enumerate(chain, 1):
         share = block.parameters / max(total, 1)
@@ -186,11 +192,12 @@ def _table(chain: Sequence[Block], total: int) -> Table:
                 ),
             )
         )
+    axes = " Output is channels × height × width." if pictures else ""
     return Table(
         ("", "layers, in the order in which they are used", "output", "parameters"),
         rows,
-        "Every block: a layer with weights and what follows it. Output is channels × height × width; the line "
-        "under a number of parameters is its share of all of them.",
+        f"Every block: a layer with weights and what follows it.{axes} The line under a number of parameters is its "
+        "share of all of them.",
         (2, 3),
         "All layers" if len(rows) > UNFOLDED_ROWS else "",
     )

@@ -15,6 +15,11 @@ from engram.report.page import Figure, Row, Section, Text
 SMOOTHED_OVER = 0.03
 """The smoothed loss is a mean over this share of training."""
 
+KEPT_UP = {
+    "pictures": "Changed pictures and softened labels keep it above zero.",
+    "texts": "Words left out and softened labels keep it above zero.",
+}
+
 
 def section(facts: Facts) -> Section:
     """What was decided on the way, and curves over seconds."""
@@ -68,7 +73,7 @@ def _loss(facts: Facts, steps: Sequence[dict[str, Any]]) -> Figure:
     return Figure(
         lines(series, x_name=name, y_name="training loss", y_from=0.0),
         "How far the network is off on the training examples. It should fall fast, then ever more slowly, "
-        f"without jumps.{' Changed pictures and softened labels keep it above zero.' if facts.task.inputs else ''}",
+        f"without jumps.{' {KEPT_UP[facts.things]}' if facts.task.inputs else ''}",
     )
 
 

@@ -23,7 +23,9 @@ def section(facts: Facts) -> Section | None:
     if not facts.task.inputs:
         return None
     found = Section("units", "What its units look for")
-    if facts.predictor is None or facts.kept is None:
+    if facts.things == "texts":
+        return None
+    if facts.predictor is None or facts.pictures is None:
         missing = "the network could not be opened" if facts.predictor is None else "the run keeps no pictures"
         found.blocks.append(Text(f"What the units look for is not shown, because {missing}.", "note"))
         return found
@@ -48,8 +50,8 @@ def section(facts: Facts) -> Section | None:
 
 def _mixed(facts: Facts) -> np.ndarray:
     """The kept pictures in an order without order, so that the first ones stand for all."""
-    assert facts.kept is not None
-    return facts.kept.pictures[_order(facts)]
+    assert facts.pictures is not None
+    return facts.pictures[_order(facts)]
 
 
 def _order(facts: Facts) -> np.ndarray:
@@ -58,8 +60,8 @@ def _order(facts: Facts) -> np.ndarray:
 
 
 def _sight(facts: Facts, stage: Stage) -> str:
-    assert facts.kept is not None
-    height, width = facts.kept.pictures.shape[1:3]
+    assert facts.pictures is not None
+    height, width = facts.pictures.shape[1:3]
     if stage.field[0] >= height and stage.field[1] >= width:
         return "sees the whole picture"
     return f"sees {stage.field[1]} × {stage.field[0]} pixels"
@@ -67,7 +69,11 @@ def _sight(facts: Facts, stage: Stage) -> str:
 
 def _gallery(facts: Facts, stage: Stage, number: int, total: int) -> Gallery:
     tiles = [_tile(facts, stage, unit) for unit in stage.units]
-    share = stage.field[0] * stage.field[1] / max(1, int(np.prod(facts.kept.pictures.shape[1:3]))) if facts.kept else 1
+    share = (
+        stage.field[0] * stage.field[1] / max(1, int(np.prod(facts.pictures.shape[1:3])))
+        if facts.pictures is not None
+        else 1
+    )
     what = (
         "Look for one edge, line or change of brightness that all pieces of a row share"
         if number == 1 and total > 1
@@ -113,8 +119,8 @@ def _row(facts: Facts, patch: Patch) -> int:
 
 def _cut(facts: Facts, stage: Stage, patch: Patch) -> np.ndarray:
     """The pixels that the unit sees, on a transparent ground where it looks beyond the picture's edge."""
-    assert facts.kept is not None
-    picture = opaque(facts.kept.pictures[_order(facts)[patch.picture]])
+    assert facts.pictures is not None
+    picture = opaque(facts.pictures[_order(facts)[patch.picture]])
     piece = picture[patch.top : patch.bottom, patch.left : patch.right]
     height, width = stage.field
     ground = np.zeros((max(height, len(piece)), max(width, piece.shape[1]), 4), np.uint8)

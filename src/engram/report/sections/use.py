@@ -30,10 +30,10 @@ def commands(facts: Facts) -> str:
     """The verbs for this run; none where only its maker's own program can read what it answers for."""
     if not facts.task.inputs:
         return ""
-    run = _quoted(str(facts.run))
+    run, item = _quoted(str(facts.run)), "TEXT...   " if facts.things == "texts" else "PICTURE..."
     return "\n".join(
         [
-            f"engram predict {run} PICTURE...          # labels with probabilities",
+            f"engram predict {run} {item}          # {'answers' if facts.task.writes else 'labels with probabilities'}",
             f"engram evaluate {run} FOLDER             # scores on other labelled data",
             f"engram compare {run} OTHER_RUN           # is the other one better, or is it noise?",
             f"engram train DATA --from {run}           # learn on from these weights",
@@ -55,9 +55,12 @@ def program(facts: Facts) -> str:
         if facts.task.calibration == "sigmoid"
         else '{"label": ..., "probability": ..., "unfamiliar": ...}'
     )
-    return (
-        f'import engram\n\npredictor = engram.load({str(facts.run)!r})\npredictor.predict("picture.png")   # {answer}'
-    )
+    opened = f"import engram\n\npredictor = engram.load({str(facts.run)!r})"
+    return f"{opened}\npredictor.predict({_example(facts)})   # {answer}"
+
+
+def _example(facts: Facts) -> str:
+    return '"not bad at all"' if facts.things == "texts" else '"picture.png"'
 
 
 def _quoted(text: str) -> str:

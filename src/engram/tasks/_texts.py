@@ -1,0 +1,76 @@
+"""What all tasks that give labels to texts share: input, network, floors."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from torch import nn
+
+from engram.core.spelling import Spelling
+from engram.core.task import Sample
+from engram.features.feature import Configured
+from engram.features.text import Text
+from engram.floors.linear_on_text import LinearOnText
+from engram.floors.majority_class import MajorityClass
+from engram.models import build
+from engram.models.text_net import TextNet, sized
+from engram.tasks._labels import LabelTask
+
+LONGEST = 8192
+"""Characters of a text that are read: about 1,500 words."""
+
+MOST_PASSES = 15
+"""Training ends after so many passes: words are learned by heart soon, and more brings nothing (LOG.md, 2026-11-25)."""
+
+
+class TextTask(LabelTask):
+    """Labels for texts: which network, and which floor is worth delivering."""
+
+    inputs: ClassVar = {"text": Configured(Text, {"tokenizer": "characters", "longest": LONGEST})}
+    floors: ClassVar = (MajorityClass(), LinearOnText())
+
+    def model(self, size: str, features: Any) -> nn.Module:
+        """A network that finds the words of each text and gives it one logit per label."""
+        network = build.named("text_net", vocabulary=features.text.size, num_classes=features.label.size, **sized(size))
+        assert isinstance(network, TextNet)
+        network.words.spelling = Spelling.of(features.text.tokenizer)
+        return network
+
+    def most_passes(self, rows: int) -> float:
+        """Words are learned by heart within a few passes."""
+        return MOST_PASSES
+
+
+def text_sample(*, multilabel: bool) -> Sample:
+    """Made sentences about animals, tools and food: any working network tells them apart within seconds."""
+    random = np.random.default_rng(0)
+    about = {
+        "animal": ["horse", "sparrow", "trout", "badger", "wolf"],
+        "food": ["bread", "apple", "cheese", "soup", "noodles"],
+        "tool": ["hammer", "chisel", "saw", "drill", "pliers"],
+    }
+    others = [
+        "the",
+        "one",
+        "near",
+        "old",
+        "small",
+        "red",
+        "we",
+        "saw",
+        "they",
+        "had",
+        "then",
+        "by",
+        "some",
+        "left",
+        "of",
+    ]
+    texts, labels = [], []
+    for _ in range(400):
+        chosen = [name for name in about if random.random() < 0.5] if multilabel else [str(random.choice(list(about)))]
+        words = [str(random.choice(about[name])) for name in chosen] + list(random.choice(others, 8))
+        texts.append(" ".join(str(word) for word in random.permutation(words)))
+        labels.append(chosen if multilabel else chosen[0])
+    return Sample(data=(texts, labels), score=0.9, options={"steps": 100})

@@ -1,0 +1,16 @@
+"""Text classification: give each text one label."""
+
+from __future__ import annotations
+
+from engram.core.task import Sample
+from engram.tasks._labels import OneLabel
+from engram.tasks._texts import TextTask, text_sample
+
+
+class TextClassification(TextTask, OneLabel):
+    """Give each text one label."""
+
+    @classmethod
+    def sample(cls) -> Sample:
+        """Made sentences about three things."""
+        return text_sample(multilabel=False)
