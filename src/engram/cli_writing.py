@@ -12,7 +12,9 @@ import click
 SAMPLING = (
     click.option("--temperature", type=float, default=0.8, show_default=True, help="Below 1 safer, above 1 bolder."),
     click.option("--top-p", type=float, default=1.0, show_default=True, help="Draw among the likeliest of this share."),
-    click.option("--top-k", type=int, default=0, show_default=True, help="Draw among so many of the likeliest; 0: all."),
+    click.option(
+        "--top-k", type=int, default=0, show_default=True, help="Draw among so many of the likeliest; 0: all."
+    ),
     click.option("--max-tokens", type=int, default=500, show_default=True, metavar="N", help="Write at most so much."),
     click.option("--stop", multiple=True, metavar="TEXT", help="Stop where this is written; repeat for several."),
     click.option("--seed", type=int, help="Write the same every time."),

@@ -59,7 +59,7 @@ def generate(run: Any, prompt: str = "", *, device: str | None = None, **options
     sampling = sampling_of(predictor, options)
     tokenizer = predictor.by_role.text.tokenizer
     ids = [BEGIN, *map(int, tokenizer.encode([_utf8(prompt)])[0])] if prompt else [BEGIN]
-    context = predictor.task.context  # type: ignore[attr-defined]
+    context = predictor.task.context
     _tell_unknown(prompt, ids, tokenizer)
     if len(ids) > context:
         events.warn(

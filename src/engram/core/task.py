@@ -114,8 +114,8 @@ class Task:
     sizes: larger networks than "small", and from when on they pay.
     writes: True where an answer is a text, which takes much longer than a step, and `selection` is none of `metrics`.
     calibration: "softmax" or "sigmoid" where the output is logits that can be calibrated, else None.
-    sampling: the options of writing (a dataclass) for tasks whose networks write on from a prompt, else None;
-    converses: whether they reply in conversations.
+    sampling: the options of writing (a dataclass) for tasks whose networks write on from a prompt, else None.
+    context: tokens that such a network sees at once. converses: whether it replies in conversations.
     """
 
     inputs: ClassVar[Mapping[str, Any]] = {}
@@ -127,6 +127,7 @@ class Task:
     calibration: ClassVar[str | None] = None
     writes: ClassVar[bool] = False
     sampling: ClassVar[type | None] = None
+    context: ClassVar[int] = 0
     converses: ClassVar[bool] = False
     sizes: ClassVar[Mapping[str, Worth]] = {}
 

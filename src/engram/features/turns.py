@@ -86,7 +86,7 @@ class Turns(Feature):
         return self.tokenizer.size + len(ROLES)
 
     def store(self, value: Any) -> dict[str, np.ndarray]:
-        """Return {"utf8": uint8 (n,), "turns": int32 (turns, 2)}, of each turn role and bytes. DataError for no talk."""
+        """Return {"utf8": uint8 (n,), "turns": int32 (turns, 2), each role and bytes}. DataError for no talk."""
         if not isinstance(value, list | tuple) or not all(isinstance(turn, list | tuple) for turn in value):
             raise DataError(f"expected a conversation, a list of (role, text); got {type(value).__name__}")
         if len(value) < 2:

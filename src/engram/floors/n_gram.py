@@ -1,7 +1,8 @@
 """The floor of language models: what followed the last few tokens in training.
 
-Interpolated Kneser-Ney smoothing with three discounts (Chen and Goodman 1998, TR-10-98): short contexts count in how
-many different longer ones they were seen, so that a word that only ever follows one other is not taken for a common one.
+Interpolated Kneser-Ney smoothing with three discounts (Chen and Goodman 1998, TR-10-98): short sequences count in how
+many different longer ones they were seen, so that a word that only ever follows one other is not taken for a common
+one.
 
 Shapes: B windows, T + 1 tokens of each.
 """

@@ -15,7 +15,6 @@ from engram.core.vocabulary import BEGIN
 from engram.models.layers.transformer import Block, Cache, RMSNorm, Rotary, initialise
 
 
-
 class Decoder(nn.Module):
     """Gives each position (B, T) of ids the logits (B, T, V) of the id after it.
 

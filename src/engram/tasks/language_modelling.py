@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from engram.core.evidence import Evidence
 from engram.core.task import Sample
@@ -33,9 +33,10 @@ class LanguageModelling(TokenTask):
 
     @classmethod
     def sample(cls) -> Sample:
-        """Made sentences, whose words follow from one another except for three choices."""
+        """Made sentences: what is not chosen anew in each of them follows from what is before it."""
         chance = random.Random(0)
-        who, what, where = ("a dog", "the cat", "one bird"), ("sees", "wants", "hears"), ("at night", "all day")
+        who = ("a dog", "the cat", "one bird", "my horse", "your fish", "no man")
+        what, where = ("sees", "wants", "hears", "likes", "finds"), ("at night", "all day", "in spring", "by the sea")
         parts = (who, what, who, where)
-        texts = [" ".join(chance.choice(part) for part in parts) + "." for _ in range(2000)]
+        texts = [" ".join(chance.choice(part) for part in parts) + "." for _ in range(900)]
         return Sample(data={"text": texts}, score=0.5, options={"steps": 60})
