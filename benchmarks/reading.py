@@ -95,7 +95,7 @@ def measure(path: Path, tokenizer: str) -> dict[str, object]:
         with stage("storing"):
             stored = store.prepare(column, feature, cache=cache)
         with stage("copies"):
-            alike = copies.find(feature, stored)
+            alike = copies.find(feature, stored, near=table.position is None)
         with stage("tokenizing"):
             digests = stored.digest[alike.leader]
             splits = split.assign(labels=None, digests=digests, position=table.position, where=column.where)
