@@ -10,9 +10,9 @@ import pytest
 
 import engram
 from engram.core.errors import ConfigError
+from engram.core.rundir import RunDirectory
 from engram.data.table import Column, Table
 from engram.evaluate import written
-from engram.core.rundir import RunDirectory
 from engram.tasks.translation import Translation
 
 

@@ -30,7 +30,14 @@ class Decoder(nn.Module):
     """Numbers of the plan that were found best for this network (LOG.md, 2026-11-25)."""
 
     def __init__(
-        self, *, vocabulary: int, context: int, width: int, layers: int, heads: int, dropout: float = 0.0
+        self,
+        *,
+        vocabulary: int,
+        context: int = 256,
+        width: int = 192,
+        layers: int = 4,
+        heads: int = 3,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.context, self.heads = context, heads
