@@ -35,7 +35,8 @@ MAY_IMPORT = {
     "report": "core predict evaluate explain",
     "api": "core features data models losses metrics optim floors tasks train predict evaluate explain report console",
     "console": "core",
-    "cli": "core api console demo",
+    "cli": "core api console demo cli_writing",
+    "cli_writing": "core api console",
     "__main__": "cli",
     "": "core api",
 }

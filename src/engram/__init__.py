@@ -21,9 +21,11 @@ if TYPE_CHECKING:
         Metric,
         Step,
         TensorBoard,
+        chat,
         check,
         compare,
         evaluate,
+        generate,
         inspect,
         load,
         predict,
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_VERBS = ("check", "compare", "evaluate", "inspect", "load", "predict", "report", "train")
+_VERBS = ("chat", "check", "compare", "evaluate", "generate", "inspect", "load", "predict", "report", "train")
 _PARTS = ("Callback", "Metric", "Step", "TensorBoard")
 
 __all__ = [
@@ -43,10 +45,12 @@ __all__ = [
     "Step",
     "TensorBoard",
     "__version__",
+    "chat",
     "check",
     "compare",
     "errors",
     "evaluate",
+    "generate",
     "inspect",
     "load",
     "predict",

@@ -18,6 +18,7 @@ from typing import Any
 import click
 
 from engram import __version__
+from engram.cli_writing import chat, generate
 from engram.core.errors import ConfigError, EngramError, Interrupted, LostProcessError, Stopped, nearest
 from engram.core.machine import process_rank, wait_passively
 
@@ -30,6 +31,7 @@ Examples:
   engram train parallel/ --source en --target de   train.en beside train.de
   engram predict runs/photos cat.jpg new/*.jpg  answers with probabilities
   engram evaluate runs/photos test/             scores with intervals
+  engram generate runs/plays --prompt 'ROMEO:'  what a language model writes on
 \b
 Every verb has its own --help. Completion with TAB: engram completion --help
 """
@@ -100,6 +102,39 @@ def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
         return function
 
     return decorate
+
+
+class Answering(click.Command):
+    """A verb that takes the options of the run's task too: `--beam` where it translates."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Find the run among the arguments, then read them all."""
+        named = next((word for word in args if Path(word).is_dir()), None)
+        own = {parameter.name for parameter in self.params}
+        ctx.meta["engram.options"] = [option for option in _task_options(named) if option.name not in own]
+        return super().parse_args(ctx, args)
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """The verb's own options and the task's."""
+        *own, help_option = super().get_params(ctx)
+        return [*own, *ctx.meta.get("engram.options", ()), help_option]
+
+
+def _task_options(run: str | None) -> list[click.Option]:
+    """The options of a run's task, each without a default here: the task has its own."""
+    if run is None:
+        return []
+    from engram.api.prediction import option_fields
+
+    return [
+        click.Option(
+            ["--" + field.name.replace("_", "-")],
+            type=type(field.default),
+            metavar="N",
+            help=f"{field.metadata.get('help', '').capitalize()} [default: {field.default}].",
+        )
+        for field in option_fields(run)
+    ]
 
 
 def _settings(ctx: click.Context, parameter: click.Parameter, pairs: tuple[str, ...]) -> dict[str, str]:
@@ -254,6 +289,7 @@ def inspect(data: str, as_json: bool, **options: Any) -> None:
 
 
 @cli.command(
+    cls=Answering,
     epilog="""\b
 Examples:
   engram predict runs/photos cat.jpg
@@ -261,7 +297,10 @@ Examples:
   find . -name '*.jpg' | engram predict runs/photos - --json
   engram predict runs/reviews "not bad at all" --explain
   engram predict runs/reviews new.csv             or lines of a .txt, or - for lines on stdin
-"""
+  engram predict runs/en-de - < in.txt > out.txt  translate, line by line
+\b
+What else a run's task lets you choose is said by: engram predict RUN --help
+""",
 )
 @click.argument("run")
 @click.argument("items", nargs=-1, required=True)
@@ -275,8 +314,9 @@ Examples:
 def predict(run: str, items: tuple[str, ...], as_json: bool, as_csv: bool, **options: Any) -> None:
     """Answer for ITEMS: files, folders or patterns; for a run that reads texts, the texts themselves.
 
-    Of texts, an item that is the name of a file or folder is read: the lines of a .txt file, the longest column
-    of texts of a table, the .txt files of a folder, each a text. Anything else is a text as it stands.
+    Of texts, an item that is the name of a file or folder is read: the lines of a file, the longest column of
+    texts of a table, the .txt files of a folder, each a text. Anything else is a text as it stands. Answers that
+    are texts are printed as they are, one a line.
     - stands for what is on stdin, one a line: texts, or else paths. With --json, one object per line. An item
     that cannot be read has an error in place of its answer, and the exit code is then 1.
     """
@@ -285,8 +325,7 @@ def predict(run: str, items: tuple[str, ...], as_json: bool, as_csv: bool, **opt
     if as_json and as_csv:
         raise ConfigError("expected one form of output; got --json and --csv. Give one of them.")
     ranked = options["top"] is not None
-    if not ranked:
-        del options["top"]  # the task has a default of its own
+    options = {name: value for name, value in options.items() if value is not None}  # the task has its own defaults
     answers = api.predict(run, items, stdin=sys.stdin, **options)
     if as_json:
         for answer in answers:
@@ -330,6 +369,10 @@ def evaluate(run: str, data: str | None, as_json: bool, **options: Any) -> None:
         console.print_json(scores)
     else:
         console.show_scores(scores)
+
+
+for _verb in (generate, chat):
+    cli.add_command(_options(DEVICE, JSON, DEBUG)(_verb))
 
 
 @cli.command(epilog="\b\nExample:\n  engram compare runs/photos runs/photos-2\n")

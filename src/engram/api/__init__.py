@@ -86,6 +86,22 @@ def predict(run: Any, items: Any, **options: Any) -> Any:
     return predict(run, items, **options)
 
 
+def generate(run: Any, prompt: str = "", **options: Any) -> Any:
+    """Write on from a prompt; see `engram.api.writing.generate`. Returns a `Writing`: iterate over it, or `str` it."""
+    run = _checked(run)
+    from engram.api.writing import generate
+
+    return generate(run, prompt, **options)
+
+
+def chat(run: Any, **options: Any) -> Any:
+    """Talk with a run that was trained on conversations; see `engram.api.writing.Chat`, which it returns."""
+    run = _checked(run)
+    from engram.api.writing import Chat
+
+    return Chat(run, **options)
+
+
 def evaluate(run: Any, data: Any = None, **options: Any) -> Any:
     """Score a run; see `engram.api.scoring.evaluate`. Returns a dictionary."""
     run = _checked(run)

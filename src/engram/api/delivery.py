@@ -5,7 +5,7 @@ Shapes: N examples, C classes, D width of the last hidden layer.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -22,13 +22,14 @@ from engram.api.reading import Reading
 from engram.core import events
 from engram.core.rundir import RunDirectory
 from engram.core.task import Batch, Task
-from engram.evaluate import calibration, unfamiliarity
+from engram.evaluate import calibration, unfamiliarity, written
 from engram.evaluate.evaluation import Outputs, collect, evaluate
 from engram.evaluate.predictions import write as write_predictions
 from engram.features.feature import Feature
+from engram.features.text import text_of
 from engram.models.delivered import Delivered, NetworkAlone, hidden_width
 from engram.optim.average import reestimate_batchnorm
-from engram.predict.answering import answer
+from engram.predict.answering import BATCH_SIZE, answer
 from engram.predict.predictor import Predictor
 from engram.train.checkpoint import separate
 from engram.train.trainer import Trainer
@@ -87,11 +88,24 @@ def deliver(
         where, digest = reading.roles[first].where, reading.examples.stored[first].digest
         write_predictions(run, outputs, names, where=where, digest=digest)
         _keep_examples(run, reading, outputs)
+    if task.writes:
+        _keep_written(run, reading, outputs)
     _say(results, choice)
     predictor = Predictor(
         run, task, reading.examples.features, module.cpu(), network=network, precision=trainer.plan.precision
     )
     return Delivery(results, predictor, choice)
+
+
+def _keep_written(run: RunDirectory, reading: Reading, outputs: Mapping[str, Outputs]) -> None:
+    """Write down what was answered beside what was asked and what it should be, scored by the last metric."""
+    (source, *_), (target, *_) = reading.task.inputs, reading.task.target
+
+    def texts(role: str) -> Callable[[np.ndarray], list[str]]:
+        return lambda rows: [text_of(reading.examples.stored[role], int(row)) for row in rows]
+
+    where, metric = reading.roles[source].where, reading.task.metrics[-1]
+    written.write(run, outputs, metric, where=where, source=texts(source), target=texts(target))
 
 
 def alone(module: nn.Module) -> nn.Module | None:
@@ -138,8 +152,9 @@ def _delivered(
     if task.calibration is not None:
         return _calibrated(reading, trainer, floors, beside, kind=task.calibration)
     rows = reading.examples.splits["val"]
-    # Where of a batch only the mean is known, its interval comes from the spread over many batches.
-    size = min(trainer.plan.micro_batch, max(2, len(rows) // LEAST_BATCHES))
+    size = BATCH_SIZE
+    if not task.inputs:  # a step of one's own: where of a batch only the mean is known, many batches have a spread
+        size = min(trainer.plan.micro_batch, max(2, len(rows) // LEAST_BATCHES))
     found = collect(task, trainer.model, reading.examples, rows, precision=precision, batch_size=size)
     return trainer.model, {"val": found}, None
 

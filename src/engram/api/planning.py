@@ -177,9 +177,11 @@ def _window(reading: Reading, plan: Plan) -> None:
 
 
 def _seconds_after(reading: Reading, cost: Cost, *, views: int) -> float:
-    """What comes after training: answers for validation, test and some training rows, then the report."""
+    """What comes after training: answers for validation, test and, where they are calibrated, some training rows."""
     asked = sum(len(rows) for name, rows in reading.examples.splits.items() if name != "train")
-    learned_from = min(10_000, len(reading.examples.splits["train"]))
+    calibrated = reading.task.calibration is not None
+    learned_from = min(10_000, len(reading.examples.splits["train"])) if calibrated else 0
+    views = views if calibrated else 1
     return REPORT_SECONDS + 1.3 * cost.answer * (views * asked + 2 * learned_from)
 
 
@@ -203,7 +205,7 @@ def _passes(
 
 def _evaluate_every(reading: Reading, cost: Cost, *, seconds: float) -> float:
     """Progress between two evaluations on validation data, so that they take 5 % of the time at most."""
-    share = cost.answer * len(reading.examples.splits["val"]) / (0.05 * min(seconds, 10 * 3600.0))
+    share = cost.score * len(reading.examples.splits["val"]) / (0.05 * min(seconds, 10 * 3600.0))
     return round(max(0.1, share), 3)
 
 

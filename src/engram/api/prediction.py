@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import glob
 import os
 from collections.abc import Iterable, Iterator
@@ -9,13 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from engram.core import machine
-from engram.core.errors import DataError
+from engram.core.errors import DataError, EngramError
+from engram.core.registry import find
+from engram.core.rundir import RunDirectory
 from engram.data.table import Table
 
-LINES = (".txt", ".text", ".md", ".log", "")
-"""Files of these suffixes are read line by line; others are tables, or are refused."""
+TABLES = (".csv", ".tsv", ".jsonl", ".json", ".parquet")
+"""Of files that end so, the column of texts is read; of others the lines."""
 
-SUFFIXES = (".txt", ".csv", ".tsv", ".jsonl", ".json", ".parquet")
+SUFFIXES = (".txt", *TABLES)
 """One word that ends so is meant to be a file, whether there is one or not."""
 
 
@@ -45,7 +48,8 @@ def predict(
     """
     predictor = load(run, device=device, model=model, trust_source=trust_source)
     one = isinstance(items, str | os.PathLike | bytes)
-    taken = list(expanded([items] if one else items, texts=_reads_texts(predictor), stdin=stdin))
+    texts, blank = _reads_texts(predictor)
+    taken = list(expanded([items] if one else items, texts=texts, blank=blank, stdin=stdin))
     if explain:
         from engram.explain.influence import refuse_other
 
@@ -58,6 +62,15 @@ def predict(
     return answers
 
 
+def option_fields(run: Any) -> list[dataclasses.Field[Any]]:
+    """The options that a run's task has for its answers; none where there is no such run or task."""
+    try:
+        task = find("engram.tasks", str(RunDirectory(run).read_run()["task"]), base="task")
+    except (EngramError, KeyError, OSError):
+        return []  # the verb itself says what is wrong
+    return list(dataclasses.fields(task.options))
+
+
 def _explained(predictor: Any, text: str) -> dict[str, Any]:
     from engram.explain.influence import influences
 
@@ -65,25 +78,30 @@ def _explained(predictor: Any, text: str) -> dict[str, Any]:
     return {"explains": label, "words": [each.record() for each in found]}
 
 
-def _reads_texts(predictor: Any) -> bool:
+def _reads_texts(predictor: Any) -> tuple[bool, bool]:
+    """Whether a run answers for texts, and whether they may be empty."""
     roles = list(predictor.task.inputs)
-    return len(roles) == 1 and predictor.features[roles[0]].is_text
+    feature = predictor.features[roles[0]] if len(roles) == 1 else None
+    return getattr(feature, "is_text", False), getattr(feature, "blank", False)
 
 
-def expanded(items: Iterable[Any], *, texts: bool = False, stdin: Iterable[str] | None = None) -> Iterator[Any]:
+def expanded(
+    items: Iterable[Any], *, texts: bool = False, blank: bool = False, stdin: Iterable[str] | None = None
+) -> Iterator[Any]:
     """Put what folders, patterns, tables, arrays and lines hold in their place; other items as they are.
 
     texts: whether the run answers for texts: an item is then a text, unless a file or folder has that name.
+    blank: whether empty lines are answered for too.
     """
     for item in items:
         text = os.fspath(item) if isinstance(item, str | os.PathLike) else ""
         if text == "-" and stdin is not None:
-            lines = (line.rstrip("\r\n") for line in stdin if line.strip())
+            lines = (line.rstrip("\r\n") for line in stdin if blank or line.strip())
             yield from lines if texts else expanded(lines)
         elif not isinstance(text, str) or not text:
             yield item
         elif texts:
-            yield from _texts(text)
+            yield from _texts(text, blank=blank)
         else:
             yield from _files(item, text)
 
@@ -99,7 +117,7 @@ def _files(item: Any, text: str) -> Iterator[Any]:
         yield item
 
 
-def _texts(text: str) -> Iterator[str]:
+def _texts(text: str, *, blank: bool) -> Iterator[str]:
     """A text as it is; of a file its lines or its column of texts, of a folder its files."""
     from engram.data import source
 
@@ -114,8 +132,9 @@ def _texts(text: str) -> Iterator[str]:
     elif path.is_dir():
         for file in sorted(path.rglob("*.txt")):
             yield read_text(file)
-    elif path.suffix.lower() in LINES:
-        yield from (line for line in read_text(path).splitlines() if line.strip())
+    elif path.suffix.lower() not in TABLES:
+        lines = read_text(path).removesuffix("\n").split("\n")  # other signs that end lines may stand within texts
+        yield from (line.rstrip("\r") for line in lines if blank or line.strip())
     else:
         yield from _values(source.read(text, target=()), kinds=("text",), what="texts")
 

@@ -177,7 +177,7 @@ def prepare(
         task.fit(made, stored, splits.rows["train"])
     task.see(made)
     stored = {role: values.refined(made[role]) for role, values in stored.items()}
-    rows = Examples(made, stored, splits.rows)
+    rows = Examples(made, stored, splits.rows, continues=table.continues)
     examples = task.examples(rows)
     if features is None:
         _balance(task, examples)

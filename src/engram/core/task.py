@@ -107,12 +107,15 @@ class Worth:
 class Task:
     """One application of deep learning. Subclasses state facts and small functions, and hold no state.
 
-    inputs, target: role -> feature class. metrics: the first one selects the best weights.
+    inputs, target: role -> feature class. metrics: of answers, the one that counts first.
     floors: cheap strong baselines, trained and scored beside the network.
     couples_examples: True where one example's loss depends on the others in its batch, so that it may not be taken
     in pieces.
     sizes: larger networks than "small", and from when on they pay.
+    writes: True where an answer is a text, which takes much longer than a step, and `selection` is none of `metrics`.
     calibration: "softmax" or "sigmoid" where the output is logits that can be calibrated, else None.
+    sampling: the options of writing (a dataclass) for tasks whose networks write on from a prompt, else None.
+    context: tokens that such a network sees at once. converses: whether it replies in conversations.
     """
 
     inputs: ClassVar[Mapping[str, Any]] = {}
@@ -122,12 +125,21 @@ class Task:
     options: ClassVar[type] = NoOptions
     couples_examples: ClassVar[bool] = False
     calibration: ClassVar[str | None] = None
+    writes: ClassVar[bool] = False
+    sampling: ClassVar[type | None] = None
+    context: ClassVar[int] = 0
+    converses: ClassVar[bool] = False
     sizes: ClassVar[Mapping[str, Worth]] = {}
 
     @property
     def name(self) -> str:
         """The task's name, which is its file's name."""
         return snake_case(type(self).__name__)
+
+    @property
+    def selection(self) -> Any:
+        """The metric that selects the best weights in training; reads `Step.output`. By default the first metric."""
+        return self.metrics[0]
 
     def matches(self, table: Any) -> Evidence:
         """Say how well a table fits this task, and why."""

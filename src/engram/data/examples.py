@@ -23,13 +23,15 @@ class Examples:
 
     features: role -> fitted feature. stored: role -> its values for every row of the table (a role whose
     values are unknown, such as the label of new pictures, is left out). splits: "train"/"val"/"test" -> rows.
-    importance: how much each row counts in the loss; None for all the same.
+    importance: how much each row counts in the loss; None for all the same. continues: whether a row goes on where
+    the one before it ends, as pieces of a running text do; None where none does.
     """
 
     features: Mapping[str, Feature]
     stored: Mapping[str, Stored]
     splits: dict[str, np.ndarray] = field(default_factory=dict)
     importance: np.ndarray | None = None
+    continues: np.ndarray | None = None
 
     def batch(
         self,

@@ -37,12 +37,14 @@ class Column:
 
     fingerprint: changes when the values do, and keys the prepared store. Of files it covers paths relative
     to the source, sizes and modification times; of anything else the content. "" where nobody has said it.
+    named: of conversations, whether their speakers are; where not, they are said to speak by turns.
     """
 
     name: str
     values: Sequence[Any]
     kind: str
     fingerprint: str = ""
+    named: bool = True
 
     def __len__(self) -> int:
         return len(self.values)
@@ -85,3 +87,10 @@ class Table:
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values()))) if self.columns else 0
+
+    @property
+    def continues(self) -> np.ndarray | None:
+        """Whether each row goes on where the one before it ends (bool (N,)); None where no row does."""
+        if self.position is None:
+            return None
+        return np.concatenate([[False], self.position[1:] > self.position[:-1]])  # False beside NaN

@@ -13,7 +13,7 @@ import numpy as np
 from torch import nn
 
 from engram.core.task import Task
-from engram.data.examples import Examples
+from engram.data.examples import Examples, namespace
 from engram.evaluate import comparison, intervals
 from engram.evaluate.calibration import reliability
 from engram.evaluate.intervals import Score
@@ -30,7 +30,7 @@ class Outputs:
     rows: (N,) row numbers in the table. logits: (N, C) float32; None for a task whose output is not logits, of
     which the statistics are all that is kept. label: (N,) class numbers, -1 unknown, or (N, C) yes or no; None
     where labels are not known. unfamiliarity: (N,), above 1 is unfamiliar, or None where the model does not say
-    it. statistics: metric's name -> its statistics.
+    it. statistics: metric's name -> its statistics. written: the decoded answers of a task that writes.
     """
 
     rows: np.ndarray
@@ -38,6 +38,7 @@ class Outputs:
     label: np.ndarray | None = None
     unfamiliarity: np.ndarray | None = None
     statistics: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
+    written: list[dict[str, Any]] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -74,6 +75,7 @@ def collect(
     metrics = task.metrics if metrics is None else metrics
     parts: dict[str, list[np.ndarray]] = {"logits": [], "label": [], "unfamiliarity": []}
     kept: dict[str, list[dict[str, np.ndarray]]] = {metric.name: [] for metric in metrics}
+    written: list[dict[str, Any]] = []
     ordered, places = examples.sorted(np.asarray(rows))
     for batch in examples.batches(ordered, size=batch_size):
         output, unfamiliarity_B = answer(task, module, batch, precision=precision)
@@ -82,6 +84,8 @@ def collect(
             parts["logits"].append(output.numpy())
             if known:
                 parts["label"].append(getattr(batch, next(iter(task.target))).cpu().numpy())
+        if task.writes:
+            written += task.decode(output, namespace(examples.features), task.options())
         if unfamiliarity_B is not None:
             parts["unfamiliarity"].append(unfamiliarity_B.numpy())
         if known:
@@ -89,7 +93,8 @@ def collect(
                 kept[metric.name].append(metric.update(output, batch))
     joined = {name: np.concatenate(values)[places] if values else None for name, values in parts.items()}
     statistics = {name: _joined(values, places) for name, values in kept.items() if values}
-    return Outputs(np.asarray(rows), joined["logits"], joined["label"], joined["unfamiliarity"], statistics)
+    written = [written[place] for place in places] if written else []
+    return Outputs(np.asarray(rows), joined["logits"], joined["label"], joined["unfamiliarity"], statistics, written)
 
 
 def _joined(parts: list[dict[str, np.ndarray]], places: np.ndarray) -> dict[str, np.ndarray]:

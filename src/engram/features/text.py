@@ -44,7 +44,8 @@ class Text(Feature):
     """A text, begun by `BEGIN`, and closed by `END` where `ends` says so.
 
     tokenizer: a kind out of `KINDS`, or "auto", which chooses by the amount of training text. vocabulary: ids at most
-    (0: what suits the kind). longest: tokens of a text that are kept (0: all), the special ones counted.
+    (0: what suits the kind). longest: tokens of a text that are kept (0: all), the special ones counted. blank: whether
+    a text may be empty. even: whether batches are padded to one of a few widths (see `even_width`).
     """
 
     is_text = True
@@ -52,10 +53,20 @@ class Text(Feature):
     near_copies = "in case, spaces, signs or a few letters"
     on_disk = True
 
-    def __init__(self, *, tokenizer: str = AUTO, vocabulary: int = 0, ends: bool = False, longest: int = 0) -> None:
+    def __init__(
+        self,
+        *,
+        tokenizer: str = AUTO,
+        vocabulary: int = 0,
+        ends: bool = False,
+        longest: int = 0,
+        blank: bool = False,
+        even: bool = False,
+    ) -> None:
         if tokenizer not in (AUTO, *KINDS):
             raise unknown("tokenizer", tokenizer, [AUTO, *KINDS])
-        self.wanted, self.vocabulary, self.ends, self.longest = tokenizer, vocabulary, ends, longest
+        self.wanted, self.vocabulary, self.ends, self.longest, self.blank = tokenizer, vocabulary, ends, longest, blank
+        self.even = even
         self._tokenizer: Tokenizer | None = None
 
     @classmethod
@@ -79,6 +90,7 @@ class Text(Feature):
         """The constructor's arguments."""
         return {
             "tokenizer": self.wanted, "vocabulary": self.vocabulary, "ends": self.ends, "longest": self.longest,
+            "blank": self.blank, "even": self.even,
         }  # fmt: skip
 
     def store_keys(self) -> list[dict[str, Any]]:
@@ -112,7 +124,9 @@ class Text(Feature):
         if not isinstance(value, str):
             raise DataError(f"expected a text; got {type(value).__name__}")
         if not value.strip():
-            raise DataError("the text is empty")
+            if not self.blank:
+                raise DataError("the text is empty")
+            value = ""
         return {"utf8": np.frombuffer(value.encode("utf-8", "replace"), np.uint8)}
 
     def fit(self, stored: Any, rows: np.ndarray) -> None:
@@ -159,6 +173,7 @@ class Text(Feature):
         found = self.ids(gathered)
         most = self.longest - 1 - self.ends if self.longest else max(map(len, found), default=0)
         width = min(most, max(map(len, found), default=0)) + 1 + self.ends
+        width = even_width(width) if self.even else width
         text_BT = np.full((len(found), width), PADDING, np.int64)
         text_BT[:, 0] = BEGIN
         for row, ids in enumerate(found):
@@ -242,6 +257,16 @@ def fitted_tokenizer(stored: list[Any], rows: list[np.ndarray], *, kind: str = A
         step = 1 + sum(map(len, texts())) // MOST_FITTED_BYTES
         rows = [some[::step] for some in rows]
     return KINDS[kind].fit(texts(), size=size or SIZES[kind])
+
+
+def even_width(width: int) -> int:
+    """Return the next of a few widths, 4 to 8 for each doubling.
+
+    For matrix products of a new shape on a CPU, oneDNN makes a program first, which takes ten times as long as the
+    product and a megabyte of memory (LOG.md, 2026-11-25): a little padding is cheaper.
+    """
+    step = max(4, 1 << max(0, (width - 1).bit_length() - 3))
+    return -(-width // step) * step
 
 
 def _kept(groups: Iterator[list[np.ndarray]], kind: np.dtype, stored: Any) -> tuple[list[int], np.ndarray]:

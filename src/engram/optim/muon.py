@@ -6,6 +6,7 @@ nearest semi-orthogonal one, so that all directions learn at the same speed.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -13,29 +14,40 @@ import torch
 from torch import Tensor
 
 
-def orthogonalise(matrix: Tensor, *, steps: int = 3) -> Tensor:
-    """Return about U·Vᵀ of a matrix's singular value decomposition, by a quintic Newton-Schulz iteration.
+def orthogonalise(matrices: Sequence[Tensor]) -> list[Tensor]:
+    """Return the nearest semi-orthogonal matrix of each, in bfloat16; those of one shape together, which is faster."""
+    alike: dict[torch.Size, list[int]] = defaultdict(list)
+    for place, matrix in enumerate(matrices):
+        alike[matrix.shape].append(place)
+    found: dict[int, Tensor] = {}
+    for places in alike.values():
+        found |= zip(places, newton_schulz(torch.stack([matrices[place] for place in places])), strict=True)
+    return [found[place] for place in range(len(matrices))]
 
-    Works on (rows, columns) in bfloat16, which the iteration tolerates, and returns it; singular values end near 1.
+
+def newton_schulz(matrices: Tensor, *, steps: int = 3) -> Tensor:
+    """Return about U·Vᵀ of each matrix's singular value decomposition, by a quintic iteration.
+
+    Works on (number, rows, columns) in bfloat16, which the iteration tolerates; singular values end near 1.
     """
     a, b, c = 3.4445, -4.7750, 2.0315
-    x = matrix.bfloat16()
-    wide = x.size(0) <= x.size(1)
-    x = x if wide else x.T
-    x = x / (x.norm() + 1e-7)
+    x = matrices.bfloat16()
+    wide = x.size(1) <= x.size(2)
+    x = x if wide else x.mT.contiguous()
+    x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
     for _ in range(steps):
-        gram = x @ x.T
-        x = torch.addmm(x, torch.addmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)  # sums are rounded once
-    return x if wide else x.T
+        gram = x @ x.mT
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)  # sums are rounded once
+    return x if wide else x.mT
 
 
-Divide = Callable[[Callable[[Tensor], Tensor], Sequence[Tensor]], list[Tensor]]
-"""Does some work on every item, and may share it among processes."""
+Divide = Callable[[Callable[[Sequence[Tensor]], list[Tensor]], Sequence[Tensor]], list[Tensor]]
+"""Does some work on items, and may share it among processes."""
 
 
-def by_oneself(work: Callable[[Tensor], Tensor], items: Sequence[Tensor]) -> list[Tensor]:
+def by_oneself(work: Callable[[Sequence[Tensor]], list[Tensor]], items: Sequence[Tensor]) -> list[Tensor]:
     """Share nothing."""
-    return [work(item) for item in items]
+    return work(items)
 
 
 class Muon(torch.optim.Optimizer):

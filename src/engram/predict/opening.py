@@ -64,7 +64,7 @@ def open_run(
             model=model,
             trust_source=trust_source,
             features=namespace(features),
-            shapes=build.shapes(run.header("model.safetensors"), prefix="network."),
+            shapes=build.shapes(run.header("model.safetensors"), prefix="network." if facts["delivered"] else ""),
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise RunError(f"the network of {run} cannot be built from its record in run.json ({error}).") from None

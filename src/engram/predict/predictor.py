@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -24,6 +25,10 @@ from engram.predict.opening import open_run
 Answer = dict[str, Any]
 """What a task decodes ({"label", "probability", "probabilities"} or {"labels", "probabilities"}), and "input",
 "unfamiliar", "unfamiliarity"; or {"input", "error"} for an item that cannot be read. Ready for JSON."""
+
+
+TOGETHER = 16
+"""Batches of texts that are sorted by length together."""
 
 
 @dataclass
@@ -71,17 +76,15 @@ class Predictor:
         return list(self.stream(items, **options))
 
     def stream(self, items: Iterable[Any], *, batch_size: int = BATCH_SIZE, **options: Any) -> Iterator[Answer]:
-        """Answer for any number of items, one after the other, with memory for one batch alone."""
-        chosen = task_options(self.task, options)
-        batch: list[Any] = []
-        done = 0
-        for item in items:
-            batch.append(item)
-            if len(batch) == batch_size:
-                yield from self._answers(batch, chosen, first=done)
-                batch, done = [], done + batch_size
-        if batch:
-            yield from self._answers(batch, chosen, first=done)
+        """Answer for any number of items, one after the other, with memory for one batch alone.
+
+        Texts are looked at several batches at a time, and those of similar length answered together.
+        """
+        chosen, done = task_options(self.task, options), 0
+        size = batch_size * (TOGETHER if any(self.features[role].is_text for role in self.task.inputs) else 1)
+        for some in _batched(items, size):
+            yield from self._answers(some, chosen, first=done, batch_size=batch_size)
+            done += len(some)
 
     def encode(self, items: Iterable[Any]) -> Batch:
         """Return items as the network sees them; DataError for one that cannot be read."""
@@ -91,8 +94,8 @@ class Predictor:
         """Return (raw output, unfamiliarity (B,)) of encoded examples, on the CPU."""
         return answer(self.task, self.module, batch, options=options, precision=self.precision)
 
-    def _answers(self, items: list[Any], options: Any, *, first: int = 0) -> list[Answer]:
-        """Answer for a batch of items, the first of which has that number; what cannot be read gets its error."""
+    def _answers(self, items: list[Any], options: Any, *, first: int, batch_size: int) -> list[Answer]:
+        """Answer for some items, the first of which has that number; what cannot be read gets its error."""
         answers: list[Answer] = [{"input": name_of(item, first + number)} for number, item in enumerate(items)]
         readable: list[int] = []
         stored: list[dict[str, dict[str, Any]]] = []
@@ -102,9 +105,13 @@ class Predictor:
                 readable.append(number)
             except (DataError, OSError) as error:
                 answers[number]["error"] = str(error)
-        if readable:
-            for number, decoded in zip(readable, self._decoded(self._encoded(stored), options), strict=True):
-                answers[number].update(decoded)
+        places: Iterable[int] = range(len(stored))
+        if len(stored) > batch_size:
+            places = np.argsort([_size(values) for values in stored], kind="stable").tolist()
+        for some in _batched(places, batch_size):
+            found = self._decoded(self._encoded([stored[place] for place in some]), options)
+            for place, decoded in zip(some, found, strict=True):
+                answers[readable[place]].update(decoded)
         return answers
 
     def _stored(self, item: Any) -> dict[str, dict[str, Any]]:
@@ -139,6 +146,17 @@ class Predictor:
             return not isinstance(items, Iterable) or hasattr(items, "getexif")
         shape = getattr(self.features.get(next(iter(self.task.inputs), "")), "shape", ())
         return len(items.shape) < len(shape) or (len(items.shape) == len(shape) and not _is_stack(items, shape))
+
+
+def _batched(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
+    rest = iter(items)
+    while some := list(itertools.islice(rest, size)):
+        yield some
+
+
+def _size(stored: Mapping[str, Mapping[str, Any]]) -> int:
+    """How many numbers are stored of an item, which grows as a text does."""
+    return sum(int(np.size(array)) for values in stored.values() for array in values.values())
 
 
 def _is_stack(items: Any, shape: tuple[int, ...]) -> bool:

@@ -13,9 +13,21 @@ from engram.predict.checking import checked
 from engram.predict.predictor import Predictor
 from engram.report import card, page
 from engram.report.facts import Facts, gather
-from engram.report.sections import calibration, data, errors, example, headline, network, training, units, use, wording
+from engram.report.sections import (
+    calibration,
+    data,
+    errors,
+    example,
+    headline,
+    network,
+    training,
+    translations,
+    units,
+    use,
+    wording,
+)
 
-SECTIONS = (headline, data, network, example, units, wording, training, errors, calibration, use)
+SECTIONS = (headline, data, translations, network, example, units, wording, training, errors, calibration, use)
 """In the order of the page."""
 
 

@@ -9,6 +9,9 @@ from typing import Any
 SHARES = frozenset({"accuracy", "macro_f1", "micro_f1", "auroc", "mean_average_precision"})
 """Metrics that are shares of a whole and are said in percent."""
 
+HUNDREDTHS = frozenset({"bleu", "chrf"})
+"""Metrics on a scale to 100, said with one digit after the point."""
+
 NAMES = {
     "accuracy": "accuracy",
     "auroc": "area under the ROC curve",
@@ -17,13 +20,18 @@ NAMES = {
     "cross_entropy": "cross entropy",
     "binary_cross_entropy": "binary cross entropy",
     "mean_average_precision": "mean average precision",
+    "bleu": "BLEU",
+    "chrf": "chrF",
     "expected_calibration_error": "expected calibration error",
     "majority_class": "always the commonest answer",
     "linear_on_pixels": "a linear model on pixels",
+    "copy_source": "the source as it stands",
+    "nearest_source": "the translation of the most similar training source",
     "linear_on_text": "a linear model on words",
     "mae": "mean steps off",
     "quadratic_kappa": "agreement beyond chance (quadratic kappa)",
     "conv_net": "a convolutional network",
+    "encoder_decoder": "an encoder-decoder transformer",
     "text_net": "a network on words and their pieces",
     "text_classification": "text classification",
     "text_tagging": "text tagging",
@@ -51,6 +59,8 @@ def score(metric: str, value: float | None, *, beside: float | None = None) -> s
         return "unknown"
     if metric in SHARES:
         return percent(value, 2 if (value if beside is None else beside) > 0.98 else 1)
+    if metric in HUNDREDTHS:
+        return f"{value:.1f}"
     return f"{value:.3f}" if abs(value) >= 0.1 or value == 0 else f"{value:.3g}"
 
 

@@ -26,11 +26,15 @@ VOCABULARY = NUM_SPECIAL + len(LETTERS)
 
 def check_model(factory: Callable[..., nn.Module], *, input_shapes: Sequence[Sequence[int]] = SHAPES) -> None:
     """Check a factory that takes `num_classes`, and `input_shape` (C, H, W) or `vocabulary`, as keywords and gives a
-    classifier of pictures or of ids.
+    classifier of pictures or of ids; or `vocabulary` alone, and gives a network of ids that says what may follow them.
 
     Every shape is built anew and run with three examples of noise.
     """
-    if "vocabulary" in inspect.signature(factory).parameters:
+    parameters = inspect.signature(factory).parameters
+    if "vocabulary" in parameters and "num_classes" not in parameters:
+        check_writer(functools.partial(factory, vocabulary=VOCABULARY))
+        return
+    if "vocabulary" in parameters:
         check_classifier(functools.partial(factory, vocabulary=VOCABULARY), noise_ids(3), many=noise_ids(64))
         return
     for shape in input_shapes:
@@ -47,9 +51,20 @@ def check_classifier(factory: Callable[..., nn.Module], inputs: Tensor, *, many:
             part.learn(LETTERS)
     if (initialise := getattr(network, "initialise", None)) is not None:
         initialise(many)
-    check_gradients(network, inputs)
+    check_gradients(network, inputs, shape=(len(inputs), NUM_CLASSES))
     check_answers(network.eval(), inputs)
     check_state(network, factory(num_classes=NUM_CLASSES).eval(), inputs)
+
+
+def check_writer(factory: Callable[..., nn.Module]) -> None:
+    """Check a factory of networks that take one or several texts as ids, and give logits at each place of the last."""
+    torch.manual_seed(0)
+    network = factory()
+    taken = inspect.signature(network.forward).parameters.values()
+    inputs = [noise_ids(3) for each in taken if each.default is inspect.Parameter.empty]
+    check_gradients(network, *inputs, shape=(*inputs[-1].shape, VOCABULARY))
+    check_answers(network.eval(), *inputs)
+    check_state(network, factory().eval(), *inputs)
 
 
 def noise_ids(number: int) -> Tensor:
@@ -61,12 +76,15 @@ def noise_ids(number: int) -> Tensor:
     return text_BT
 
 
-def check_gradients(network: nn.Module, inputs: Tensor) -> None:
-    """In training, every parameter that is to be learned gets a gradient that is finite and not zero throughout."""
-    logits_BC = network.train()(inputs)
-    expected = (len(inputs), NUM_CLASSES)
-    assert logits_BC.shape == expected, f"expected logits of shape {expected}; got {tuple(logits_BC.shape)}"
-    nn.functional.cross_entropy(logits_BC, torch.arange(len(logits_BC)) % NUM_CLASSES).backward()
+def check_gradients(network: nn.Module, *inputs: Tensor, shape: tuple[int, ...]) -> None:
+    """In training, every parameter that is to be learned gets a gradient that is finite and not zero throughout.
+
+    shape: that logits should have.
+    """
+    logits = network.train()(*inputs)
+    assert logits.shape == shape, f"expected logits of shape {shape}; got {tuple(logits.shape)}"
+    logits_BC = logits.flatten(0, -2)
+    nn.functional.cross_entropy(logits_BC, torch.arange(len(logits_BC)) % shape[-1]).backward()
     for name in without_gradient(network):
         raise AssertionError(f"no gradient reaches {name}")
     for name, parameter in network.named_parameters():
@@ -76,26 +94,26 @@ def check_gradients(network: nn.Module, inputs: Tensor) -> None:
 
 
 @torch.no_grad()
-def check_answers(network: nn.Module, inputs: Tensor) -> None:
+def check_answers(network: nn.Module, *inputs: Tensor) -> None:
     """In evaluation, the answer to an example is the same each time, whatever its batch or memory format."""
-    logits_BC = network(inputs)
+    logits_BC = network(*inputs)
     assert logits_BC.isfinite().all(), "expected finite logits"
-    assert torch.equal(logits_BC, network(inputs)), "the same batch got two answers in evaluation mode"
-    alone_BC = torch.cat([network(one[None]) for one in inputs])
+    assert torch.equal(logits_BC, network(*inputs)), "the same batch got two answers in evaluation mode"
+    alone_BC = torch.cat([network(*(each[row : row + 1] for each in inputs)) for row in range(len(inputs[0]))])
     assert_close(alone_BC, logits_BC, "the answer depends on what else is in the batch")
-    if inputs.ndim == 4:
-        last_BC = network(inputs.to(memory_format=torch.channels_last))
+    if inputs[0].ndim == 4:
+        last_BC = network(inputs[0].to(memory_format=torch.channels_last))
         assert_close(last_BC, logits_BC, "the answer depends on the memory format")
 
 
 @torch.no_grad()
-def check_state(network: nn.Module, fresh: nn.Module, inputs: Tensor) -> None:
+def check_state(network: nn.Module, fresh: nn.Module, *inputs: Tensor) -> None:
     """Weights saved as safetensors and loaded into a network built anew give the same answers."""
     from safetensors.torch import load, save
 
     content = save({name: tensor.contiguous() for name, tensor in network.state_dict().items()})
     fresh.load_state_dict(load(content), strict=True)
-    assert torch.equal(fresh(inputs), network(inputs)), "saved and loaded weights answer otherwise"
+    assert torch.equal(fresh(*inputs), network(*inputs)), "saved and loaded weights answer otherwise"
 
 
 def assert_close(got: Tensor, expected: Tensor, message: str) -> None:

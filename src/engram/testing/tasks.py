@@ -19,21 +19,22 @@ from engram.data.examples import namespace
 from engram.train import check
 from engram.train.plan import Plan
 
-NUM_ROWS = 12
+NUM_ROWS, FEW_ROWS = 12, 4
 
 
 def check_task(task: type[Task]) -> None:
     """Check a task class that the registry finds by its name, on the data of its `sample()`."""
     sample = task.sample()
     reading = read(sample.data, task=task().name)
-    network = task().model("small", namespace(reading.examples.features)).eval()
+    made = reading.task
+    network = made.model("small", namespace(reading.examples.features)).eval()
     batch = reading.examples.batch(reading.examples.splits["train"][:NUM_ROWS])
-    step = check_step(task(), network, batch)
-    check_metrics(task(), step, batch)
-    check_network(task(), network, reading)
-    check_answers(task(), network, reading, batch)
+    step = check_step(made, network, batch)
+    check_metrics(made, network, step, batch)
+    check_network(made, network, reading)
+    check_answers(made, network, reading, batch)
     with tempfile.TemporaryDirectory() as folder:
-        check_learning(task(), sample, reading, Path(folder) / "run")
+        check_learning(made, sample, reading, Path(folder) / "run")
 
 
 def check_step(task: Task, network: nn.Module, batch: Batch) -> Step:
@@ -46,11 +47,15 @@ def check_step(task: Task, network: nn.Module, batch: Batch) -> Step:
     return step
 
 
-def check_metrics(task: Task, step: Step, batch: Batch) -> None:
+@torch.no_grad()
+def check_metrics(task: Task, network: nn.Module, step: Step, batch: Batch) -> None:
     """Every metric has statistics per example, and a number from them; weights of one change nothing."""
-    assert task.metrics, "expected at least one metric: the first selects the best weights"
-    for metric in task.metrics:
-        statistics = metric.update(step.output.detach(), batch)
+    assert task.metrics, "expected at least one metric: the first counts"
+    by_step, output = task.selection, step.output.detach()
+    read = {by_step: output}
+    read |= {m: _answer(task, network, batch) if task.writes else output for m in task.metrics}
+    for metric, seen in read.items():
+        statistics = metric.update(seen, batch)
         for name, values in statistics.items():
             assert len(values) == len(batch), f"{metric.name}: {name} has {len(values)} rows, not {len(batch)}"
         value = metric.compute(statistics)
@@ -63,7 +68,7 @@ def check_metrics(task: Task, step: Step, batch: Batch) -> None:
 
 def check_network(task: Task, network: nn.Module, reading: Reading) -> None:
     """What the first minute checks of a user's network holds for the task's own: accumulation, leaks, learning."""
-    found = check.check(task, network, reading.examples, Plan(micro_batch=NUM_ROWS), seconds=30)
+    found = check.check(task, network, reading.examples, Plan(micro_batch=FEW_ROWS), seconds=300)
     for one in found.checks:
         assert one.verdict in ("ok", "idle"), f"{one.name}: {one.message}"
 
@@ -71,12 +76,15 @@ def check_network(task: Task, network: nn.Module, reading: Reading) -> None:
 @torch.no_grad()
 def check_answers(task: Task, network: nn.Module, reading: Reading, batch: Batch) -> None:
     """Answers need no target, are one per example, and JSON can hold them."""
-    inputs = Batch(rows=batch.rows, **{role: getattr(batch, role) for role in task.inputs})
-    options = task.options()
-    output = task.predict(network, inputs, options)
-    answers = task.decode(output, namespace(reading.examples.features), options)
+    answers = task.decode(_answer(task, network, batch), namespace(reading.examples.features), task.options())
     assert len(answers) == len(batch), f"expected {len(batch)} answers; got {len(answers)}"
     assert json.loads(json.dumps(answers)) == answers, "expected answers that JSON can hold"
+
+
+def _answer(task: Task, network: nn.Module, batch: Batch) -> Any:
+    """What a task answers to inputs alone."""
+    inputs = Batch(rows=batch.rows, **{role: getattr(batch, role) for role in task.inputs})
+    return task.predict(network, inputs, task.options())
 
 
 def check_learning(task: Task, sample: Sample, reading: Reading, run: Path) -> None:

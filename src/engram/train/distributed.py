@@ -90,10 +90,10 @@ class Team:
                 for tensor, came in zip(bucket, flat.split([t.numel() for t in bucket]), strict=True):
                     tensor.copy_(came.view(tensor.shape))
 
-    def divided(self, work: Callable[[Tensor], Tensor], items: Sequence[Tensor]) -> list[Tensor]:
-        """Return `work` of every item, each done by one process for all; results have the item's shape, in bfloat16."""
+    def divided(self, work: Callable[[Sequence[Tensor]], list[Tensor]], items: Sequence[Tensor]) -> list[Tensor]:
+        """Return `work` of the items, each done by one process for all; results have the item's shape, in bfloat16."""
         if self.size == 1 or not items:
-            return [work(item) for item in items]
+            return work(items)
         shares = _fair_shares([item.numel() for item in items], self.size)
         flats = [items[0].new_empty(sum(items[i].numel() for i in share), dtype=torch.bfloat16) for share in shares]
         results = {
@@ -101,8 +101,8 @@ class Team:
             for share, flat in zip(shares, flats, strict=True)
             for index, piece in zip(share, flat.split([items[i].numel() for i in share]), strict=True)
         }
-        for index in shares[self.rank]:
-            results[index].copy_(work(items[index]))
+        for index, done in zip(shares[self.rank], work([items[i] for i in shares[self.rank]]), strict=True):
+            results[index].copy_(done)
         with _together():
             sent = [dist.broadcast(flat.view(torch.uint8), rank, async_op=True) for rank, flat in enumerate(flats)]
             for broadcast in sent:

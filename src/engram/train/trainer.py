@@ -184,7 +184,7 @@ class Trainer:
 
     @torch.no_grad()
     def statistics(self, rows: np.ndarray) -> dict[str, np.ndarray]:
-        """Answer for some rows as they are, shared by all processes; return the statistics of the task's first metric.
+        """Answer for some rows as they are, shared by all processes; return the statistics of the metric that selects.
 
         Where memory runs out, for fewer at once. `CutShort` where one process alone is asked to stop on the way.
         """
@@ -201,7 +201,7 @@ class Trainer:
         batch = self.load(rows)
         with self.autocast():
             output = self.task.step(self.model, batch).output
-        return self.task.metrics[0].update(output, batch)
+        return self.task.selection.update(output, batch)
 
     def checkpoint(self) -> Checkpoint:
         """Everything that the next step depends on."""

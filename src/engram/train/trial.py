@@ -38,7 +38,7 @@ def trial(
     difference, because augmentation pays late in training and a trial sees only its beginning.
     """
     began = time.monotonic()
-    metric, short = task.metrics[0], dataclasses.replace(in_small_steps(plan), steps=steps)
+    metric, short = task.selection, dataclasses.replace(in_small_steps(plan), steps=steps)
     rows = examples.splits["val"]
     rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), MOST_ROWS)).astype(np.int64)]
     results = {}

@@ -14,7 +14,7 @@ from engram.data.source.fingerprint import digest, of_files, of_values
 from engram.data.source.listing import TEXTS, Listing, listing
 from engram.data.source.located import NAMES, Located, locate, looks_like_paths
 from engram.data.source.rows import PICTURE_KINDS, drop, missing
-from engram.data.source.turns import as_turns
+from engram.data.source.turns import any_named, as_turns
 from engram.data.table import Column, Table
 
 SEPARATORS = ("|", ";", ",")
@@ -119,7 +119,7 @@ def _path_column(name: str, located: Located) -> Column:
 def _column(name: str, values: Sequence[Any], kind: str, content: str) -> Column:
     fingerprint = digest(content, name) if content else of_values(values)
     if kind in ("names", "array") and (turns := as_turns(name, values)) is not None:
-        return Column(name, turns, "turns", fingerprint)
+        return Column(name, turns, "turns", fingerprint, named=any_named(values))
     names = separated(name, values) if kind == "text" else None
     return Column(name, names or values, "names" if names else kind, fingerprint)
 

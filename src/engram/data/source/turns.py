@@ -38,6 +38,11 @@ def as_turns(name: str, values: Sequence[Any]) -> list[list[Turn] | None] | None
     return [None if value is None else conversation(value) for value in values]
 
 
+def any_named(values: Sequence[Any]) -> bool:
+    """Whether any turn says who speaks."""
+    return any(_turn(turn)[0] is not None for value in values if value is not None for turn in value)
+
+
 def conversation(turns: Sequence[Any]) -> list[Turn]:
     """Return the turns of one conversation; speakers of unknown names are user and assistant in their order."""
     named: dict[str, str] = {}

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from engram.models.layers.attend import attend, half_square, normalised
+from engram.models.layers.dropout import Dropout
 
 
 class RMSNorm(nn.Module):
@@ -52,14 +53,25 @@ def rotate(x_BTHK: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
 class Cache:
     """Keys and values of the positions that one attention has seen, so that each is computed once in generation."""
 
-    def __init__(self, rows: int, heads: int, most: int, head: int, *, device: torch.device | None = None) -> None:
-        self.keys = torch.zeros(rows, heads, most, head, device=device)
+    def __init__(
+        self,
+        rows: int,
+        heads: int,
+        most: int,
+        head: int,
+        *,
+        device: torch.device | None = None,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        self.keys = torch.zeros(rows, heads, most, head, device=device, dtype=dtype)
         self.values = torch.zeros_like(self.keys)
         self.length = 0
 
     def extend(self, key_BHTK: Tensor, value_BHTK: Tensor) -> tuple[Tensor, Tensor]:
         """Add positions; return keys and values of all."""
         end = self.length + key_BHTK.shape[2]
+        if (lacking := end - self.keys.shape[2]) > 0:
+            self.keys, self.values = (functional.pad(seen, (0, 0, 0, lacking)) for seen in (self.keys, self.values))
         self.keys[:, :, self.length : end] = key_BHTK
         self.values[:, :, self.length : end] = value_BHTK
         self.length = end
@@ -67,7 +79,7 @@ class Cache:
 
     def take(self, rows: Tensor) -> None:
         """Go on with some of the rows, in another order, or several times each (beam search)."""
-        self.keys, self.values = self.keys[rows], self.values[rows]
+        self.keys, self.values = self.keys[rows, :, : self.length], self.values[rows, :, : self.length]
 
 
 class Attention(nn.Module):
@@ -126,6 +138,13 @@ class CrossAttention(Attention):
         (query,) = _product(x_BTD, self.query, heads=self.heads)
         return self._look(self.norm(query).transpose(1, 2), *remembered, mask=mask, causal=False)
 
+    def weights(self, x_BTD: Tensor, remembered: tuple[Tensor, Tensor], *, mask: Tensor | None = None) -> Tensor:
+        """Return how much each position looks at what is remembered (B, H, T, S)."""
+        (query,) = _product(x_BTD, self.query, heads=self.heads)
+        query, key = self.norm(query).transpose(1, 2), remembered[0]
+        score = query @ key.transpose(2, 3) * key.shape[-1] ** -0.5
+        return (score if mask is None else score.masked_fill(~mask, -torch.inf)).softmax(-1)
+
 
 def _product(x_BTD: Tensor, *layers: nn.Linear, heads: int) -> tuple[Tensor, ...]:
     """Several linear layers of one input as one product, each (B, T, H, K): one large product is faster than three."""
@@ -155,7 +174,7 @@ class Block(nn.Module):
         self.attention = Attention(width, heads=heads)
         self.cross = CrossAttention(width, heads=heads) if cross else None
         self.feed_forward = FeedForward(width)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(
         self,
@@ -178,7 +197,7 @@ class Block(nn.Module):
 
 
 def initialise(network: nn.Module, *, layers: int) -> None:
-    """Draw the weights of a transformer: embeddings of unit variance, matrices that keep the variance of what they read.
+    """Draw the weights of a transformer: embeddings of unit variance, matrices that keep that of what they read.
 
     What adds to the residual stream begins smaller, so that `layers` of it add up to about as much as one.
     """

@@ -33,7 +33,7 @@ def commands(facts: Facts) -> str:
     run, item = _quoted(str(facts.run)), "TEXT...   " if facts.things == "texts" else "PICTURE..."
     return "\n".join(
         [
-            f"engram predict {run} {item}          # labels with probabilities",
+            f"engram predict {run} {item}          # {'answers' if facts.task.writes else 'labels with probabilities'}",
             f"engram evaluate {run} FOLDER             # scores on other labelled data",
             f"engram compare {run} OTHER_RUN           # is the other one better, or is it noise?",
             f"engram train DATA --from {run}           # learn on from these weights",

@@ -70,8 +70,8 @@ class Evaluation(Callback):
                 self.best = {name: value.detach().clone() for name, value in trainer.model.state_dict().items()}
 
     def _score(self, trainer: Trainer) -> float:
-        """The task's first metric on the validation rows; NaN where they have no score."""
-        metric = trainer.task.metrics[0]
+        """The metric that selects, on the validation rows; NaN where they have no score."""
+        metric = trainer.task.selection
         score = metric.compute(trainer.statistics(trainer.examples.splits["val"]))
         if not math.isnan(score):
             emit("evaluated", step=trainer.pace.step, metrics={metric.name: round(score, 5)})
@@ -96,4 +96,4 @@ def _better(trainer: Trainer, score: float, than: float | None) -> bool:
     """Whether a later score is no worse than an earlier one; where there are none (NaN), later weights are better."""
     if than is None:
         return True
-    return not (score < than if trainer.task.metrics[0].higher_is_better else score > than)
+    return not (score < than if trainer.task.selection.higher_is_better else score > than)

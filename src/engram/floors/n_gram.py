@@ -1,0 +1,125 @@
+"""The floor of language models: what followed the last few tokens in training.
+
+Interpolated Kneser-Ney smoothing with three discounts (Chen and Goodman 1998, TR-10-98): short sequences count in how
+many different longer ones they were seen, so that a word that only ever follows one other is not taken for a common
+one.
+
+Shapes: B windows, T + 1 tokens of each.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from engram.core.vocabulary import PADDING
+from engram.floors.floor import Batches, Floor
+
+LONGEST = 6
+"""Tokens of the longest sequences that are counted; fewer where so many ids do not fit into one number."""
+
+MOST_TOKENS = 5_000_000
+"""Counting more than these takes longer than a floor may."""
+
+
+class NGram(Floor):
+    """Reads the role `text`: windows of ids (B, T + 1), of which each is predicted from those before it."""
+
+    def build(self, features: Any) -> nn.Module:
+        """Return the module that has counted nothing: all tokens are equally likely."""
+        return Counted(features.text.size)
+
+    def fit(self, batches: Batches, features: Any, *, seconds: float) -> nn.Module:
+        """Count training windows, as many as there is memory for, whatever `seconds` says."""
+        module, windows, left = Counted(features.text.size), [], MOST_TOKENS
+        for batch in batches("text"):
+            windows.append(batch.text.numpy())
+            left -= batch.text.numel()
+            if left <= 0:
+                break
+        module.count(np.concatenate(windows))
+        return module
+
+
+class Counted(nn.Module):
+    """Probabilities by interpolated Kneser-Ney.
+
+    Of every order there are four arrays: the sequences that were seen, each as one number in base `size`, with their
+    discounted probabilities, and the contexts that were seen, with the weight that is left for shorter ones.
+    """
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.size = size
+        self.longest = min(LONGEST, int(62 / math.log2(size)))
+        for order in range(1, self.longest + 1):
+            for name, kind in (("gram", torch.int64), ("share", torch.float32)):
+                self.register_buffer(f"{name}_{order}", torch.zeros(0, dtype=kind))
+                self.register_buffer(f"{name}_before_{order}", torch.zeros(0, dtype=kind))
+
+    def count(self, text_BT: np.ndarray) -> None:
+        """Count windows of ids."""
+        number = self.numbers(text_BT, self.longest)[:, self.longest - 1 :]
+        grams, counts = np.unique(number[text_BT[:, self.longest - 1 :] != PADDING], return_counts=True)
+        for order in range(self.longest, 0, -1):
+            for name, values in zip(("gram", "share"), _estimated(grams, counts, self.size), strict=True):
+                for suffix, array in zip(("", "_before"), values, strict=True):
+                    setattr(self, f"{name}{suffix}_{order}", torch.from_numpy(array))
+            grams, counts = np.unique(grams % self.size ** (order - 1), return_counts=True)
+
+    def numbers(self, text_BT: np.ndarray, order: int) -> np.ndarray:
+        """Return each place's last `order` tokens as one number; wrong for the first `order - 1` places."""
+        number = np.zeros(text_BT.shape, np.int64)
+        for back in range(order):
+            number[:, back:] += text_BT[:, : text_BT.shape[1] - back] * self.size**back
+        return number
+
+    def surprise(self, text_BT: Tensor) -> Tensor:
+        """Return the nats (B, T) of every token but the first of each row (B, T + 1)."""
+        text, probability = text_BT.numpy(), np.full(text_BT.shape, 1 / self.size)
+        for order in range(1, self.longest + 1):
+            number = self.numbers(text, order)
+            share = self._found("gram", order, number, missing=0.0)
+            left = self._found("gram_before", order, number // self.size, missing=1.0)
+            longer = share + left * probability
+            probability[:, order - 1 :] = longer[:, order - 1 :]
+        return torch.from_numpy(-np.log(probability[:, 1:])).float()
+
+    def _found(self, name: str, order: int, number: np.ndarray, *, missing: float) -> np.ndarray:
+        known = getattr(self, f"{name}_{order}").numpy()
+        shares = getattr(self, f"{name.replace('gram', 'share')}_{order}").numpy()
+        if not len(known):
+            return np.full(number.shape, missing)
+        place = np.minimum(np.searchsorted(known, number), len(known) - 1)
+        return np.where(known[place] == number, shares[place], missing)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        """Take arrays of any length: what was counted decides it."""
+        for name in dict(self.named_buffers()):
+            if (found := state_dict.get(prefix + name)) is not None and found.ndim == 1:
+                setattr(self, name, torch.zeros(len(found), dtype=getattr(self, name).dtype))
+        super()._load_from_state_dict(state_dict, prefix, *rest)
+
+
+def _estimated(
+    grams: np.ndarray, counts: np.ndarray, size: int
+) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    """Return (sequences, contexts) and (the sequences' discounted shares, what is left by the contexts)."""
+    contexts, first = np.unique(grams // size, return_index=True)  # sequences are sorted, so contexts lie together
+    total = np.add.reduceat(counts, first)
+    discount = _discounts(counts)[np.minimum(counts, 3)]
+    left = np.add.reduceat(discount, first) / total
+    share = (counts - discount) / np.repeat(total, np.diff([*first, len(grams)]))
+    return (grams, contexts), (share.astype(np.float32), left.astype(np.float32))
+
+
+def _discounts(counts: np.ndarray) -> np.ndarray:
+    """What is taken from sequences seen once, twice, and more often (at 1, 2, 3), for those that were not seen."""
+    n1, n2, n3, n4 = (max(1, int((counts == seen).sum())) for seen in (1, 2, 3, 4))
+    share = n1 / (n1 + 2 * n2)
+    found = [0.0, 1 - 2 * share * n2 / n1, 2 - 3 * share * n3 / n2, 3 - 4 * share * n4 / n3]
+    return np.clip(found, 0, [0, 0.95, 1.9, 2.8])

@@ -1,0 +1,88 @@
+"""The decoder: a transformer that reads a text from its beginning and says at every place what comes next.
+
+Shapes: B rows, T positions, V ids of the vocabulary, H heads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from engram.core.vocabulary import BEGIN
+from engram.models.layers.transformer import Block, Cache, RMSNorm, Rotary, initialise
+
+
+class Decoder(nn.Module):
+    """Gives each position (B, T) of ids the logits (B, T, V) of the id after it.
+
+    A row may hold several documents, each begun by BEGIN: none sees another. context: positions it is trained with.
+    """
+
+    recipe: ClassVar[dict[str, object]] = {
+        "batch_size": 4,
+        "optimizer.muon_learning_rate": 0.02,
+        "optimizer.head_learning_rate": 2e-3,
+        "optimizer.weight_decay": 0.01,
+    }
+    """Numbers of the plan that were found best for this network (LOG.md, 2026-11-25)."""
+
+    def __init__(
+        self,
+        *,
+        vocabulary: int,
+        context: int = 256,
+        width: int = 192,
+        layers: int = 4,
+        heads: int = 3,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.context, self.heads = context, heads
+        self.embedding = nn.Embedding(vocabulary, width)
+        self.norm = RMSNorm()
+        self.rotary = Rotary(width // heads)
+        self.dropout = nn.Dropout(dropout)
+        self.blocks = nn.ModuleList(Block(width, heads=heads, dropout=dropout) for _ in range(layers))
+        self.head = nn.Linear(width, vocabulary, bias=False)
+        initialise(self, layers=layers)
+
+    def forward(self, text_BT: Tensor, caches: Sequence[Cache] | None = None) -> Tensor:
+        """Ids -> logits of the next id. With caches, `text_BT` goes on where they end, within one document."""
+        start = caches[0].length if caches else 0
+        x_BTD = self.norm(self.embedding(text_BT))
+        if torch.is_autocast_enabled(x_BTD.device.type):
+            x_BTD = x_BTD.to(torch.get_autocast_dtype(x_BTD.device.type))
+        rotation = self.rotary(text_BT.shape[1], start=start, dtype=x_BTD.dtype)
+        mask = None if caches else one_document(text_BT)
+        x_BTD = self.dropout(x_BTD)
+        for layer, block in enumerate(self.blocks):
+            cache = caches[layer] if caches else None
+            x_BTD = block(x_BTD, rotation, mask=mask, causal=text_BT.shape[1] > 1, cache=cache)
+        return self.head(self.norm(x_BTD))
+
+    def caches(self, rows: int = 1) -> list[Cache]:
+        """Room for the keys and values of as many positions as the network was trained with."""
+        width = self.embedding.embedding_dim // self.heads
+        device = self.embedding.weight.device
+        return [Cache(rows, self.heads, self.context, width, device=device) for _ in self.blocks]
+
+
+def one_document(text_BT: Tensor) -> Tensor | None:
+    """Return where two positions belong to one document (B, 1, T, T); None where rows hold one document each."""
+    begins_BT = text_BT == BEGIN
+    if not torch.compiler.is_compiling() and not bool(begins_BT[:, 1:].any()):
+        return None
+    document_BT = begins_BT.cumsum(1)
+    return (document_BT[:, :, None] == document_BT[:, None, :])[:, None]
+
+
+def sized(size: str) -> dict[str, Any]:
+    """The shape that "small", "medium" and "large" stand for; what sees its data more often forgets more of it."""
+    return {
+        "small": {"width": 192, "layers": 4, "heads": 3, "dropout": 0.0},
+        "medium": {"width": 256, "layers": 6, "heads": 4, "dropout": 0.1},
+        "large": {"width": 512, "layers": 8, "heads": 8, "dropout": 0.1},
+    }[size]

@@ -1,0 +1,115 @@
+"""What tasks share that learn which token comes next: the network, the loss, the scores.
+
+Shapes: B windows or texts, T tokens to be predicted, V ids of the vocabulary.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from engram.core.task import Batch, Step, Task, Worth
+from engram.core.vocabulary import BEGIN, PADDING
+from engram.floors.n_gram import NGram
+from engram.losses.cross_entropy import cross_entropy
+from engram.metrics.bits_per_byte import BitsPerByte
+from engram.metrics.perplexity import Perplexity
+from engram.metrics.token_cross_entropy import TokenCrossEntropy
+from engram.models import build
+from engram.models.decoder import sized
+
+MOST_LOGITS = 30_000_000
+"""Numbers that answers may take at a time."""
+
+
+@dataclass
+class Sampling:
+    """How tokens are drawn. The same seed draws the same ones."""
+
+    temperature: float = field(default=0.8, metadata={"help": "below 1 safer, above 1 bolder; 0: always the likeliest"})
+    top_p: float = field(default=1.0, metadata={"help": "draw among the likeliest that together have this probability"})
+    top_k: int = field(default=0, metadata={"help": "draw among so many of the likeliest; 0 for all"})
+    max_tokens: int = field(default=500, metadata={"help": "the most tokens to write"})
+    stop: tuple[str, ...] = field(default=(), metadata={"help": "text at which to stop; repeat for several"})
+    seed: int | None = field(default=None, metadata={"help": "draw the same every time"})
+
+
+class TokenTask(Task):
+    """Predict every token from those before it. Where its texts come from, a task says itself.
+
+    context: tokens that the network sees at once.
+    """
+
+    context: ClassVar = 256
+    sampling: ClassVar = Sampling
+
+    metrics: ClassVar = (TokenCrossEntropy(), Perplexity(), BitsPerByte())
+    floors: ClassVar = (NGram(),)
+    sizes: ClassVar = {  # LOG.md, 2026-11-25
+        "medium": Worth(rows=1_000, passes=math.inf, examples=16_000),
+        "large": Worth(rows=20_000, passes=math.inf, examples=200_000),
+    }
+
+    def model(self, size: str, features: Any) -> nn.Module:
+        """A transformer that reads a text from its beginning."""
+        return build.named("decoder", vocabulary=features.text.size, context=self.context, **sized(size))
+
+    def most_passes(self, rows: int) -> float:
+        """Beyond these the training text is learned by heart."""
+        return 40
+
+    def step(self, model: nn.Module, batch: Batch) -> Step:
+        """Cross entropy of every token that is asked for."""
+        logits_BTV = model(batch.text[:, :-1])
+        nats_BT = surprise(logits_BTV, batch.text[:, 1:])
+        return Step((nats_BT * batch.scored).sum(), weight=batch.scored.sum(), output=nats_BT.detach())
+
+    def predict(self, model: nn.Module, inputs: Batch, options: Any) -> Tensor:
+        """Return the nats (B, T) of each token of texts (B, T + 1) but the first, -1 where there is none."""
+        text_BT = inputs.text
+        own = getattr(model, "surprise", None)  # a floor knows the tokens' probabilities without those of all others
+        nats_BT = own(text_BT) if own is not None else in_pieces(model, text_BT, context=self.context)
+        return nats_BT.masked_fill(~asked(text_BT), -1.0)
+
+    def decode(self, output: Tensor, features: Any, options: Any) -> list[dict[str, Any]]:
+        """How surprising each text is."""
+        return [_told(nats_T[nats_T >= 0].double()) for nats_T in output]
+
+
+def _told(nats_N: Tensor) -> dict[str, Any]:
+    mean = float(nats_N.mean()) if len(nats_N) else None
+    perplexity = math.exp(min(mean, 700.0)) if mean is not None else None
+    return {"cross_entropy": mean, "perplexity": perplexity, "tokens": len(nats_N)}
+
+
+def asked(text_BT: Tensor) -> Tensor:
+    """Whether each token but the first is one to be predicted: it is there, and begins no document."""
+    return (text_BT[:, 1:] != PADDING) & (text_BT[:, 1:] != BEGIN)
+
+
+def surprise(logits_BTV: Tensor, next_BT: Tensor) -> Tensor:
+    """Return the nats (B, T) of the tokens that came."""
+    return cross_entropy(logits_BTV.flatten(0, 1), next_BT.flatten()).view(next_BT.shape)
+
+
+def in_pieces(model: nn.Module, text_BT: Tensor, *, context: int) -> Tensor:
+    """Return the nats of texts of any length: each token is read with half a context before it, or all there is."""
+    stride, length = context // 2, text_BT.shape[1] - 1
+    found = text_BT.new_zeros(len(text_BT), length, dtype=torch.float32)
+    for start in range(0, max(1, length - context + stride), stride):
+        window_BT = text_BT[:, start : start + context + 1]
+        known = context - stride if start else 0
+        found[:, start + known : start + context] = _by_rows(model, window_BT)[:, known:]
+    return found
+
+
+def _by_rows(model: nn.Module, window_BT: Tensor) -> Tensor:
+    """A few rows at a time, so that the logits of all ids fit into memory."""
+    found, size = [], max(1, MOST_LOGITS // (window_BT.shape[1] * int(model(window_BT[:1, :1]).shape[-1])))
+    for rows in window_BT.split(size):
+        found.append(surprise(model(rows[:, :-1]), rows[:, 1:]))
+    return torch.cat(found)

@@ -1,0 +1,153 @@
+"""Translation: say in one language what a text says in another.
+
+Shapes: B examples, S source ids, T target ids, V ids of the vocabulary.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from engram.core.evidence import Evidence
+from engram.core.task import Batch, Sample, Step, Task, Worth
+from engram.core.vocabulary import PADDING
+from engram.data.table import Table
+from engram.features.feature import Configured
+from engram.features.text import Text, fitted_tokenizer
+from engram.floors.copy_source import CopySource
+from engram.floors.nearest_source import NearestSource
+from engram.losses.token_cross_entropy import token_cross_entropy
+from engram.metrics.bleu import Bleu
+from engram.metrics.chrf import Chrf
+from engram.metrics.sequence_cross_entropy import SequenceCrossEntropy
+from engram.models import build
+from engram.models.encoder_decoder import SIZES
+
+PAIRS_FOR_AN_ID = 7
+VOCABULARY = (1_000, 16_000)
+"""So many pairs for each id of the vocabulary, within these bounds (LOG.md, 2026-11-25)."""
+
+LONGEST = 1_024
+"""Tokens of a text that are read or written; what comes after is left out."""
+
+LANGUAGE = re.compile(r"[a-z]{2,3}([-_]\w+)?", re.IGNORECASE)
+ROLES = ("source", "target")
+
+
+@dataclass
+class TranslationOptions:
+    """Options of a translation. longest: 0 for what the length of the source suggests."""
+
+    beam: int = field(default=4, metadata={"help": "translations followed at a time; 1 is fastest"})
+    length_penalty: float = field(
+        default=1.0, metadata={"help": "above 1 favours longer translations, below 1 shorter ones"}
+    )
+    longest: int = field(default=0, metadata={"help": "tokens of a translation at most (0: by the source's length)"})
+
+
+class Translation(Task):
+    """Write each text in another language.
+
+    Both languages are cut by one tokenizer, so that names and numbers have the same ids on both sides.
+    """
+
+    inputs: ClassVar = {
+        "source": Configured(Text, {"tokenizer": "subwords", "longest": LONGEST, "even": True, "blank": True})
+    }
+    target: ClassVar = {
+        "target": Configured(Text, {"tokenizer": "subwords", "longest": LONGEST, "even": True, "ends": True})
+    }
+    metrics = (Bleu(), Chrf())
+    floors: ClassVar = (CopySource(), NearestSource())
+    options: ClassVar = TranslationOptions
+    sizes: ClassVar = {
+        "medium": Worth(rows=10_000, passes=8, examples=2_000_000),
+        "large": Worth(rows=300_000, passes=5, examples=10_000_000),
+    }
+    writes: ClassVar = True
+    smoothing: float = 0.1
+
+    @property
+    def selection(self) -> SequenceCrossEntropy:
+        """Decoding takes too long to be done during training."""
+        return SequenceCrossEntropy()
+
+    def matches(self, table: Table) -> Evidence:
+        """Two columns of sentences, called by languages or by their roles, or two and nothing else."""
+        texts = [name for name, column in table.columns.items() if Text.matches(column).score >= 0.5]
+        languages = [name for name in texts if LANGUAGE.fullmatch(name)]
+        if len(languages) >= 2 or set(ROLES) <= set(texts):
+            return Evidence(0.95, f"texts in {', '.join(languages or ROLES)}")
+        if len(texts) == 2 == len(table.columns):
+            return Evidence(0.5, f"two columns of texts, {' and '.join(texts)}")
+        return Evidence(0.0, "it takes texts in two languages, in columns called by them")
+
+    def fit(self, features: Mapping[str, Any], stored: Mapping[str, Any], rows: np.ndarray) -> None:
+        """Fit one tokenizer on the texts of both sides."""
+        size = int(np.clip(len(rows) // PAIRS_FOR_AN_ID, *VOCABULARY))
+        kind = features["source"].wanted
+        tokenizer = fitted_tokenizer([stored[role] for role in ROLES], [rows, rows], kind=kind, size=size)
+        for role in ROLES:
+            features[role].tokenizer = tokenizer
+
+    def see(self, features: Mapping[str, Any]) -> None:
+        """Answers are compared as texts."""
+        self.metrics = (Bleu(text=features["target"].decode), Chrf(text=features["target"].decode))
+
+    def model(self, size: str, features: Any) -> nn.Module:
+        """An encoder-decoder transformer."""
+        return build.named("encoder_decoder", vocabulary=features.target.size, **SIZES[size])
+
+    def most_passes(self, rows: int) -> float:
+        """From about 60 passes on, a network knows the pairs by heart."""
+        return 60
+
+    def plain(self) -> Translation:
+        """Without label smoothing."""
+        task = Translation()
+        task.metrics, task.smoothing = self.metrics, 0.0
+        return task
+
+    def step(self, model: nn.Module, batch: Batch) -> Step:
+        """Cross entropy of every token of the target, given those before it; the output is what each text adds up to.
+
+        Output: (B, 2), losses and numbers of tokens.
+        """
+        next_BT = batch.target[:, 1:]
+        smoothing = self.smoothing if model.training else 0.0
+        loss_BT = token_cross_entropy(model(batch.source, batch.target[:, :-1]), next_BT, smoothing=smoothing)
+        totals_B2 = torch.stack([loss_BT.sum(1), (next_BT != PADDING).sum(1)], 1)
+        loss, weight = (totals_B2 * batch.importance[:, None]).sum(0)
+        return Step(loss, weight=weight.detach(), output=totals_B2.detach())
+
+    def predict(self, model: nn.Module, inputs: Batch, options: TranslationOptions) -> Tensor:
+        """Ids (B, T), closed by END and padded. What is empty stays so."""
+        length_B = (inputs.source != PADDING).sum(1) - 1
+        longest_B = (2 * length_B + 8).clamp_max(options.longest or LONGEST)
+        ids_BT, _ = model.write(  # type: ignore[operator]
+            inputs.source,
+            beam=options.beam,
+            length_penalty=options.length_penalty,
+            longest_B=torch.where(length_B > 0, longest_B, 1),
+        )
+        return ids_BT
+
+    def decode(self, output: Tensor, features: Any, options: TranslationOptions) -> list[dict[str, Any]]:
+        """One text each: {"translation"}."""
+        return [{"translation": text} for text in features.target.decode(output)]
+
+    @classmethod
+    def sample(cls) -> Sample:
+        """Made sentences of numbers, written as words of another language in the opposite order."""
+        random = np.random.default_rng(0)
+        words = {"one": "eins", "two": "zwei", "three": "drei", "four": "vier", "five": "fünf", "six": "sechs"}
+        chosen = [random.choice(list(words), size=random.integers(4, 8)) for _ in range(800)]
+        source = [" ".join(some) + "." for some in chosen]
+        target = [" ".join(words[word] for word in some[::-1]).capitalize() + "." for some in chosen]
+        return Sample(data={"source": source, "target": target}, score=60.0, options={"steps": 150})
