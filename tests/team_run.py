@@ -78,7 +78,8 @@ class Network(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.body = nn.Sequential(nn.Linear(1, 16), nn.BatchNorm1d(16), nn.Dropout(0.2), nn.Linear(16, 16), nn.Tanh())
+        first = nn.Linear(1, 16, bias=False)  # BatchNorm takes a bias out again: its gradient is rounding alone
+        self.body = nn.Sequential(first, nn.BatchNorm1d(16), nn.Dropout(0.2), nn.Linear(16, 16), nn.Tanh())
         self.head, self.rare, self.unused = nn.Linear(16, 1), nn.Linear(16, 1), nn.Linear(16, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

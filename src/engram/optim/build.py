@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from engram.optim.muon import Muon
+from engram.optim.muon import Divide, Muon, by_oneself
 
 
 @dataclass
@@ -41,8 +41,11 @@ class Optimization:
     average_decay: float = 0.0
 
 
-def optimizers(model: nn.Module, numbers: Optimization) -> list[torch.optim.Optimizer]:
-    """Make the optimizers of a model's trainable parameters; every parameter belongs to exactly one."""
+def optimizers(model: nn.Module, numbers: Optimization, *, divide: Divide = by_oneself) -> list[torch.optim.Optimizer]:
+    """Make the optimizers of a model's trainable parameters; every parameter belongs to exactly one.
+
+    divide: how several processes share Muon's work.
+    """
     groups = grouped(model)
     if not numbers.muon_learning_rate:
         groups["other"] += groups.pop("matrices")
@@ -66,6 +69,7 @@ def optimizers(model: nn.Module, numbers: Optimization) -> list[torch.optim.Opti
                 momentum=numbers.muon_momentum,
                 weight_decay=numbers.weight_decay,
                 rotate=numbers.rotate,
+                divide=divide,
             )
         )
     if adam:

@@ -6,7 +6,7 @@ nearest semi-orthogonal one, so that all directions learn at the same speed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -16,7 +16,7 @@ from torch import Tensor
 def orthogonalise(matrix: Tensor, *, steps: int = 3) -> Tensor:
     """Return about U·Vᵀ of a matrix's singular value decomposition, by a quintic Newton-Schulz iteration.
 
-    Works on (rows, columns) in bfloat16, which the iteration tolerates; singular values end near 1.
+    Works on (rows, columns) in bfloat16, which the iteration tolerates, and returns it; singular values end near 1.
     """
     a, b, c = 3.4445, -4.7750, 2.0315
     x = matrix.bfloat16()
@@ -25,8 +25,17 @@ def orthogonalise(matrix: Tensor, *, steps: int = 3) -> Tensor:
     x = x / (x.norm() + 1e-7)
     for _ in range(steps):
         gram = x @ x.T
-        x = a * x + (b * gram + c * gram @ gram) @ x
-    return (x if wide else x.T).to(matrix.dtype)
+        x = torch.addmm(x, torch.addmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)  # sums are rounded once
+    return x if wide else x.T
+
+
+Divide = Callable[[Callable[[Tensor], Tensor], Sequence[Tensor]], list[Tensor]]
+"""Does some work on every item, and may share it among processes."""
+
+
+def by_oneself(work: Callable[[Tensor], Tensor], items: Sequence[Tensor]) -> list[Tensor]:
+    """Share nothing."""
+    return [work(item) for item in items]
 
 
 class Muon(torch.optim.Optimizer):
@@ -35,6 +44,7 @@ class Muon(torch.optim.Optimizer):
     `rotate`: for weights followed by normalisation, whose length does not matter: each is kept at a length of
     sqrt(rows), so that `lr` is an angle. Without it the update has the length of a weight matrix of
     orthonormal rows times sqrt(max(1, rows / columns)), and `weight_decay` keeps lengths in bounds.
+    `divide`: how several processes share the work; all must get the same.
     """
 
     def __init__(
@@ -45,29 +55,35 @@ class Muon(torch.optim.Optimizer):
         momentum: float = 0.95,
         weight_decay: float = 0.0,
         rotate: bool = False,
+        divide: Divide = by_oneself,
     ) -> None:
+        self.divide = divide
         super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay, "rotate": rotate})
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
         """Move every parameter that has a gradient."""
-        for group in self.param_groups:
-            for weight in group["params"]:
-                if weight.grad is not None:
-                    self._move(weight, group)
+        moved = [(w, group) for group in self.param_groups for w in group["params"] if w.grad is not None]
+        directions = [self._direction(weight, group["momentum"]) for weight, group in moved]
+        updates = self.divide(orthogonalise, directions)
+        for (weight, group), update in zip(moved, updates, strict=True):
+            _move(weight, update.view_as(weight), group)
 
-    def _move(self, weight: Tensor, group: dict[str, Any]) -> None:
+    def _direction(self, weight: Tensor, momentum: float) -> Tensor:
+        """Where Nesterov's momentum points, as a matrix."""
         state, grad = self.state[weight], weight.grad
         assert grad is not None
         if "momentum" not in state:
             state["momentum"] = torch.zeros_like(weight)
-        momentum = state["momentum"].mul_(group["momentum"]).add_(grad)
-        update = grad.add(momentum, alpha=group["momentum"])
-        update = orthogonalise(update.reshape(len(update), -1)).view_as(weight)
-        if group["rotate"]:
-            weight.mul_(len(weight) ** 0.5 / weight.norm())
-            weight.add_(update, alpha=-group["lr"])
-        else:
-            columns = weight.numel() // len(weight)
-            weight.mul_(1 - group["lr"] * group["weight_decay"])
-            weight.add_(update, alpha=-group["lr"] * max(1.0, len(weight) / columns) ** 0.5)
+        gathered = state["momentum"].mul_(momentum).add_(grad)
+        return grad.add(gathered, alpha=momentum).reshape(len(weight), -1)
+
+
+def _move(weight: Tensor, update: Tensor, group: dict[str, Any]) -> None:
+    if group["rotate"]:
+        weight.mul_(len(weight) ** 0.5 / weight.norm())
+        weight.add_(update, alpha=-group["lr"])
+    else:
+        columns = weight.numel() // len(weight)
+        weight.mul_(1 - group["lr"] * group["weight_decay"])
+        weight.add_(update, alpha=-group["lr"] * max(1.0, len(weight) / columns) ** 0.5)

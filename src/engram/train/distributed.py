@@ -14,15 +14,17 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 import torch.distributed.nn.functional  # imported once there is a group, its default arguments would keep it alive
-from torch import Tensor, nn
+from torch import Tensor
 
 from engram.core import machine
 from engram.core.errors import LostProcessError
+
+Some = TypeVar("Some", bound=Tensor)
 
 BUCKET = 32 << 20
 """Bytes that travel at once."""
@@ -66,24 +68,46 @@ class Team:
             dist.all_reduce(tensor, op=dist.ReduceOp.MAX)
         return int(tensor)
 
-    def add_gradients(self, parameters: Sequence[nn.Parameter]) -> None:
-        """Add up gradients over all processes. What has none in any process keeps none."""
-        if self.size == 1:
-            return
-        with _together(), torch.no_grad():
-            found = torch.tensor([p.grad is not None for p in parameters], dtype=torch.uint8)
-            dist.all_reduce(found, op=dist.ReduceOp.MAX)
-            moved = [p for p, some in zip(parameters, found.tolist(), strict=True) if some]
-            for parameter in moved:
-                if parameter.grad is None:
-                    parameter.grad = torch.zeros_like(parameter)
-            _in_buckets([p.grad for p in moved if p.grad is not None], dist.all_reduce)
+    def adding(self, flat: Tensor) -> Callable[[], None]:
+        """Begin to add up a tensor over all processes, in its place; return what waits until that is done."""
+        with _together():
+            work = dist.all_reduce(flat, async_op=True)
+
+        def wait() -> None:
+            with _together():
+                work.wait()
+
+        return wait
 
     def copy_first(self, tensors: Iterable[Tensor]) -> None:
         """Overwrite tensors with those of the first process."""
-        if self.size > 1:
-            with _together(), torch.no_grad():
-                _in_buckets(list(tensors), lambda flat: dist.broadcast(flat, src=0))
+        if self.size == 1:
+            return
+        with _together(), torch.no_grad():
+            for bucket in buckets(list(tensors)):
+                flat = torch.cat([tensor.reshape(-1) for tensor in bucket])
+                dist.broadcast(flat, src=0)
+                for tensor, came in zip(bucket, flat.split([t.numel() for t in bucket]), strict=True):
+                    tensor.copy_(came.view(tensor.shape))
+
+    def divided(self, work: Callable[[Tensor], Tensor], items: Sequence[Tensor]) -> list[Tensor]:
+        """Return `work` of every item, each done by one process for all; results have the item's shape, in bfloat16."""
+        if self.size == 1 or not items:
+            return [work(item) for item in items]
+        shares = _fair_shares([item.numel() for item in items], self.size)
+        flats = [items[0].new_empty(sum(items[i].numel() for i in share), dtype=torch.bfloat16) for share in shares]
+        results = {
+            index: piece.view(items[index].shape)
+            for share, flat in zip(shares, flats, strict=True)
+            for index, piece in zip(share, flat.split([items[i].numel() for i in share]), strict=True)
+        }
+        for index in shares[self.rank]:
+            results[index].copy_(work(items[index]))
+        with _together():
+            sent = [dist.broadcast(flat.view(torch.uint8), rank, async_op=True) for rank, flat in enumerate(flats)]
+            for broadcast in sent:
+                broadcast.wait()
+        return [results[index] for index in range(len(items))]
 
     def told(self, value: Any) -> Any:
         """Return the first process's value, which is plain data."""
@@ -135,26 +159,20 @@ def _together() -> Iterator[None]:
         ) from error
 
 
-def _in_buckets(tensors: Sequence[Tensor], send: Callable[[Tensor], Any]) -> None:
-    """Let tensors travel side by side in flat ones of one kind, and take back what came."""
-    kinds: dict[Any, list[Tensor]] = {}
+def buckets(tensors: Sequence[Some]) -> Iterator[list[Some]]:
+    """Cut a sequence into runs of about `BUCKET` bytes, each of tensors of one type on one device."""
+    kinds: dict[Any, list[Some]] = {}
     for tensor in tensors:
-        kinds.setdefault((tensor.dtype, tensor.device), []).append(tensor)
-    for alike in kinds.values():
-        for bucket in _buckets(alike):
-            flat = torch.cat([tensor.reshape(-1) for tensor in bucket])
-            send(flat)
-            for tensor, came in zip(bucket, flat.split([t.numel() for t in bucket]), strict=True):
-                tensor.copy_(came.view(tensor.shape))
+        kind = tensor.dtype, tensor.device
+        kinds.setdefault(kind, []).append(tensor)
+        if sum(t.nbytes for t in kinds[kind]) >= BUCKET:
+            yield kinds.pop(kind)
+    yield from kinds.values()
 
 
-def _buckets(tensors: Sequence[Tensor]) -> Iterator[list[Tensor]]:
-    """Cut a sequence into runs of about `BUCKET` bytes."""
-    bucket: list[Tensor] = []
-    for tensor in tensors:
-        bucket.append(tensor)
-        if sum(t.nbytes for t in bucket) >= BUCKET:
-            yield bucket
-            bucket = []
-    if bucket:
-        yield bucket
+def _fair_shares(sizes: Sequence[int], count: int) -> list[list[int]]:
+    """Divide items of such sizes, by their numbers, into `count` shares of about the same size."""
+    shares: list[list[int]] = [[] for _ in range(count)]
+    for item in sorted(range(len(sizes)), key=lambda item: -sizes[item]):
+        min(shares, key=lambda share: sum(sizes[i] for i in share)).append(item)
+    return shares

@@ -58,10 +58,9 @@ def backward(trainer: Trainer) -> float:
             (step.loss_sum / batch_size).backward()
             loss_sum, weight = loss_sum + step.loss_sum.item(), weight + float(step.weight)
 
-    loss_sum, weight, short = trainer.team.total(loss_sum, weight, memory.failed)
+    loss_sum, weight, short = trainer.gradients.sums(loss_sum, weight, memory.failed)
     if short:
         trainer.take_smaller_pieces()
-    trainer.team.add_gradients(trainer.parameters)
     if weight != batch_size:
         torch._foreach_mul_([p.grad for p in trainer.parameters if p.grad is not None], batch_size / weight)
     return loss_sum / weight

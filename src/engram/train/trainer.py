@@ -28,6 +28,7 @@ from engram.train.callbacks.callback import Callback, Retake
 from engram.train.checkpoint import Checkpoint, pack_optimizer, unpack_optimizer
 from engram.train.decisions import Decision, Decisions
 from engram.train.distributed import Team
+from engram.train.gradients import Gradients
 from engram.train.plan import Plan
 
 
@@ -63,7 +64,8 @@ class Trainer:
         self.device = torch.device(self.plan.device)
         self.model = place(self.model, self.plan)
         self.parameters = [p for p in self.model.parameters() if p.requires_grad]
-        self.optimizers = optimizers(self.model, self.plan.optimizer)
+        self.optimizers = optimizers(self.model, self.plan.optimizer, divide=self.team.divided)
+        self.gradients = Gradients(self.parameters, self.team)
         self._buffers: list[Tensor] = []
         self._told: list[Decision] = []
         if self.plan.optimizer.average_decay:
