@@ -10,10 +10,8 @@ import os
 import random
 import time
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 from safetensors.torch import load_file
 
 import engram
@@ -26,17 +24,6 @@ OPTIONS = {
     "steps": 40, "device": "cpu", "size": "small",
     "settings": {"precision": "float32", "optimizer.average_decay": 0.9, "optimizer.learning_rate": 1e-3},
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def pictures(tmp_path_factory):
-    folder, luck = tmp_path_factory.mktemp("pictures"), np.random.default_rng(0)
-    for number in range(90):
-        picture = luck.integers(0, 90, (12, 12, 3), dtype=np.uint8)
-        picture[: 2 + 3 * (number % 3)] = 200
-        (folder / f"class {number % 3}").mkdir(exist_ok=True)
-        Image.fromarray(picture).save(folder / f"class {number % 3}" / f"{number}.png")
-    return folder
 
 
 def learn(data, out, *, every=0.03):

@@ -12,9 +12,7 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from engram.core.checkpoints import newest, step_of
 from engram.core.rundir import RunDirectory
@@ -25,17 +23,6 @@ context.set_forkserver_preload(["engram.api.training", "engram.report", "engram.
 WAYS = {"INT": [signal.SIGINT], "INT twice": [signal.SIGINT] * 2, "TERM": [signal.SIGTERM], "HUP": [signal.SIGHUP]}
 MOMENTS = ('"name": "reading"', '"name": "floors"', '"event": "plan"', '"event": "step"', '"name": "evaluation"',
            '"name": "report"')  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def pictures(tmp_path_factory):
-    folder, luck = tmp_path_factory.mktemp("pictures"), np.random.default_rng(0)
-    for number in range(120):
-        picture = luck.integers(0, 90, (12, 12, 3), dtype=np.uint8)
-        picture[: 2 + 3 * (number % 3)] = 200
-        (folder / f"class {number % 3}").mkdir(exist_ok=True)
-        Image.fromarray(picture).save(folder / f"class {number % 3}" / f"{number}.png")
-    return folder
 
 
 def command(arguments, log):

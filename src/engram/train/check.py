@@ -178,20 +178,13 @@ def start(bench: Bench) -> Check:
     with torch.no_grad():
         loss, expected = float(bench.mean(bench.batch)), math.log(classes)
     said = f"ln {classes} = {expected:.3g}, where nothing is known"
+    advice = ""
     if loss > 3 * expected:
-        return Check(
-            "start",
-            "warning",
-            f"expected a first loss near {said}; received {loss:.3g}. Are inputs on a common scale, and the last "
-            "layer's weights small?",
-        )
-    if loss < expected / 3:
-        return Check(
-            "start",
-            "warning",
-            f"expected a first loss near {said}; received {loss:.3g}. Has the network learned before, or can it see "
-            "the label among its inputs?",
-        )
+        advice = "Are inputs on a common scale, and the last layer's weights small?"
+    elif loss < expected / 3:
+        advice = "Has the network learned before, or can it see the label among its inputs?"
+    if advice:
+        return Check("start", "warning", f"expected a first loss near {said}; received {loss:.3g}. {advice}")
     return Check("start", "ok", f"near {said}")
 
 

@@ -41,7 +41,7 @@ def section(facts: Facts) -> Section:
         return found
     total, learned = num_parameters(facts.predictor.network)
     found.blocks.append(Text(_described(facts, seen, chain, total), "lead"))
-    found.blocks.append(Figure(_drawing(seen, chain), _caption()))
+    found.blocks.append(Figure(_drawing(seen, chain, last=_last(facts)), _caption(seen, chain)))
     found.blocks.append(_table(chain, total))
     if total > learned:
         found.blocks.append(
@@ -99,7 +99,17 @@ def _short(kind: str) -> str:
     return kind.partition(",")[0]
 
 
-def _caption() -> str:
+def _last(facts: Facts) -> str:
+    """What the network's output is called."""
+    return "logits" if facts.task.calibration else "output"
+
+
+def _caption(seen: tuple[int, ...], chain: Sequence[Block]) -> str:
+    if not any(len(shape) == 3 for shape in (seen, *(block.shape for block in chain))):
+        return (
+            "From left to right, each bar is the output of one block of layers, a list of numbers: how many is written "
+            "under it, with the activation function."
+        )
     return (
         "From left to right, each slab is the output of one block of layers: its height is that of the map in "
         "pixels, its depth stands for the number of channels, which is written under it with the size of the map "
@@ -108,8 +118,8 @@ def _caption() -> str:
     )
 
 
-def _drawing(seen: tuple[int, ...], chain: Sequence[Block]) -> Markup:
-    """Slabs for maps, bars for vectors, joined by arrows."""
+def _drawing(seen: tuple[int, ...], chain: Sequence[Block], *, last: str) -> Markup:
+    """Slabs for maps, bars for vectors, joined by arrows. last: what the last one is called."""
     shown: list[tuple[str, tuple[int, ...], str, int]] = [("input", seen, "", 0)]
     shown += [(b.name, b.shape, b.activation, b.parameters) for b in _few(chain)]
     largest = max([1, *(side for _, shape, _, _ in shown if len(shape) == 3 for side in shape[1:])])
@@ -125,7 +135,7 @@ def _drawing(seen: tuple[int, ...], chain: Sequence[Block]) -> Markup:
                 '<text class="faint" x="{c}" y="{b}" text-anchor="middle">{activation}</text></g>',
                 said=said, glyph=glyph, c=centre, a=HEIGHT - 38, m=HEIGHT - 22, b=HEIGHT - 7,
                 channels=shape[0] if shape else "", grid=words.shape(shape[1:]),
-                activation="input" if number == 0 else activation or ("logits" if number == len(shown) - 1 else ""),
+                activation="input" if number == 0 else activation or (last if number == len(shown) - 1 else ""),
             )
         )  # fmt: skip
         if number < len(shown) - 1:
