@@ -9,8 +9,10 @@ root on Linux. Made pictures, since their content costs nothing here. Nothing el
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -34,6 +36,7 @@ from engram.train.trainer import Trainer
 SIDE, CLASSES = 96, 10
 WARM_UP = 20
 PAGES = "pixels.bin"
+RESULTS = Path(__file__).parent / "results" / "memory.csv"
 
 
 def make(folder: Path, size: int) -> None:
@@ -87,7 +90,8 @@ def train(folder: Path, steps: int) -> None:
         "rows": rows,
         "window": plan.window,
         "examples_per_second": round(plan.batch_size * (steps - 1 - WARM_UP) / seconds),
-        "anonymous_mb": [round(min(settled) / 1e6), round(max(settled) / 1e6)],
+        "anonymous_mb_least": round(min(settled) / 1e6),
+        "anonymous_mb_most": round(max(settled) / 1e6),
     }
     print(json.dumps(found))
 
@@ -116,6 +120,17 @@ def measure(folder: Path, steps: int, processes: Path | None) -> dict[str, objec
     return dict(json.loads(finished.stdout.splitlines()[-1]))
 
 
+def keep(row: dict[str, object]) -> None:
+    """Print a result, and add it to the kept ones."""
+    print(json.dumps(row))
+    new = not RESULTS.exists()
+    with open(RESULTS, "a", newline="") as file:
+        writer = csv.DictWriter(file, row)
+        if new:
+            writer.writeheader()
+        writer.writerow(row)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
@@ -137,7 +152,9 @@ def main() -> None:
         scarce = measure(folder, given.steps, control_group(limit))
     finally:
         shutil.rmtree(folder)
-    print(json.dumps({"enough": enough, "scarce": scarce}))
+    for memory, found in (("enough", enough), ("a quarter of the data", scarce)):
+        row = {"date": time.strftime("%Y-%m-%d"), "machine": f"{platform.machine()}, {os.cpu_count()} cores"}
+        keep({**row, "memory": memory, "limit_mb": given.megabytes if found is scarce else "", **found})
     share = scarce["examples_per_second"] / enough["examples_per_second"]  # type: ignore[operator]
     print(f"with memory for a quarter of the data: {share:.0%} of the throughput")
 
