@@ -167,7 +167,8 @@ def closing_lines(event: Event) -> list[str]:
     took = format_duration(event["seconds"])
     if event.get("predicted_seconds"):
         took += f" (predicted {format_duration(event['predicted_seconds'])})"
-    lines = [f"Trained in {took}.", f"  run       {run}"]
+    lines = [event["gain"]["sentence"]] if event.get("gain") else []
+    lines += [f"Trained in {took}.", f"  run       {run}"]
     if event.get("report"):
         lines.append(f"  report    {event['report']}")
     if not event.get("reads_data", True):

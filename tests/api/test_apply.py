@@ -13,6 +13,7 @@ from PIL import Image
 
 import engram
 from engram.api import fitting
+from engram.core import events
 from engram.core.errors import ConfigError, Stopped
 
 
@@ -67,7 +68,9 @@ def test_training_on_the_view_is_recorded_resumed_and_compared(
         patched.setattr(fitting, "deliver", stop)
         engram.train(photos, steps=30, out=tmp_path / "after", apply=mine)
     mine.unlink()
-    after = engram.train(resume=tmp_path / "after")
+    told: list[dict] = []
+    with events.listening(told.append):
+        after = engram.train(resume=tmp_path / "after")
     recorded = json.loads((tmp_path / "after" / "run.json").read_text())["data"]
     assert recorded["fixes"]["relabel"] == relabelled and recorded["fixes"]["drop"] == 1
     assert recorded["fixes"]["sha256"] == hashlib.sha256((tmp_path / "after" / "fixes.csv").read_bytes()).hexdigest()
@@ -75,5 +78,8 @@ def test_training_on_the_view_is_recorded_resumed_and_compared(
     assert plain["fingerprint"] != recorded["fingerprint"] and plain["fixes"] is None
     (accuracy, *_) = engram.compare(before.run, after.run)["comparisons"]
     assert accuracy["num_examples"] == 60
+    assert told[-1]["gain"] == {"against": before.run, **accuracy}
+    report = (tmp_path / "after" / "report.html").read_text()
+    assert accuracy["sentence"].split(":")[0] in report and f"{relabelled} have a new label" in report
     assert files == {path: path.read_bytes() for path in photos.rglob("*.png")}
     assert np.isfinite(after.metrics["accuracy"]["value"])

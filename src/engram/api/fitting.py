@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import nn
 
-from engram.api import planning, reading
+from engram.api import gain, planning, reading
 from engram.api.delivery import deliver
 from engram.core import events
 from engram.core.deadline import Deadline
@@ -147,6 +147,8 @@ def finish(
     """
     from engram.report import build as build_report
 
+    gained = gain.of_fixes(run, tasks=reading.TASKS)
+    run.update_run(gain=gained)
     with events.stage("report"):
         build_report(run, seconds=max(1.0, deadline.remaining()), predictor=predictor, example=example)
     seconds = round(deadline.elapsed(), 2)
@@ -163,6 +165,7 @@ def finish(
         seconds=seconds,
         predicted_seconds=predicted,
         reads_data=reads_data,
+        gain=gained,
         report=str(run / "report.html"),
     )
     return Trained(str(run), split, chosen["metrics"], chosen["floors"], seconds, predicted)

@@ -26,6 +26,9 @@ COLUMNS = ("row", "where", "action", "label", "new_label", "score", "reason")
 ACTIONS = ("keep", "relabel", "drop")
 """The later ones outdo the earlier where several are proposed for one row."""
 
+MOST_SHOWN = 12
+"""Lines of a file that a run repeats, for its report."""
+
 _STRENGTH = {action: strength for strength, action in enumerate(ACTIONS)}
 
 
@@ -46,14 +49,17 @@ class Fixes:
 class View:
     """Data as some fixes make it. kept: bool (N,). labels: the target's column. actions: action -> number of rows.
 
-    in_test: how many rows of a given test set are changed.
+    of: fingerprint of the data without them. in_test: how many rows of a given test set are changed. shown: the first
+    lines that change something.
     """
 
     kept: np.ndarray
     labels: Column | None
     actions: dict[str, int]
     fixes: Fixes
+    of: str = ""
     in_test: int = 0
+    shown: Sequence[dict[str, str]] = ()
 
     @property
     def said(self) -> str:
@@ -65,7 +71,13 @@ class View:
 
     def record(self) -> dict[str, Any]:
         """What a run says of it."""
-        return {"file": self.fixes.origin, "sha256": self.fixes.checksum, **self.actions}
+        return {
+            "file": self.fixes.origin,
+            "sha256": self.fixes.checksum,
+            "of": self.of,
+            **self.actions,
+            "shown": self.shown,
+        }
 
 
 def gathered(findings: Iterable[Finding]) -> list[Fix]:
@@ -133,10 +145,13 @@ def apply(fixes: Fixes, table: Table, column: Column, labels: Column | None) -> 
     kept = np.ones(len(table), bool)
     new_labels: dict[int, Any] = {}
     actions, in_test = dict.fromkeys(ACTIONS, 0), 0
+    shown: list[dict[str, str]] = []
     for number, line in _lines(fixes):
         action = (line.get("action") or "").strip().lower()
         if action not in ACTIONS:
             raise DataError(f"{fixes.origin}, line {number}: {unknown('action', action, ACTIONS)}.")
+        if action != "keep" and len(shown) < MOST_SHOWN:
+            shown.append({name: (line.get(name) or "").strip() for name in ("where", "action", "new_label", "reason")})
         for row in _rows(line, places, f"{fixes.origin}, line {number}"):
             actions[action] += 1
             in_test += action != "keep" and table.split is not None and table.split[row] == "test"
@@ -147,7 +162,7 @@ def apply(fixes: Fixes, table: Table, column: Column, labels: Column | None) -> 
     if labels is not None and new_labels:
         values = [new_labels.get(row, value) for row, value in enumerate(labels.values)]
         labels = replace(labels, values=values, fingerprint=digest(labels.fingerprint, fixes.content))
-    return View(kept, labels, actions, fixes, in_test)
+    return View(kept, labels, actions, fixes, table.fingerprint, in_test, shown)
 
 
 def names(table: Table, column: Column) -> list[str]:

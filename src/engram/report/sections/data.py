@@ -22,6 +22,7 @@ def section(facts: Facts) -> Section:
         said = words.listed([f"{count:,} for {words.split_name(name)}" for name, count in rows.items()])
         found.blocks.append(Text(f"{sum(rows.values()):,} examples were read: {said}. {_roles(rows)}", "lead"))
     found.blocks += [*_pictures(facts), *_classes(facts)]
+    found.blocks += _mended(facts)
     if reasons := list(dict.fromkeys(facts.data.get("reasons") or ())):
         found.blocks.append(Text("What was inferred, and why. Each of these can be overruled when training:"))
         found.blocks.append(Listing([("info", _reason(facts, said), "") for said in reasons]))
@@ -38,6 +39,19 @@ def _roles(rows: dict[str, int]) -> str:
     if "test" in rows:
         return "Weights are learned from training examples, chosen on validation examples, and judged on test examples."
     return "Weights are learned from training examples, and chosen and judged on validation examples."
+
+
+def _mended(facts: Facts) -> Iterator[Any]:
+    """What fixes did to the data, and what that gained."""
+    fixes = facts.data.get("fixes")
+    if not fixes:
+        return
+    did = f"{fixes['drop']:,} rows were left out, {fixes['relabel']:,} have a new label and {fixes['keep']:,} were kept"
+    gain = facts.record.get("gain") or {}
+    yield Text(f"The data was seen through fixes ({fixes['file']}): {did}. {gain.get('sentence', '')}".rstrip())
+    rows = [(line["where"], line["action"], line["new_label"], line["reason"]) for line in fixes.get("shown") or ()]
+    if rows:
+        yield Table(("where", "action", "new label", "reason"), rows, "The first rows that were changed.", (), "Rows")
 
 
 def _pictures(facts: Facts) -> Iterator[Gallery]:
