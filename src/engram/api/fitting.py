@@ -147,7 +147,7 @@ def finish(
     """
     from engram.report import build as build_report
 
-    gained = gain.of_fixes(run, tasks=reading.TASKS)
+    gained = gain.of_fixes(run)
     run.update_run(gain=gained)
     with events.stage("report"):
         build_report(run, seconds=max(1.0, deadline.remaining()), predictor=predictor, example=example)

@@ -6,6 +6,7 @@ import contextlib
 from dataclasses import asdict
 from typing import Any
 
+from engram.api import reading
 from engram.core.errors import EngramError
 from engram.core.registry import find
 from engram.core.rundir import RunDirectory
@@ -13,15 +14,15 @@ from engram.evaluate import predictions
 from engram.predict.checking import checked
 
 
-def of_fixes(run: RunDirectory, *, tasks: str) -> dict[str, Any] | None:
+def of_fixes(run: RunDirectory) -> dict[str, Any] | None:
     """By the first metric, paired, against the newest run beside this one; None where the run has no fixes.
 
-    What cannot be compared is said in the `sentence` too, and how to get it. tasks: where tasks are found.
+    What cannot be compared is said in the `sentence` too, and how to get it.
     """
     facts = run.read_run()
     if not facts["data"].get("fixes"):
         return None
-    task = find(tasks, facts["task"], base="task")()
+    task = find(reading.TASKS, facts["task"], base="task")()
     for before in _unfixed(run, facts):
         with contextlib.suppress(EngramError):  # a damaged run, or one scored on other rows: an older one may do
             first = predictions.compare(checked(before.path), run, task.metrics)[0]
