@@ -9,6 +9,7 @@ root on Linux. Made pictures, since their content costs nothing here. Nothing el
 from __future__ import annotations
 
 import argparse
+import contextlib
 import csv
 import json
 import os
@@ -17,6 +18,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -96,14 +98,16 @@ def train(folder: Path, steps: int) -> None:
     print(json.dumps(found))
 
 
-def control_group(limit: int) -> Path:
-    """Make a control group with a limit of memory; return the file that takes the processes."""
+@contextlib.contextmanager
+def control_group(limit: int) -> Iterator[Path]:
+    """Within the block there is a control group with a limit of memory: the file that takes the processes."""
     root = Path("/sys/fs/cgroup")
     old = (root / "memory").is_dir()
     group = (root / "memory" if old else root) / "engram-benchmark"
     group.mkdir(exist_ok=True)
     (group / ("memory.limit_in_bytes" if old else "memory.max")).write_text(str(limit))
-    return group / "cgroup.procs"
+    yield group / "cgroup.procs"
+    group.rmdir()
 
 
 def measure(folder: Path, steps: int, processes: Path | None) -> dict[str, object]:
@@ -149,7 +153,8 @@ def main() -> None:
         enough = measure(folder, given.steps, None)
         os.posix_fadvise(descriptor := os.open(folder / PAGES, os.O_RDONLY), 0, 0, os.POSIX_FADV_DONTNEED)
         os.close(descriptor)
-        scarce = measure(folder, given.steps, control_group(limit))
+        with control_group(limit) as processes:
+            scarce = measure(folder, given.steps, processes)
     finally:
         shutil.rmtree(folder)
     for memory, found in (("enough", enough), ("a quarter of the data", scarce)):
