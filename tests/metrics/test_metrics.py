@@ -10,7 +10,7 @@ from engram.core import registry
 
 NAMES = registry.names("engram.metrics", base="metric")
 SINGLE = [name for name in NAMES if name != "binary_cross_entropy"]
-SEVERAL = [name for name in NAMES if name != "cross_entropy"]
+SEVERAL = [name for name in NAMES if name not in ("cross_entropy", "mae", "quadratic_kappa")]
 
 
 def statistics(name, logits, label):

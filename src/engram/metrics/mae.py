@@ -21,8 +21,8 @@ class Mae(Metric):
     def update(self, output: Any, batch: Any) -> dict[str, np.ndarray]:
         """Keep "off" (B,), NaN where the label is unknown, from logits (B, C) and `batch.label` (B,)."""
         decided = decisions(output, batch.label)
-        off = np.abs(decided["label"] - decided["predicted"]).astype(np.float32)
-        return {"off": np.where(decided["label"] >= 0, off, np.nan)}
+        label, predicted = (decided[name].astype(np.float32) for name in ("label", "predicted"))
+        return {"off": np.where(label >= 0, np.abs(label - predicted), np.float32(np.nan))}
 
     def weighted(self, statistics: dict[str, np.ndarray], weights_SN: np.ndarray) -> np.ndarray:
         """Return the weighted means of "off"."""
