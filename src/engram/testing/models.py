@@ -22,10 +22,13 @@ VOCABULARY = 50
 
 def check_model(factory: Callable[..., nn.Module], *, input_shapes: Sequence[Sequence[int]] = SHAPES) -> None:
     """Check a factory that takes `num_classes`, and `input_shape` (C, H, W) or `vocabulary`, as keywords and gives a
-    classifier of pictures or of ids.
+    classifier of pictures or of ids; or `vocabulary` and `context`, and gives what says the next id of each.
 
     Every shape is built anew and run with three examples of noise.
     """
+    if "context" in inspect.signature(factory).parameters:
+        check_decoder(functools.partial(factory, vocabulary=VOCABULARY, context=32, width=32, layers=2, heads=2))
+        return
     if "vocabulary" in inspect.signature(factory).parameters:
         check_classifier(functools.partial(factory, vocabulary=VOCABULARY), noise_ids(3), many=noise_ids(64))
         return
@@ -45,6 +48,47 @@ def check_classifier(factory: Callable[..., nn.Module], inputs: Tensor, *, many:
     check_state(network, factory(num_classes=NUM_CLASSES).eval(), inputs)
 
 
+def check_decoder(factory: Callable[[], nn.Module]) -> None:
+    """Check a factory of networks that give ids (B, T) the logits (B, T, V) of the next ones."""
+    torch.manual_seed(0)
+    network, text_BT = factory(), noise_ids(3)
+    check_gradients(Last(network), text_BT, outputs=VOCABULARY)
+    check_answers(Last(network).eval(), text_BT)
+    check_state(network, factory().eval(), text_BT)
+    check_order(network, text_BT)
+    check_export(network, text_BT)
+
+
+class Last(nn.Module):
+    """A decoder that gives the logits of what follows each row's tenth id alone, as a classifier would."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, text_BT: Tensor) -> Tensor:
+        """(B, T) -> (B, V)."""
+        return self.network(text_BT[:, :10])[:, -1]
+
+
+@torch.no_grad()
+def check_order(network: nn.Module, text_BT: Tensor) -> None:
+    """No position sees a later one, and no document another one in its row."""
+    whole_BTV, changed_BT = network(text_BT), text_BT.clone()
+    changed_BT[:, 6:] = NUM_SPECIAL
+    assert_close(network(changed_BT)[:, :6], whole_BTV[:, :6], "an answer depends on what comes later")
+    packed_BT = torch.cat([changed_BT, text_BT], dim=1)
+    assert_close(network(packed_BT)[:, text_BT.shape[1] :], whole_BTV, "a document sees the one before it in its row")
+
+
+@torch.no_grad()
+def check_export(network: nn.Module, inputs: Tensor) -> None:
+    """The network can be exported for batches and texts of any length, and answers alike."""
+    sizes = {0: torch.export.Dim("batch", min=2), 1: torch.export.Dim("length", min=2, max=64)}
+    exported = torch.export.export(network, (inputs,), dynamic_shapes=(sizes,)).module()
+    assert_close(exported(inputs[:2, :15]), network(inputs[:2, :15]), "the exported network answers otherwise")
+
+
 def noise_ids(number: int) -> Tensor:
     """Ids (B, T) of texts of different lengths, each begun as texts are."""
     random = torch.Generator().manual_seed(0)
@@ -54,10 +98,10 @@ def noise_ids(number: int) -> Tensor:
     return text_BT
 
 
-def check_gradients(network: nn.Module, inputs: Tensor) -> None:
+def check_gradients(network: nn.Module, inputs: Tensor, *, outputs: int = NUM_CLASSES) -> None:
     """In training, every parameter that is to be learned gets a gradient that is finite and not zero throughout."""
     logits_BC = network.train()(inputs)
-    expected = (len(inputs), NUM_CLASSES)
+    expected = (len(inputs), outputs)
     assert logits_BC.shape == expected, f"expected logits of shape {expected}; got {tuple(logits_BC.shape)}"
     nn.functional.cross_entropy(logits_BC, torch.arange(len(logits_BC)) % NUM_CLASSES).backward()
     for name in without_gradient(network):
