@@ -292,7 +292,7 @@ def independence(bench: Bench) -> Check:
 
 
 def _like(bench: Bench, others: np.ndarray) -> Batch | None:
-    """The batch with another first example, of a length that leaves all shapes as they are: random numbers go by them."""
+    """The batch with another first example that leaves all shapes as they are, by which random numbers go."""
     expected = [tensor.shape for tensor in tensors_in(vars(bench.batch))]
     for other in others[:MOST_TRIED]:
         changed = bench.load(np.concatenate([[other], bench.rows[1:]]))
