@@ -82,7 +82,7 @@ def test_a_direction_that_is_not_said_is_asked_for():
         "en": [f"the number {n} is an odd one." for n in numbers],
         "de": [f"die Zahl {n} ist ungerade." for n in numbers],
     }
-    with pytest.raises(ConfigError, match="--input en"):
+    with pytest.raises(ConfigError, match="--source en"):
         engram.train(table, steps=1)
 
 

@@ -45,7 +45,7 @@ class Text(Feature):
 
     tokenizer: a kind out of `KINDS`, or "auto", which chooses by the amount of training text. vocabulary: ids at most
     (0: what suits the kind). longest: tokens of a text that are kept (0: all), the special ones counted. blank: whether
-    a text may be empty. even: whether batches are padded to one of a few widths (see `even_width`).
+    a text may be empty.
     """
 
     is_text = True
@@ -61,12 +61,10 @@ class Text(Feature):
         ends: bool = False,
         longest: int = 0,
         blank: bool = False,
-        even: bool = False,
     ) -> None:
         if tokenizer not in (AUTO, *KINDS):
             raise unknown("tokenizer", tokenizer, [AUTO, *KINDS])
         self.wanted, self.vocabulary, self.ends, self.longest, self.blank = tokenizer, vocabulary, ends, longest, blank
-        self.even = even
         self._tokenizer: Tokenizer | None = None
 
     @classmethod
@@ -90,7 +88,7 @@ class Text(Feature):
         """The constructor's arguments."""
         return {
             "tokenizer": self.wanted, "vocabulary": self.vocabulary, "ends": self.ends, "longest": self.longest,
-            "blank": self.blank, "even": self.even,
+            "blank": self.blank,
         }  # fmt: skip
 
     def store_keys(self) -> list[dict[str, Any]]:
@@ -173,7 +171,6 @@ class Text(Feature):
         found = self.ids(gathered)
         most = self.longest - 1 - self.ends if self.longest else max(map(len, found), default=0)
         width = min(most, max(map(len, found), default=0)) + 1 + self.ends
-        width = even_width(width) if self.even else width
         text_BT = np.full((len(found), width), PADDING, np.int64)
         text_BT[:, 0] = BEGIN
         for row, ids in enumerate(found):
@@ -257,16 +254,6 @@ def fitted_tokenizer(stored: list[Any], rows: list[np.ndarray], *, kind: str = A
         step = 1 + sum(map(len, texts())) // MOST_FITTED_BYTES
         rows = [some[::step] for some in rows]
     return KINDS[kind].fit(texts(), size=size or SIZES[kind])
-
-
-def even_width(width: int) -> int:
-    """Return the next of a few widths, 4 to 8 for each doubling.
-
-    For matrix products of a new shape on a CPU, oneDNN makes a program first, which takes ten times as long as the
-    product and a megabyte of memory (LOG.md, 2026-11-25): a little padding is cheaper.
-    """
-    step = max(4, 1 << max(0, (width - 1).bit_length() - 3))
-    return -(-width // step) * step
 
 
 def _kept(groups: Iterator[list[np.ndarray]], kind: np.dtype, stored: Any) -> tuple[list[int], np.ndarray]:

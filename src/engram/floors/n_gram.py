@@ -74,7 +74,7 @@ class Counted(nn.Module):
     def numbers(self, text_BT: np.ndarray, order: int) -> np.ndarray:
         """Return each place's last `order` tokens as one number; wrong for the first `order - 1` places."""
         number = np.zeros(text_BT.shape, np.int64)
-        for back in range(order):
+        for back in range(min(order, text_BT.shape[1])):
             number[:, back:] += text_BT[:, : text_BT.shape[1] - back] * self.size**back
         return number
 

@@ -30,11 +30,6 @@ SIZES: dict[str, dict[str, int]] = {
 arXiv:2006.10369)."""
 
 
-PIECE = 64
-"""Rows are taken by so many: of similar length they hold little padding, and few shapes are met again and again, which
-CPUs need (see `engram.features.text.even_width`)."""
-
-
 class EncoderDecoder(nn.Module):
     """A network that says of each place in a target which ids may stand there.
 
@@ -65,7 +60,7 @@ class EncoderDecoder(nn.Module):
     def recipe(self) -> dict[str, object]:
         """Numbers of the plan that suit this network (LOG.md, 2026-11-25)."""
         batch = {"batch_size": 256} if self.embedding.embedding_dim >= SIZES["medium"]["width"] else {}
-        return {**batch, "micro_batch": PIECE, "optimizer.head_learning_rate": 0.02}
+        return {**batch, "optimizer.head_learning_rate": 0.02}
 
     @property
     def head(self) -> nn.Module:

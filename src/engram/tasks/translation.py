@@ -57,12 +57,8 @@ class Translation(Task):
     Both languages are cut by one tokenizer, so that names and numbers have the same ids on both sides.
     """
 
-    inputs: ClassVar = {
-        "source": Configured(Text, {"tokenizer": "subwords", "longest": LONGEST, "even": True, "blank": True})
-    }
-    target: ClassVar = {
-        "target": Configured(Text, {"tokenizer": "subwords", "longest": LONGEST, "even": True, "ends": True})
-    }
+    inputs: ClassVar = {"source": Configured(Text, {"tokenizer": "subwords", "longest": LONGEST, "blank": True})}
+    target: ClassVar = {"target": Configured(Text, {"tokenizer": "subwords", "longest": LONGEST, "ends": True})}
     metrics = (Bleu(), Chrf())
     floors: ClassVar = (CopySource(), NearestSource())
     options: ClassVar = TranslationOptions

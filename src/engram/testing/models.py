@@ -7,32 +7,32 @@ from __future__ import annotations
 
 import functools
 import inspect
-import string
 from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 
-from engram.core.spelling import Spelling
 from engram.core.vocabulary import BEGIN, NUM_SPECIAL, PADDING
 from engram.train.check import without_gradient
 
 NUM_CLASSES = 5
 SHAPES = ((1, 28, 28), (3, 64, 48), (3, 96, 96))
-LETTERS = [*string.ascii_lowercase, *string.ascii_uppercase, " ", " ", " ", " ", ".", ","]
-VOCABULARY = NUM_SPECIAL + len(LETTERS)
-"""What ids of texts stand for."""
+VOCABULARY = 50
 
 
 def check_model(factory: Callable[..., nn.Module], *, input_shapes: Sequence[Sequence[int]] = SHAPES) -> None:
     """Check a factory that takes `num_classes`, and `input_shape` (C, H, W) or `vocabulary`, as keywords and gives a
-    classifier of pictures or of ids; or `vocabulary` alone, and gives a network of ids that says what may follow them.
+    classifier of pictures or of ids; or `vocabulary` and `context`, and gives what says the next id of each; or
+    `vocabulary` alone, and gives what reads one text and says the next id of each of another.
 
     Every shape is built anew and run with three examples of noise.
     """
     parameters = inspect.signature(factory).parameters
+    if "context" in parameters:
+        check_decoder(functools.partial(factory, vocabulary=VOCABULARY, context=32, width=32, layers=2, heads=2))
+        return
     if "vocabulary" in parameters and "num_classes" not in parameters:
-        check_writer(functools.partial(factory, vocabulary=VOCABULARY))
+        check_encoder_decoder(functools.partial(factory, vocabulary=VOCABULARY, width=32, heads=2))
         return
     if "vocabulary" in parameters:
         check_classifier(functools.partial(factory, vocabulary=VOCABULARY), noise_ids(3), many=noise_ids(64))
@@ -46,25 +46,81 @@ def check_classifier(factory: Callable[..., nn.Module], inputs: Tensor, *, many:
     """Check a factory that takes `num_classes` on some inputs. many: to initialise by."""
     torch.manual_seed(0)
     network = factory(num_classes=NUM_CLASSES)
-    for part in network.modules():
-        if isinstance(part, Spelling):
-            part.learn(LETTERS)
     if (initialise := getattr(network, "initialise", None)) is not None:
         initialise(many)
-    check_gradients(network, inputs, shape=(len(inputs), NUM_CLASSES))
+    check_gradients(network, inputs)
     check_answers(network.eval(), inputs)
     check_state(network, factory(num_classes=NUM_CLASSES).eval(), inputs)
 
 
-def check_writer(factory: Callable[..., nn.Module]) -> None:
-    """Check a factory of networks that take one or several texts as ids, and give logits at each place of the last."""
+def check_decoder(factory: Callable[[], nn.Module]) -> None:
+    """Check a factory of networks that give ids (B, T) the logits (B, T, V) of the next ones."""
     torch.manual_seed(0)
-    network = factory()
-    taken = inspect.signature(network.forward).parameters.values()
-    inputs = [noise_ids(3) for each in taken if each.default is inspect.Parameter.empty]
-    check_gradients(network, *inputs, shape=(*inputs[-1].shape, VOCABULARY))
-    check_answers(network.eval(), *inputs)
-    check_state(network, factory().eval(), *inputs)
+    network, text_BT = factory(), noise_ids(3)
+    check_gradients(Last(network), text_BT, outputs=VOCABULARY)
+    check_answers(Last(network).eval(), text_BT)
+    check_state(network, factory().eval(), text_BT)
+    check_order(network, text_BT)
+    check_export(network, text_BT)
+
+
+def check_encoder_decoder(factory: Callable[[], nn.Module]) -> None:
+    """Check a factory of networks that take ids (B, S) and (B, T), and give logits (B, T, V) of what follows those."""
+    torch.manual_seed(0)
+    network, text_BS = factory(), noise_ids(3)
+    check_gradients(Reply(network), text_BS, outputs=VOCABULARY)
+    check_answers(Reply(network).eval(), text_BS)
+    check_state(network, factory().eval(), text_BS, text_BS[:, :10].contiguous())
+    whole_BTV, changed_BT = network(text_BS, text_BS), text_BS.clone()
+    changed_BT[:, 6:] = NUM_SPECIAL
+    assert_close(network(text_BS, changed_BT)[:, :6], whole_BTV[:, :6], "an answer depends on what comes later")
+    any_size = {0: torch.export.Dim.AUTO, 1: torch.export.Dim.AUTO}
+    given = (text_BS, text_BS[:, :11].clone())
+    exported = torch.export.export(network, given, dynamic_shapes=(any_size, any_size)).module()
+    others = (text_BS[:2, :15], text_BS[:2, :7].clone())
+    assert_close(exported(*others), network(*others), "the exported network answers otherwise")
+
+
+class Reply(nn.Module):
+    """An encoder-decoder that gives the logits of what follows ten ids of the text it read, as a classifier would."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, text_BS: Tensor) -> Tensor:
+        """(B, S) -> (B, V)."""
+        return self.network(text_BS, text_BS[:, :10])[:, -1]
+
+
+class Last(nn.Module):
+    """A decoder that gives the logits of what follows each row's tenth id alone, as a classifier would."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, text_BT: Tensor) -> Tensor:
+        """(B, T) -> (B, V)."""
+        return self.network(text_BT[:, :10])[:, -1]
+
+
+@torch.no_grad()
+def check_order(network: nn.Module, text_BT: Tensor) -> None:
+    """No position sees a later one, and no document another one in its row."""
+    whole_BTV, changed_BT = network(text_BT), text_BT.clone()
+    changed_BT[:, 6:] = NUM_SPECIAL
+    assert_close(network(changed_BT)[:, :6], whole_BTV[:, :6], "an answer depends on what comes later")
+    packed_BT = torch.cat([changed_BT, text_BT], dim=1)
+    assert_close(network(packed_BT)[:, text_BT.shape[1] :], whole_BTV, "a document sees the one before it in its row")
+
+
+@torch.no_grad()
+def check_export(network: nn.Module, inputs: Tensor) -> None:
+    """The network can be exported for batches and texts of any length, and answers alike."""
+    sizes = {0: torch.export.Dim("batch", min=2), 1: torch.export.Dim("length", min=2, max=64)}
+    exported = torch.export.export(network, (inputs,), dynamic_shapes=(sizes,)).module()
+    assert_close(exported(inputs[:2, :15]), network(inputs[:2, :15]), "the exported network answers otherwise")
 
 
 def noise_ids(number: int) -> Tensor:
@@ -76,15 +132,12 @@ def noise_ids(number: int) -> Tensor:
     return text_BT
 
 
-def check_gradients(network: nn.Module, *inputs: Tensor, shape: tuple[int, ...]) -> None:
-    """In training, every parameter that is to be learned gets a gradient that is finite and not zero throughout.
-
-    shape: that logits should have.
-    """
-    logits = network.train()(*inputs)
-    assert logits.shape == shape, f"expected logits of shape {shape}; got {tuple(logits.shape)}"
-    logits_BC = logits.flatten(0, -2)
-    nn.functional.cross_entropy(logits_BC, torch.arange(len(logits_BC)) % shape[-1]).backward()
+def check_gradients(network: nn.Module, inputs: Tensor, *, outputs: int = NUM_CLASSES) -> None:
+    """In training, every parameter that is to be learned gets a gradient that is finite and not zero throughout."""
+    logits_BC = network.train()(inputs)
+    expected = (len(inputs), outputs)
+    assert logits_BC.shape == expected, f"expected logits of shape {expected}; got {tuple(logits_BC.shape)}"
+    nn.functional.cross_entropy(logits_BC, torch.arange(len(logits_BC)) % NUM_CLASSES).backward()
     for name in without_gradient(network):
         raise AssertionError(f"no gradient reaches {name}")
     for name, parameter in network.named_parameters():
@@ -94,15 +147,15 @@ def check_gradients(network: nn.Module, *inputs: Tensor, shape: tuple[int, ...])
 
 
 @torch.no_grad()
-def check_answers(network: nn.Module, *inputs: Tensor) -> None:
+def check_answers(network: nn.Module, inputs: Tensor) -> None:
     """In evaluation, the answer to an example is the same each time, whatever its batch or memory format."""
-    logits_BC = network(*inputs)
+    logits_BC = network(inputs)
     assert logits_BC.isfinite().all(), "expected finite logits"
-    assert torch.equal(logits_BC, network(*inputs)), "the same batch got two answers in evaluation mode"
-    alone_BC = torch.cat([network(*(each[row : row + 1] for each in inputs)) for row in range(len(inputs[0]))])
+    assert torch.equal(logits_BC, network(inputs)), "the same batch got two answers in evaluation mode"
+    alone_BC = torch.cat([network(one[None]) for one in inputs])
     assert_close(alone_BC, logits_BC, "the answer depends on what else is in the batch")
-    if inputs[0].ndim == 4:
-        last_BC = network(inputs[0].to(memory_format=torch.channels_last))
+    if inputs.ndim == 4:
+        last_BC = network(inputs.to(memory_format=torch.channels_last))
         assert_close(last_BC, logits_BC, "the answer depends on the memory format")
 
 
