@@ -16,8 +16,9 @@ import torch
 from engram.core.task import Task
 from engram.evaluate import calibration, comparison
 
-PRIOR_SPREAD = 0.25
-"""Of the network's share around one half: a few validation rows do not decide for one of the two alone."""
+PRIOR, PRIOR_SPREAD = 0.3, 0.2
+"""Of the network's share, so that a few validation rows do not decide: with few texts a share of 0.2 to 0.35 was best
+by accuracy in cross-validation (LOG.md, 2026-11-25). Many rows outweigh it."""
 
 SHARES = np.linspace(0, 1, 21)
 
@@ -41,7 +42,7 @@ class Choice:
 def choose(task: Task, network_NC: np.ndarray, floors: Mapping[str, np.ndarray], label: np.ndarray) -> Choice:
     """Return what to deliver, by logits on validation rows.
 
-    The share is that of the least loss, held towards one half by a prior. The blend is delivered unless it is hardly
+    The share is that of the least loss, held towards what is usual by a prior. The blend is delivered unless it is hardly
     other than one of the two, or one of the two is better by the task's first metric, beyond noise.
     """
     assert task.calibration is not None, "only logits can be blended"
@@ -78,7 +79,7 @@ def _share(
     temperatures = (alone[0], alone[1])
     losses = [
         calibration.total_loss(blended(network_NC, floor_NC, share, temperatures), label, kind=kind)
-        + ((share - 0.5) / PRIOR_SPREAD) ** 2 / 2
+        + ((share - PRIOR) / PRIOR_SPREAD) ** 2 / 2
         for share in SHARES
     ]
     best = int(np.argmin(losses))
