@@ -256,9 +256,9 @@ def show_answers(answers: Sequence[Mapping[str, Any]], *, ranked: bool) -> None:
 
     `ranked` shows what else it may be, with probabilities, instead of the best alone.
     """
-    if answers and all(len(answer) == 2 and isinstance(_last(answer), str) for answer in answers):
+    if any("translation" in answer for answer in answers):
         for answer in answers:  # as a filter does; an input that has no answer keeps its line
-            print("" if "error" in answer else " ".join(_last(answer).splitlines()))
+            print(" ".join(answer.get("translation", "").splitlines()))
         return
     hidden = {"explains", "words", *(("label", "labels", "probability") if ranked else ("probabilities",))}
     rows = [{name: value for name, value in answer.items() if name not in hidden} for answer in answers]
@@ -284,10 +284,6 @@ def show_words(answers: Sequence[Mapping[str, Any]]) -> None:
         ranked = sorted(words, key=lambda word: -abs(word["influence"]))[:MOST_SHOWN_WORDS]
         said = ", ".join(f"{word['word']} {word['influence']:+.2f}" for word in ranked)
         console.print(f"What {answer['explains']} hangs on (log-odds): {said}", style="dim", soft_wrap=True)
-
-
-def _last(answer: Mapping[str, Any]) -> Any:
-    return list(answer.values())[-1]
 
 
 def print_csv(answers: Sequence[Mapping[str, Any]]) -> None:
