@@ -3,7 +3,7 @@
     python benchmarks/reading.py FOLDER [--megabytes 10 100 1000] [--tokenizer bytes] [--text FILE]
 
 Writes a file of so many megabytes into FOLDER (sentences of made words, or FILE over and over), then does what
-`engram inspect` does with it up to the first batch: find its encoding and its pieces, store them, look for copies, fit
+`engram inspect` does with it before it plans: find its encoding and its pieces, store them, look for copies, fit
 and apply the tokenizer, examine all of it. Memory is what the process holds itself; pages of files that are mapped
 count apart, because the system takes them back when it needs them. Each size runs in a process of its own.
 """
@@ -95,7 +95,7 @@ def measure(path: Path, tokenizer: str) -> dict[str, object]:
         with stage("storing"):
             stored = store.prepare(column, feature, cache=cache)
         with stage("copies"):
-            alike = copies.find(feature, stored)
+            alike = copies.find(feature, stored, near=table.position is None)
         with stage("tokenizing"):
             digests = stored.digest[alike.leader]
             splits = split.assign(labels=None, digests=digests, position=table.position, where=column.where)
@@ -104,7 +104,6 @@ def measure(path: Path, tokenizer: str) -> dict[str, object]:
         with stage("examining"):
             examples = Examples({"text": feature}, {"text": stored}, splits.rows)
             doctor.inspect(examples=examples, table=table, roles={"text": column}, copies={"text": alike})
-            examples.batch(splits.rows["train"][:1])
     size, total = path.stat().st_size / 1e6, sum(seconds.values())
     return {
         "megabytes": size, "tokenizer": tokenizer, "seconds": seconds, "megabytes_per_second": round(size / total, 1),

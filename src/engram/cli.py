@@ -284,7 +284,7 @@ def inspect(data: str, as_json: bool, **options: Any) -> None:
         console.print_json(inspection.as_dict())
     else:
         console.show_inspection(inspection.as_dict(), fixes=options["fixes"])
-        if not (options["thorough"] or options["fixes"]):
+        if inspection.summary["classes"] and not (options["thorough"] or options["fixes"]):
             click.echo("Wrong labels were not looked for; --thorough does it, in about 45 seconds.")
 
 

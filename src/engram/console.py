@@ -233,7 +233,7 @@ def show_summary(summary: Mapping[str, Any]) -> None:
     rows = [(name, *(text(classes[split].get(name)) for split in splits)) for name in shown]
     rows.append(("all rows", *(text(number) for number in summary["rows"].values())))
     show_table(("class" if names else "", *splits), rows)
-    for role, values in summary["values"].items():
+    for role, values in summary.get("values", {}).items():
         show_values(role, values)
 
 

@@ -21,7 +21,7 @@ class Clock(Deadline):
 def test_each_piece_of_work_is_judged_by_its_own_speed():
     clock = Clock(60.0)
     patience = reading._Patience(clock)
-    for name, began in (("preparing pictures", 1.0), ("looking for copies", 7.0)):
+    for name, began in (("preparing", 1.0), ("looking for copies", 7.0)):
         for part in range(1, 101):
             clock.now = began + 6 * part / 100
             patience({"event": "progress", "name": name, "done": part, "total": 100})
@@ -30,7 +30,7 @@ def test_each_piece_of_work_is_judged_by_its_own_speed():
 def test_work_that_is_too_slow_is_stopped_and_a_budget_named():
     clock = Clock(60.0)
     patience = reading._Patience(clock)
-    patience({"event": "progress", "name": "preparing pictures", "done": 1, "total": 1000})
+    patience({"event": "progress", "name": "preparing", "done": 1, "total": 1000})
     clock.now = 3.0
     with pytest.raises(BudgetError, match=r"about 2 min 30 s of the 1 min given. Use --budget 6m"):
-        patience({"event": "progress", "name": "preparing pictures", "done": 20, "total": 1000})
+        patience({"event": "progress", "name": "preparing", "done": 20, "total": 1000})

@@ -87,7 +87,8 @@ def test_copies_in_other_case_spaces_and_letters_and_their_labels(tmp_path):
     texts[51] = "  " + texts[11].upper().replace(" ", "  ") + "!!"
     texts[53] = texts[12].replace("the", "teh", 1).replace("of", "off", 1) if "the" in texts[12] else texts[12] + "s"
     found = findings(tmp_path, text=texts, labels=["a", "b"] * 100)
-    assert rows(found["duplicates"]) == [50] and found["duplicates"].where == ("text[10] = text[50]",)
+    assert rows(found["duplicates"]) == [50] and " = text[50] " in found["duplicates"].where[0]
+    assert found["duplicates"].where[0].startswith(f"text[10] {texts[10][:20]!r}"[:-1])
     assert rows(found["near_duplicates"]) == [51, 53] and "in case, spaces" in found["near_duplicates"].message
     assert rows(found["near_label_conflict"]) == [12, 53] and "label_conflict" not in found
 
@@ -251,7 +252,7 @@ def test_long_texts_that_share_most_are_near_copies():
     known = ["".join(GENERATOR.choice(list("abcdefghijklmnop"), 5)) for _ in range(5000)]
     words = list(GENERATOR.choice(known, 20_000))
     other = list(words)
-    for at in range(0, 20_000, 200):
+    for at in range(0, 20_000, 500):
         other[at] = "changed"
     first, second, third = (
         utf8(" ".join(words)),

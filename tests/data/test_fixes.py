@@ -9,7 +9,7 @@ import pytest
 
 from engram.core.errors import ConfigError, DataError
 from engram.core.evidence import Finding, Fix
-from engram.data import fixes
+from engram.data import fixes, source
 from engram.data.table import Column, Table
 
 PATHS = ["/data/a/1.png", "/data/a/2.png", "/data/b/1.png", "/data/b/1.png"]
@@ -82,3 +82,19 @@ def test_values_in_memory_are_named_by_row() -> None:
 def test_there_is_no_such_file(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="cannot be read"):
         fixes.read(tmp_path / "none.csv")
+
+
+def test_rows_of_text_are_named_by_file_and_line_or_by_number(tmp_path: Path) -> None:
+    for language, lines in (("en", "a dog\na cat\n"), ("de", "ein Hund\nein Kater\n")):
+        (tmp_path / f"t.{language}").write_text(lines)
+    data = source.read(tmp_path / "t.en")
+    inputs, target = data.columns["en"], data.columns["de"]
+    lines = fixes.described([Fix(1, "relabel", "wrong", "eine Katze"), Fix(0, "drop", "")], data, inputs, target.values)
+    assert [line["where"] for line in lines] == ["t.en:2", "t.en:1"] and lines[0]["label"] == "ein Kater"
+    fixes.write(tmp_path / "f.csv", lines)
+    view = fixes.apply(fixes.read(tmp_path / "f.csv"), data, inputs, target)
+    assert view.kept.tolist() == [False, True] and view.labels.values == ["ein Hund", "eine Katze"]
+    (tmp_path / "t.csv").write_text('text,label\n"one, two",a\nthree,b\n')
+    data = source.read(tmp_path / "t.csv")
+    view = fixes.apply(fixes.Fixes("f", b"where,action\ntext[1],drop\n"), data, *data.columns.values())
+    assert view.kept.tolist() == [True, False] and view.labels is data.columns["label"]

@@ -96,7 +96,7 @@ def test_rows_without_label_or_picture_are_left_out_with_a_warning(photos):
     table = read(path)
     assert table.columns["kind"].values == ["a", "b"]
     where = {f.kind: f.where for f in table.findings if f.severity == "warning"}
-    assert where["missing_picture"] == ("gone.png",) and where["missing_label"][0].endswith("2.png")
+    assert where["missing_file"] == ("gone.png",) and where["missing_label"][0].endswith("2.png")
     with pytest.raises(DataError, match="no row of"):
         read(write(photos / "u.csv", "path,kind\ns1/1.png,\ns1/2.png,\n"))
     with pytest.raises(DataError, match="none was found in or below"):

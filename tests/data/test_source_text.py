@@ -46,7 +46,7 @@ def test_a_folder_of_texts_per_class_with_and_without_splits(tmp_path):
     assert table.columns["text"].values[:] == ["text of neg/3.TXT\n", "text of pos/1.txt\n", "text of pos/2.txt\n"]
     assert table.columns["label"].values == ["neg", "pos", "pos"] and "2 class folders" in table.notes[0]
     assert table.columns["text"].lazy and table.columns["text"].where(1) == "pos/1.txt"
-    assert kinds(table) == {"other_files": "info"} and "not text files" in table.findings[0].message
+    assert kinds(table) == {"about_files": "info"} and table.findings[0].where == ("README.txt",)
     for name in ("train/pos/1.txt", "train/neg/2.txt", "test/pos/3.txt", "test/neg/4.txt"):
         write(tmp_path / "b" / name, name)
     assert read(tmp_path / "b").split.tolist() == ["test", "test", "train", "train"]
@@ -117,6 +117,21 @@ def test_marks_end_documents(tmp_path):
     table = read(write(tmp_path / "stories.txt", "One.\nTwo.<|endoftext|>\nThree.<|endoftext|>"))
     assert table.columns["text"].values[:] == ["One.\nTwo.", "\nThree."] and table.position is None
     assert table.columns["text"].where(1) == "stories.txt:2"
+    (
+        write(tmp_path / "both/train.txt", "One.<|endoftext|>Two."),
+        write(tmp_path / "both/valid.txt", "Three.<|endoftext|>"),
+    )
+    both = read(tmp_path / "both")
+    assert both.columns["text"].values[:] == ["One.", "Two.", "Three."] and both.split.tolist() == ["train"] * 2 + [
+        "val"
+    ]
+
+
+def test_a_short_text_is_divided_where_it_should_be_however_its_paragraphs_lie(tmp_path):
+    table = read(write(tmp_path / "t.txt", "word " * 150 + "\n\n" + "other " * 200))
+    sizes = [len(text) for text in table.columns["text"].values]
+    assert sizes == pytest.approx([1659, 98, 195], abs=60) and table.position.tolist() == [0, 0.85, 0.9]
+    assert len(read(write(tmp_path / "u.txt", "a short note\n" * 10))) == 1
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be", "cp1252"])
@@ -358,6 +373,23 @@ def test_tables_without_header_with_quotes_and_labelled_lines(tmp_path):
     assert lines["text"].values == ["good film", "bad"] and lines["label"].values == [["pos"], ["neg", "long"]]
 
 
+def test_a_table_that_names_text_files(tmp_path):
+    write(tmp_path / "a/1.txt", "one text"), write(tmp_path / "a/2.txt", "another".encode("utf-16"))
+    path = write(tmp_path / "t.csv", "file,label\na/1.txt,x\na/2.txt,y\ngone.txt,x\n")
+    table = read(path)
+    assert table.columns["file"].values[:] == ["one text", "another"] and table.columns["file"].where(1) == "a/2.txt"
+    assert table.columns["label"].values == ["x", "y"] and set(kinds(table)) == {"missing_file", "encoding"}
+    with pytest.raises(DataError, match="the files that the column file"):
+        read(write(tmp_path / "u.csv", "file,label\nx.txt,x\ny.txt,y\n"))
+
+
+def test_columns_that_are_only_numbered_or_called_like_a_value_have_a_header(tmp_path):
+    table = read(write(tmp_path / "s.csv", "smoker,age\nsmoker,50\nhealthy,40\nsmoker,30\n"))
+    assert list(table.columns) == ["smoker", "age"] and len(table) == 3
+    table = read(write(tmp_path / "t.csv", "0,1,2\n0,1,a\n0,1,b\n"))
+    assert list(table.columns) == ["0", "1", "2"] and len(table) == 2
+
+
 def test_rows_of_text_without_a_label_are_left_out(tmp_path):
     table = read(write(tmp_path / "t.csv", "text,label\nfine day,a\nno label,\nbad day,b\n"))
     assert table.columns["text"].values == ["fine day", "bad day"] and kinds(table)["missing_label"] == "warning"
@@ -377,7 +409,7 @@ def test_damaged_records_are_named(tmp_path, name, content, message):
         read(write(tmp_path / name, content))
 
 
-def test_texts_in_memory():
+def test_texts_in_memory_and_by_path(tmp_path):
     texts, labels = ["good film", "bad film", "so so"], ["p", "n", "n"]
     for data in (
         (texts, labels),
@@ -391,5 +423,10 @@ def test_texts_in_memory():
         assert table.columns["text"].values == texts and table.columns["label"].values == labels
     both = read({"test": [{"text": "x", "label": "p"}], "train": {"text": texts, "label": labels}})
     assert both.split.tolist() == ["train"] * 3 + ["test"] and both.columns["text"].values == [*texts, "x"]
+    paths = [write(tmp_path / f"{number}.txt", text) for number, text in enumerate(texts)]
+    assert (
+        read((paths, labels)).columns["text"].values[:] == read(([*map(str, paths)], labels)).columns["text"].values[:]
+    )
+    assert read((paths, labels)).columns["text"].values[:] == texts
     with pytest.raises(DataError, match="3 texts and 2 labels"):
         read((texts, labels[:2]))

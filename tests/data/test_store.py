@@ -183,7 +183,7 @@ def test_progress_is_told(folder: Path, tmp_path: Path) -> None:
     heard: list[dict] = []
     with listening(heard.append):
         prepare(paths(folder), Image(), cache=tmp_path)
-    assert heard[-1] == {"event": "progress", "name": "preparing pictures", "done": 200, "total": 200}
+    assert heard[-1] == {"event": "progress", "name": "preparing", "done": 200, "total": 200}
 
 
 def test_small_values_stay_in_memory(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from engram.core.errors import BudgetError, ConfigError
 from engram.core.evidence import Finding
 from engram.data import fixes as data_fixes
 from engram.data.examples import namespace
+from engram.data.stored import is_named
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ def _summary(read: reading.Reading) -> dict[str, Any]:
     examples = read.by_row or read.examples
     label = next(iter(read.task.target), "")
     classes: dict[str, dict[str, int]] = {}
-    if label in examples.stored and hasattr(examples.features[label], "names"):
+    if label in examples.stored and is_named(examples.stored[label]):
         feature: Any = examples.features[label]
         for split, rows in examples.splits.items():
             encoded = np.asarray(feature.encode(examples.stored[label].gather(rows)))

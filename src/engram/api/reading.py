@@ -155,7 +155,9 @@ def prepare(
     first = next(iter(task.inputs))
     with events.stage("reading"), events.listening(_Patience(deadline)):
         stored = {role: store.prepare(column, made[role]) for role, column in roles.items()}
-        alike = {role: copies.find(made[role], stored[role], near=features is None) for role in task.inputs}
+        # Pieces of one running text share its words, and are no copies for that.
+        near = features is None and (table.position is None or not np.isfinite(table.position).any())
+        alike = {role: copies.find(made[role], stored[role], near=near) for role in task.inputs}
     usable = np.logical_and.reduce([values.ok for values in stored.values()])
     if features is None:
         # A copy has the digest of what it is a copy of, and so stays on its side.

@@ -130,7 +130,8 @@ def apply(fixes: Fixes, table: Table, column: Column, labels: Column | None) -> 
     places: dict[str, list[int]] = {}
     for row, name in enumerate(names(table, column)):
         places.setdefault(name, []).append(row)
-    kept, new_labels = np.ones(len(table), bool), list(labels.values) if labels is not None else []
+    kept = np.ones(len(table), bool)
+    new_labels: dict[int, Any] = {}
     actions, in_test = dict.fromkeys(ACTIONS, 0), 0
     for number, line in _lines(fixes):
         action = (line.get("action") or "").strip().lower()
@@ -142,9 +143,10 @@ def apply(fixes: Fixes, table: Table, column: Column, labels: Column | None) -> 
             if action == "drop":
                 kept[row] = False
             elif action == "relabel":
-                new_labels[row] = _new_label(line, new_labels[row : row + 1], f"{fixes.origin}, line {number}")
-    if labels is not None:
-        labels = replace(labels, values=new_labels, fingerprint=digest(labels.fingerprint, fixes.content))
+                new_labels[row] = _new_label(line, labels, row, f"{fixes.origin}, line {number}")
+    if labels is not None and new_labels:
+        values = [new_labels.get(row, value) for row, value in enumerate(labels.values)]
+        labels = replace(labels, values=values, fingerprint=digest(labels.fingerprint, fixes.content))
     return View(kept, labels, actions, fixes, in_test)
 
 
@@ -194,13 +196,13 @@ def _rows(line: Mapping[str, str], places: Mapping[str, list[int]], said: str) -
     return [int(number)] if number.isdecimal() and int(number) in found else found
 
 
-def _new_label(line: Mapping[str, str], present: Sequence[Any], said: str) -> Any:
+def _new_label(line: Mapping[str, str], labels: Column | None, row: int, said: str) -> Any:
     name = (line.get("new_label") or "").strip()
-    if not present:
+    if labels is None:
         raise DataError(f"{said}: the data has no labels, so that none can be changed.")
     if not name:
         raise DataError(f"{said}: expected a new_label for the action relabel; it is empty. Fill it in.")
-    return name.split("|") if isinstance(present[0], list | tuple) else name
+    return name.split("|") if isinstance(labels.values[row], list | tuple) else name
 
 
 def _text(label: Any) -> str:

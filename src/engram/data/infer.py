@@ -45,6 +45,7 @@ def columns_for(
     for option, wanted in (("--input", task.inputs), ("--target", target_roles)):
         for role, feature in wanted.items():
             if role not in roles:
+                option = "--source" if role == "source" else option  # as the command line calls it, too
                 column, evidence = _best(role, feature, free, origin=table.origin, option=option)
                 roles[role] = free.pop(column.name)
                 reasons += _reasons(role, column, evidence, option)
@@ -118,11 +119,14 @@ def _score(role: str, name: str, evidence: Evidence) -> float:
 
 
 def _same_classes(one: Column, other: Column) -> bool:
-    """Tell whether two columns divide the rows alike, such as class numbers beside class names."""
-    if {one.kind, other.kind} - {"text", "number"}:
+    """Tell whether two columns divide the rows alike, such as class numbers beside class names.
+
+    Values that are nearly all different, such as sentences in two languages, are no classes.
+    """
+    if {one.kind, other.kind} - {"text", "number"} or one.lazy or other.lazy:
         return False
     pairs = set(zip(one.values, other.values, strict=True))
-    return len(pairs) == len({a for a, _ in pairs}) == len({b for _, b in pairs})
+    return 2 * len(pairs) <= len(one) and len(pairs) == len({a for a, _ in pairs}) == len({b for _, b in pairs})
 
 
 def _reasons(role: str, column: Column, evidence: Evidence, option: str) -> list[str]:

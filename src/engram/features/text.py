@@ -6,15 +6,18 @@ Shapes: B examples, T tokens.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from io import BytesIO
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from engram.core import events
 from engram.core.errors import DataError, RunError, unknown
 from engram.core.evidence import Evidence, Finding, Fix
 from engram.core.vocabulary import BEGIN, END, PADDING
 from engram.features import _text_quality, _wording
-from engram.features._tokenizers import KINDS, Tokenizer, decoded
+from engram.features._tokenizers import KINDS, MOST_FITTED_BYTES, Tokenizer, decoded, split_words
 from engram.features.feature import Arrays, Feature
 
 if TYPE_CHECKING:
@@ -30,11 +33,11 @@ MOST_CHARACTERS = 2_000
 SIZES = {"words": 60_000, "characters": 8_000, "subwords": 8_000, "bytes": 260}
 """Of vocabularies, at most."""
 
-CHUNK = 10_000
-"""Texts tokenised at once."""
-
 TOGETHER = 1 << 18
-"""Bytes of texts that are compared at once: what fits the processor's cache is fastest."""
+"""Bytes of texts that are compared or tokenised at once: what fits the processor's cache is fastest."""
+
+IN_MEMORY = 1 << 26
+"""Bytes of stored text from which tokens are kept in a file, so that memory stays flat."""
 
 
 class Text(Feature):
@@ -76,7 +79,7 @@ class Text(Feature):
         some = [value for value in column.values[:2000] if value]
         if not some:
             return Evidence(0.0, "it is empty")
-        words = float(np.mean([len(value.split()) for value in some]))
+        words = float(np.mean([len(split_words(value[:1000])) for value in some[:: max(1, len(some) // 200)]]))
         distinct = len(set(some)) / len(some)
         said = f"{words:.0f} words a text, {distinct:.0%} of them different"
         if words >= 3 and distinct > 0.3:
@@ -136,16 +139,17 @@ class Text(Feature):
         if self.tokenizer.kind == "bytes":
             return {}
         rows = np.flatnonzero(stored.ok)
-        sizes = np.zeros(len(stored), np.int64)
-        pieces: list[np.ndarray] = []
-        for start in range(0, len(rows), CHUNK):
-            some = rows[start : start + CHUNK]
-            found = self.tokenizer.encode([stored.arrays["utf8"][row] for row in some])
-            sizes[some] = [len(ids) for ids in found]
-            pieces += found
         kind = np.uint16 if self.size <= 2**16 else np.int32
-        flat = np.concatenate(pieces).astype(kind) if pieces else np.zeros(0, kind)
+        sizes = np.zeros(len(stored), np.int64)
+        sizes[rows], flat = _kept(self._tokenized(stored, rows), np.dtype(kind), stored)
         return {"tokens": (flat, sizes)}
+
+    def _tokenized(self, stored: Any, rows: np.ndarray) -> Iterator[list[np.ndarray]]:
+        done = 0
+        for texts in _groups(stored, rows):
+            yield self.tokenizer.encode(texts)
+            done += len(texts)
+            events.emit("progress", name="tokenizing", done=done, total=len(rows))
 
     def lengths(self, stored: Any, rows: np.ndarray) -> np.ndarray:
         """Return how many tokens texts have, as networks see them."""
@@ -249,6 +253,9 @@ def fitted_tokenizer(stored: list[Any], rows: list[np.ndarray], *, kind: str = A
         if kind == "characters":
             fitted = KINDS[kind].fit(texts(), size=MOST_CHARACTERS + 10)
             return fitted if fitted.size <= MOST_CHARACTERS else KINDS["bytes"].fit(texts(), size=SIZES["bytes"])
+    if kind == "subwords":  # more text would teach nothing more, and take memory
+        step = 1 + sum(map(len, texts())) // MOST_FITTED_BYTES
+        rows = [some[::step] for some in rows]
     return KINDS[kind].fit(texts(), size=size or SIZES[kind])
 
 
@@ -260,6 +267,24 @@ def even_width(width: int) -> int:
     """
     step = max(4, 1 << max(0, (width - 1).bit_length() - 3))
     return -(-width // step) * step
+
+
+def _kept(groups: Iterator[list[np.ndarray]], kind: np.dtype, stored: Any) -> tuple[list[int], np.ndarray]:
+    """Return how many tokens texts have, and all of them one after the other, in memory or mapped from a file.
+
+    The file lies beside the prepared data, has no name, and goes when nobody reads it any more.
+    """
+    folder = stored.info.get("folder") if stored.nbytes > IN_MEMORY else None
+    sizes: list[int] = []
+    with TemporaryFile(dir=folder) if folder else BytesIO() as file:
+        for tokens in groups:
+            sizes += map(len, tokens)
+            file.writelines(ids.astype(kind).data for ids in tokens)
+        file.flush()
+        size = file.tell()
+        if isinstance(file, BytesIO) or not size:
+            return sizes, np.frombuffer(file.getvalue() if isinstance(file, BytesIO) else b"", kind)
+        return sizes, np.asarray(np.memmap(file, kind, mode="r"))
 
 
 def text_of(stored: Any, row: int) -> str:

@@ -47,7 +47,7 @@ class TokenTask(Task):
     context: ClassVar = 256
     sampling: ClassVar = Sampling
 
-    metrics: ClassVar = (TokenCrossEntropy(), Perplexity(), BitsPerByte())
+    metrics = (TokenCrossEntropy(), Perplexity(), BitsPerByte())
     floors: ClassVar = (NGram(),)
     sizes: ClassVar = {  # LOG.md, 2026-11-25
         "medium": Worth(rows=1_000, passes=math.inf, examples=16_000),

@@ -10,6 +10,7 @@ import numpy as np
 
 from engram.core.evidence import Finding
 from engram.data.doctor.naming import SHOWN
+from engram.data.stored import is_named
 
 if TYPE_CHECKING:
     from engram.data.examples import Examples
@@ -56,8 +57,10 @@ def unknown_labels(examples: Examples, role: str) -> Iterator[Finding]:
     """Labels of new data that a fitted feature has never seen; `role` is that of the labels."""
     if role not in examples.stored or "test" not in examples.splits:
         return
-    known = set(getattr(examples.features[role], "names", ()))
     stored = examples.stored[role]
+    if not is_named(stored):
+        return
+    known = set(getattr(examples.features[role], "names", ()))
     held = next(iter(stored.gather(examples.splits["test"]).values()), ())
     counts = Counter(name for value in held for name in ([value] if isinstance(value, str) else value))
     if unknown := {name: number for name, number in counts.items() if name not in known}:

@@ -13,9 +13,20 @@ SHOWN = 5
 """Paths and names a finding shows; how many more there are is said."""
 
 
+BEGINNING = 60
+"""Characters of a text that are shown beside its place."""
+
+
 def named(column: Column, rows: Iterable[int]) -> list[str]:
-    """Name the first few rows."""
-    return [column.where(int(row)) for row, _ in zip(rows, range(SHOWN), strict=False)]
+    """Name the first few rows; of texts their beginning is shown too."""
+    return [_named(column, int(row)) for row, _ in zip(rows, range(SHOWN), strict=False)]
+
+
+def _named(column: Column, row: int) -> str:
+    if column.kind != "text":
+        return column.where(row)
+    text = " ".join(str(column.values[row])[: 4 * BEGINNING].split())
+    return f"{column.where(row)} {text[:BEGINNING] + '…' * (len(text) > BEGINNING)!r}"
 
 
 def label_values(labels: Stored | None) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -37,9 +38,7 @@ def from_parts(parts: list[Part], *, origin: str, form: str) -> Table:
     images = _joined([part.images for part in parts])
     kind = kind_of(images)
     if kind == "path":
-        from engram.data.source.files import picture_files
-
-        columns = {"image": picture_files(images)}
+        columns = _of_files([os.fspath(path) for path in images])
     else:
         name = "text" if kind == "text" else "image"
         columns = {name: Column(name, images, kind, of_values(images))}
@@ -53,6 +52,17 @@ def from_parts(parts: list[Part], *, origin: str, form: str) -> Table:
     notes = [_note(parts, form)]
     split = np.repeat(np.array(splits, "<U5"), [len(part.images) for part in parts]) if any(splits) else None
     return Table(columns, origin, digest("arrays", *(c.fingerprint for c in columns.values())), split, None, notes)
+
+
+def _of_files(paths: list[str]) -> dict[str, Column]:
+    """Return the column of texts or pictures in some files."""
+    from engram.data.source import documents
+    from engram.data.source.files import picture_files
+    from engram.data.source.listing import TEXTS
+
+    if all(map(TEXTS.holds, paths)):
+        return {"text": documents.column("text", documents.whole("", documents.opened(paths)))}
+    return {"image": picture_files(paths)}
 
 
 def _check(part: Part) -> None:

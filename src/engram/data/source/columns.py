@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from engram.core.errors import DataError
+from engram.data.source import documents
 from engram.data.source.fingerprint import digest, of_files, of_values
-from engram.data.source.listing import Listing, listing
+from engram.data.source.listing import TEXTS, Listing, listing
 from engram.data.source.located import NAMES, Located, locate, looks_like_paths
 from engram.data.source.rows import PICTURE_KINDS, drop, missing
 from engram.data.source.turns import any_named, as_turns
@@ -82,11 +83,21 @@ def to_table(
     if required and absent and not any(column.kind in PICTURE_KINDS for column in table.columns.values()):
         first = next(value for value in columns[absent[0]] if value)
         raise DataError(
-            f"expected the pictures that the column {absent[0]} of {origin} names; none was found in or below "
-            f"{base or '.'}, such as {first!r}. Put the table beside its pictures, or write absolute paths."
+            f"expected the files that the column {absent[0]} of {origin} names; none was found in or below "
+            f"{base or '.'}, such as {first!r}. Put the table beside its files, or write absolute paths."
         )
     table.fingerprint = digest("table", *(f"{n}\0{c.fingerprint}" for n, c in table.columns.items()))
-    return _without_lost_pictures(table, columns)
+    return _with_texts(_without_lost_files(table, columns), base)
+
+
+def _with_texts(table: Table, base: str) -> Table:
+    """Open the text files that a column names, in place of their paths."""
+    for name, column in table.columns.items():
+        if column.kind == "path" and len(column) and TEXTS.holds(str(column.values[0])):
+            files = documents.opened([str(path) for path in column.values])
+            table.columns[name] = documents.column(name, documents.whole(base, files))
+            table.findings += documents.findings(files, base)
+    return table
 
 
 def _locate_numbers(table: Table, base: str, below: Callable[[], Listing]) -> None:
@@ -113,8 +124,8 @@ def _column(name: str, values: Sequence[Any], kind: str, content: str) -> Column
     return Column(name, names or values, "names" if names else kind, fingerprint)
 
 
-def _without_lost_pictures(table: Table, columns: Mapping[str, Sequence[Any]]) -> Table:
-    """Drop rows whose picture does not exist; of several columns of paths, those that are mostly filled count."""
+def _without_lost_files(table: Table, columns: Mapping[str, Sequence[Any]]) -> Table:
+    """Drop rows whose file does not exist; of several columns of paths, those that are mostly filled count."""
     lost = {name: missing(column) for name, column in table.columns.items() if column.kind == "path"}
     if not lost:
         return table
@@ -124,8 +135,8 @@ def _without_lost_pictures(table: Table, columns: Mapping[str, Sequence[Any]]) -
         return table
     out = np.logical_or.reduce(list(counting.values()))
     named = tuple(str(columns[name][row]) for name, rows in counting.items() for row in np.flatnonzero(rows)[:20])
-    what = f"name no picture that exists in {' or '.join(counting)}"
-    return drop(table, out, kind="missing_picture", what=what, fix="put the pictures there", where=named)
+    what = f"name no file that exists in {' or '.join(counting)}"
+    return drop(table, out, kind="missing_file", what=what, fix="put the files there", where=named)
 
 
 def separated(name: str, values: Sequence[Any]) -> list[list[str] | None] | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -38,7 +38,7 @@ MARK = b"<|endoftext|>"
 """Ends a document within a file, by wide custom."""
 
 NEAR = 1024
-"""A cut is moved to the end of a paragraph or line so many bytes away at most."""
+"""A cut is moved to the end of a paragraph or line so many bytes away at most, of a short text by a fiftieth."""
 
 
 def read_texts(found: Listing, *, labelled: bool = True) -> Table:
@@ -58,7 +58,7 @@ def read_text_files(paths: Sequence[str], *, origin: str) -> Table:
     """Turn files into a corpus. DataError where one is no text, or empty."""
     files = [documents.sound(path) for path in paths]
     root = os.path.commonpath([os.path.dirname(os.path.abspath(path)) for path in paths])
-    table = _corpus(root, files, _splits_of_names(paths) if len(paths) > 1 else None)
+    table = _corpus(root, files, _splits_of_names(paths))
     return replace(table, origin=origin, findings=documents.findings(files, root))
 
 
@@ -68,50 +68,69 @@ def _splits_of_names(paths: Sequence[str]) -> np.ndarray | None:
     return np.array(splits, "<U5") if len(paths) > 1 and all(splits) else None
 
 
+@dataclass(frozen=True)
+class _Pieces:
+    """Pieces of one file: their bytes, and where in the running text they stand (NaN for what stands alone)."""
+
+    start: np.ndarray
+    stop: np.ndarray
+    position: np.ndarray
+    marked: bool = False
+
+
 def _corpus(root: str, files: Sequence[File], split: np.ndarray | None) -> Table:
     usable = [number for number, file in enumerate(files) if file.encoding is None or file.size > file.encoding.mark]
     if not usable:
         raise DataError(f"expected texts; the {len(files)} files in {root} are empty. Name others.")
     files, split = [files[number] for number in usable], None if split is None else split[usable]
     running = len(files) < MANY
-    cuts = [_cuts(file, running=running) for file in files]
-    marked = [_marks(file) if len(files) == 1 else np.zeros(0, np.int64) for file in files]
-    if len(marked[0]):
-        return _of_marks(root, files[0], marked[0])
-    of = np.repeat(np.arange(len(files)), [len(cut) - 1 for cut in cuts])
-    start, stop = np.concatenate([cut[:-1] for cut in cuts]), np.concatenate([cut[1:] for cut in cuts])
-    line = np.concatenate([_lines_at(file, cut[:-1]) for file, cut in zip(files, cuts, strict=True)])
+    pieces = [_pieces(file, running=running) for file in files]
+    numbers = np.array([len(some.start) for some in pieces])
+    of = np.repeat(np.arange(len(files)), numbers)
+    start, stop, position = (np.concatenate([getattr(p, n) for p in pieces]) for n in ("start", "stop", "position"))
+    line = np.concatenate([_lines_at(file, some.start) for file, some in zip(files, pieces, strict=True)])
     column = documents.column("text", Documents(root, files, of, start, stop, line))
-    sole = np.array([len(cut) == 2 for cut in cuts])
-    position = np.concatenate([_positions(cut) for cut in cuts]) if running else None
-    group = np.array([documents.named(file, root) for file in files])[of] if not running and not sole.all() else None
+    whole = running or any(some.marked for some in pieces) or (numbers == 1).all()
+    group = None if whole else np.array([documents.named(file, root) for file in files])[of]
     return Table(
         {"text": column}, root, digest("corpus", column.fingerprint), None if split is None else split[of], group,
-        [_reason(files, len(of), split, running)], [], position,
+        [_reason(files, pieces, split)], [], position if np.isfinite(position).any() else None,
     )  # fmt: skip
 
 
-def _reason(files: Sequence[File], pieces: int, split: np.ndarray | None, running: bool) -> str:
-    size = sum(file.size for file in files)
+def _reason(files: Sequence[File], pieces: Sequence[_Pieces], split: np.ndarray | None) -> str:
+    size, number = sum(file.size for file in files), sum(len(some.start) for some in pieces)
     said = f"The text without labels is a corpus of {size:,} bytes in {len(files):,} file{'s' * (len(files) > 1)}"
-    said += f", read in {pieces:,} consecutive pieces" if pieces > len(files) else ""
+    if any(some.marked for some in pieces):
+        said += f", with {number:,} documents that end with {MARK.decode()}"
+    elif number > len(files):
+        said += f", read in {number:,} consecutive pieces"
     if split is not None:
         return f"{said}; {', '.join(sorted(set(split.tolist())))} are given splits."
-    return f"{said}; its end is set aside for validation and test." if running and pieces > len(files) else f"{said}."
+    ordered = any(np.isfinite(some.position).any() for some in pieces)
+    return f"{said}; its end is set aside for validation and test." if ordered else f"{said}."
+
+
+def _pieces(file: File, *, running: bool) -> _Pieces:
+    """The documents between the marks of a file, or else its consecutive pieces, or all of it."""
+    if file.encoding is None or not (running or file.size > LARGE):
+        return _Pieces(np.array([documents.begin(file)]), np.array([file.size]), np.array([np.nan]))
+    if len(ends := _marks(file)):
+        start = np.concatenate([[documents.begin(file)], ends])
+        stop = np.concatenate([ends - len(MARK), [file.size]])
+        kept = stop - start > 1
+        return _Pieces(start[kept], stop[kept], np.full(kept.sum(), np.nan), marked=True)
+    cut = _cuts(file, running=running)
+    return _Pieces(cut[:-1], cut[1:], _positions(cut) if running else np.full(len(cut) - 1, np.nan))
 
 
 def _cuts(file: File, *, running: bool) -> np.ndarray:
     """Where pieces of a file begin, and its end; where texts are divided by position, also at those positions."""
     begin = documents.begin(file)
     length = file.size - begin
-    edges = {0.0, 1.0}
-    if file.encoding is not None and running and length >= LEAST:
-        edges |= set(IN_ORDER.values())
-    if file.encoding is None or (length <= LARGE and len(edges) == 2):
-        return np.array([begin, file.size], np.int64)
-    ranked = sorted(edges)
+    edges = [0.0, *(IN_ORDER.values() if running and length >= LEAST else ()), 1.0]
     targets = [begin]
-    for low, high in pairwise(ranked):
+    for low, high in pairwise(edges):
         number = max(1, round((high - low) * length / PIECE)) if length > LARGE else 1
         targets += [begin + round(length * (low + (high - low) * part / number)) for part in range(1, number + 1)]
     with open(file.path, "rb", buffering=0) as opened:
@@ -127,17 +146,23 @@ def _positions(cut: np.ndarray) -> np.ndarray:
     position = (cut[:-1] - cut[0]) / length
     for edge in IN_ORDER.values():
         nearest = np.argmin(np.abs(position - edge))
-        position[nearest] = edge if abs(position[nearest] - edge) * length <= NEAR + 4 else position[nearest]
+        position[nearest] = edge if abs(position[nearest] - edge) * length <= _near(length) + 4 else position[nearest]
     return position
+
+
+def _near(length: int) -> int:
+    """How far a cut is moved at most."""
+    return min(NEAR, length // 50)
 
 
 def _moved(descriptor: int, target: int, file: File) -> int:
     """Move a cut to the nearest end of a paragraph, line or word; else to the next character."""
     assert file.encoding is not None, "what is cut is a text"
     width = WIDTH.get(file.encoding.name, 1)
-    begin = max(documents.begin(file), target - NEAR)
+    near = max(8, _near(file.size))
+    begin = max(documents.begin(file), target - near)
     begin -= (begin - documents.begin(file)) % width
-    around = os.pread(descriptor, 2 * NEAR, begin)
+    around = os.pread(descriptor, 2 * near, begin)
     for sign in ("\n\n", "\r\n\r\n", "\n", " "):
         found = _after_each(around, sign.encode(file.encoding.name), width)
         if len(found):
@@ -185,15 +210,3 @@ def _marks(file: File) -> np.ndarray:
         found += [at - len(rest) + place for place in _after_each(joined, MARK, 1).tolist()]
         rest = joined[-(len(MARK) - 1) :]
     return np.array(found, np.int64)
-
-
-def _of_marks(root: str, file: File, ends: np.ndarray) -> Table:
-    """One document between two marks; blank ones are none."""
-    start = np.concatenate([[documents.begin(file)], ends])
-    stop = np.concatenate([ends - len(MARK), [file.size]])
-    kept = stop - start > 1
-    start, stop = start[kept], stop[kept]
-    of = np.zeros(len(start), np.int64)
-    column = documents.column("text", Documents(root, [file], of, start, stop, _lines_at(file, start)))
-    note = f"The text holds {len(start):,} documents, each ended by {MARK.decode()}."
-    return Table({"text": column}, root, digest("corpus", column.fingerprint), None, None, [note])

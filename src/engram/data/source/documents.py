@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,7 @@ from engram.data.table import Column, Lazy
 
 @dataclass(frozen=True)
 class File:
-    """A file of text as it was found. encoding: None where it is no text, for the `reason`."""
+    """A file of text as it was found. encoding: None where it cannot be read as text, for the `reason`."""
 
     path: str
     size: int
@@ -47,6 +47,7 @@ class Documents(Lazy):
     stop: np.ndarray
     line: np.ndarray | None = None
     single: bool = False
+    _kept: tuple[int, Any] | None = field(default=None, init=False, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.of)
@@ -59,17 +60,30 @@ class Documents(Lazy):
         if file.encoding is None:
             raise DataError(file.reason)
         start, stop = int(self.start[row]), int(self.stop[row])
-        with open(file.path, "rb", buffering=0) as opened:
-            content = os.pread(opened.fileno(), stop - start, start)
+        content = os.pread(self._opened(int(self.of[row])).fileno(), stop - start, start)
         if len(content) < stop - start:
             raise DataError(f"{file.path} has become shorter while it was read. Begin again")
         text = file.encoding.decode(content)
         return text.rstrip("\n") if self.single else text
 
+    def _opened(self, number: int) -> Any:
+        """The file of that number, which stays open until another one is asked for."""
+        kept = self._kept
+        if kept is None or kept[0] != number:
+            try:
+                kept = self._kept = (number, open(self.files[number].path, "rb", buffering=0))  # noqa: SIM115
+            except OSError as error:
+                raise DataError(f"{self.files[number].path} cannot be opened any more ({error.strerror})") from None
+        return kept[1]
+
     def where(self, row: int) -> str:
         """Name a text by its file, and by the line where it begins."""
-        path = os.path.relpath(self.files[self.of[row]].path, self.root) if self.root else self.files[self.of[row]].path
-        return path if self.line is None else f"{path}:{self.line[row]}"
+        name = self._names[self.of[row]]
+        return name if self.line is None else f"{name}:{self.line[row]}"
+
+    @cached_property
+    def _names(self) -> list[str]:
+        return [named(file, self.root) for file in self.files]
 
     def take(self, rows: np.ndarray) -> Documents:
         """Return some of the texts."""
@@ -85,29 +99,26 @@ def column(name: str, documents: Documents) -> Column:
 
 
 def opened(paths: Sequence[str]) -> list[File]:
-    """Look at files: how they are encoded, and which are no texts. DataError where one cannot be opened."""
+    """Look at files: how they are encoded, and which are no texts."""
     return [_opened(path) for path in paths]
 
 
 def _opened(path: str) -> File:
     try:
-        status = os.stat(path)
-        encoding, reason = encodings.of_file(path), ""
+        return sound(path, empty=True)
     except DataError as error:
-        encoding, reason = None, str(error)
+        return File(path, 0, 0, None, str(error))
+
+
+def sound(path: str, *, empty: bool = False) -> File:
+    """Look at one file. DataError where it is no text, or empty, unless it may be."""
+    try:
+        status, encoding = os.stat(path), encodings.of_file(path)
     except OSError as error:
         raise DataError(f"expected a text; {path} cannot be opened ({error.strerror}). Check it.") from None
-    return File(path, status.st_size, status.st_mtime_ns, encoding, reason)
-
-
-def sound(path: str) -> File:
-    """Look at one file. DataError where it is no text, or empty."""
-    file = _opened(path)
-    if file.encoding is None:
-        raise DataError(file.reason)
-    if file.size <= file.encoding.mark:
+    if status.st_size <= encoding.mark and not empty:
         raise DataError(f"expected a text; {path} is empty. Name another file.")
-    return file
+    return File(path, status.st_size, status.st_mtime_ns, encoding)
 
 
 def whole(root: str, files: Sequence[File]) -> Documents:
@@ -160,7 +171,7 @@ def chunks(path: str) -> Iterator[tuple[int, bytes]]:
 
 def named(file: File, root: str) -> str:
     """A file's name for the user."""
-    return os.path.relpath(file.path, root) if root else Path(file.path).name
+    return os.path.relpath(file.path, root or ".")
 
 
 def findings(files: Sequence[File], root: str) -> list[Finding]:

@@ -42,6 +42,10 @@ _NAMES = {"cp1252": "Windows-1252", "latin-1": "Latin-1"}
 SHOWN = 20
 
 
+class NoTextError(DataError):
+    """What was to be read as text is something else."""
+
+
 @dataclass(frozen=True)
 class Encoding:
     """How a text was saved. mark: bytes of its byte order mark. damaged: bytes that mean nothing. zeros: NUL bytes."""
@@ -133,7 +137,7 @@ def _count(chunk: bytes, seen: _Seen, utf8: codecs.IncrementalDecoder) -> None:
 
 def _judged(seen: _Seen, mark: int, name: str) -> Encoding:
     if seen.controls > BINARY * seen.total:
-        raise DataError(
+        raise NoTextError(
             f"expected a text; {name} is none: {seen.controls / seen.total:.0%} of its bytes are control characters. "
             "Name another file, or save it as text in UTF-8."
         )

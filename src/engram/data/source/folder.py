@@ -179,12 +179,20 @@ def other_files(found: Listing) -> Iterable[Finding]:
         kinds = ", ".join(sorted({f".{_extension(path)}" for path in unread}))
         message = f"{len(unread)} files are in a format that is not read ({kinds})"
         yield Finding("warning", "unread_format", message, tuple(unread[:SHOWN]), kind.convert)
-    rest = [path for path in paths if _extension(path) not in kind.unread]
+    about = [path for path in paths if _stem(path) in kind.about]
+    if about:
+        message = f"{len(about)} files tell of the data and were not read"
+        yield Finding("info", "about_files", message, tuple(about[:SHOWN]))
+    rest = [path for path in paths if _extension(path) not in kind.unread and path not in about]
     if rest:
         kinds_of = Counter(f".{_extension(path)}" if _extension(path) else "without extension" for path in rest)
         named = ", ".join(f"{number} {extension}" for extension, number in kinds_of.most_common(5))
         message = f"{len(rest)} files are not {kind.many} and were not read as such ({named})"
         yield Finding("info", "other_files", message, tuple(rest[:SHOWN]))
+
+
+def _stem(path: str) -> str:
+    return os.path.splitext(os.path.basename(path))[0].lower()
 
 
 def _extension(path: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from engram.core.errors import DataError
-from engram.data.source.listing import Listing, is_picture
+from engram.data.source.listing import PICTURES, TEXTS, Listing, is_picture
 
 _SAMPLE = 50
 _PLAIN = "id image_id img_id photo_id picture_id file_id image images img photo picture file files name"
@@ -39,8 +39,14 @@ def locate(name: str, values: list[str | None], base: str, below: Callable[[], L
     if not sample:
         return None
     looks = sum(is_picture(value) for value in sample) >= len(sample) / 2
-    if (looks or any(os.sep in value for value in sample)) and any(_stamp(base, value) for value in sample):
-        return _all(values, lambda value: _stamp(base, value), f"The column {name} gives the paths of the pictures.")
+    texts = sum(TEXTS.holds(value) for value in sample) >= len(sample) / 2
+    kind = TEXTS if texts else PICTURES
+    if (looks or texts or any(os.sep in value for value in sample)) and any(_stamp(base, value) for value in sample):
+        return _all(
+            values,
+            lambda value: _stamp(base, value),
+            f"The column {name} gives the paths of the {kind.many}.",
+        )
     # A label such as "7" may be the name of a picture too: without an extension, names must tell rows apart.
     as_names = name.lower() in NAMES and len(present) >= 0.9 * len(values)
     if not looks and not as_names:
@@ -52,9 +58,9 @@ def locate(name: str, values: list[str | None], base: str, below: Callable[[], L
 
 
 def looks_like_paths(values: list[str | None]) -> bool:
-    """Tell whether most values are called like pictures."""
+    """Tell whether most values are called like pictures or text files."""
     sample = [value for value in values if value][:_SAMPLE]
-    return bool(sample) and sum(is_picture(value) for value in sample) > len(sample) / 2
+    return bool(sample) and sum(is_picture(value) or TEXTS.holds(value) for value in sample) > len(sample) / 2
 
 
 def _all(values: list[str | None], find: Callable[[str], tuple[str, File] | None], reason: str) -> Located:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from engram.data.source import encodings
 from engram.data.source.columns import to_table
 from engram.data.source.encodings import Encoding
 from engram.data.source.fingerprint import digest
-from engram.data.source.listing import is_picture
+from engram.data.source.listing import TEXTS, is_picture
 from engram.data.source.records import flattened, read_json
 from engram.data.table import Table
 
@@ -24,6 +25,9 @@ _PARQUET = (".parquet", ".pq")
 
 SENTENCE = 8
 """Words that no name of a column has."""
+
+NAME = r"[^\W\d]\w*(?:[ .-]\w+)?"
+"""What columns are called as a rule: a word or two."""
 
 LOOKED_AT = 10_000
 """Rows that are compared with the first line."""
@@ -101,13 +105,17 @@ def _from_csv(path: str) -> dict[str, list[Any]]:
 
 
 def _is_row(frame: polars.DataFrame) -> bool:
-    """Tell whether what was taken for the header is a row: it names pictures, holds a sentence, or one of the values
-    that recur below it.
+    """Tell whether what was taken for the header is a row: it names files, holds a sentence, or a value that recurs
+    below it and nothing that could only be a name.
     """
-    if any(is_picture(name) or len(name.split()) >= SENTENCE for name in frame.columns):
+    if any(is_picture(name) or TEXTS.holds(name) or len(name.split()) >= SENTENCE for name in frame.columns):
         return True
+    if all(name.isdecimal() for name in frame.columns) and {int(b) - int(a) for a, b in pairwise(frame.columns)} <= {1}:
+        return False  # columns that are only numbered
     below = frame.head(LOOKED_AT)
-    return any(name.strip() and (below[name] == name).sum() > 1 for name in frame.columns)
+    found = {name: int((below[name] == name).sum()) for name in frame.columns}
+    named = any(re.fullmatch(NAME, name.strip()) for name, number in found.items() if not number)
+    return not named and any(number > 1 for number in found.values())
 
 
 def _quotes(content: bytes, separator: bytes) -> bool:
