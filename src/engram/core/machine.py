@@ -31,12 +31,14 @@ def num_processes() -> int:
 
 
 def wait_passively() -> None:
-    """Let idle OpenMP threads sleep instead of spin, unless the user set otherwise. Call before torch is imported.
+    """Let idle OpenMP threads sleep soon instead of spin, unless the user set otherwise. Call before torch is imported.
 
-    Spinning threads slow a training step by 5 to 20 times when anything else runs on the machine, and
-    gain nothing when nothing does.
+    Spinning threads slow a training step by 5 to 20 times when anything else runs on the machine. Those that sleep at
+    once have to be woken for every small operation, of which transformers have hundreds a step: twice the time
+    (LOG.md, 2026-11-25). So they spin for about a tenth of a millisecond, from one operation to the next.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("GOMP_SPINCOUNT", "30000")
 
 
 def free_memory() -> int:
