@@ -10,7 +10,7 @@ from torch import nn
 
 from engram.core.errors import Stopped
 from engram.core.rundir import RunDirectory
-from engram.core.task import Batch
+from engram.core.task import Batch, Task
 from engram.data.examples import Examples
 from engram.train.callbacks.callback import Callback
 from engram.train.callbacks.checkpointing import Checkpointing
@@ -24,7 +24,7 @@ from engram.train.trainer import Trainer
 from engram.train.trial import trial
 
 
-class Squares:
+class Squares(Task):
     """Stands for a task: learn to give back x; its score is what `scores` says, evaluation after evaluation."""
 
     def __init__(self, scores=()):

@@ -22,6 +22,9 @@ from engram.floors.floor import Batches, Floor
 LONGEST = 6
 """Tokens of the longest sequences that are counted; fewer where so many ids do not fit into one number."""
 
+LEAST_DISCOUNT = 0.05
+"""Taken from every count, so that nothing is impossible however few or uniform the counts are."""
+
 MOST_TOKENS = 5_000_000
 """Counting more than these takes longer than a floor may."""
 
@@ -122,4 +125,4 @@ def _discounts(counts: np.ndarray) -> np.ndarray:
     n1, n2, n3, n4 = (max(1, int((counts == seen).sum())) for seen in (1, 2, 3, 4))
     share = n1 / (n1 + 2 * n2)
     found = [0.0, 1 - 2 * share * n2 / n1, 2 - 3 * share * n3 / n2, 3 - 4 * share * n4 / n3]
-    return np.clip(found, 0, [0, 0.95, 1.9, 2.8])
+    return np.clip(found, [0, *[LEAST_DISCOUNT] * 3], [0, 0.95, 1.9, 2.8])

@@ -27,6 +27,9 @@ def sample_columns() -> list[Column]:
         Column("colour", colour, "array"),
         Column("label", [words[n % 3] for n in range(24)], "text"),
         Column("text", [f"Über {n} small {words[n % 3]}, {n} more… 你好" for n in range(24)], "text"),
+        Column(
+            "turns", [[("user", f"What are {n}?"), ("assistant", f"Some {words[n % 3]}.")] for n in range(24)], "turns"
+        ),
         Column("labels", [list(words[: n % 4]) for n in range(24)], "names"),
         Column("number", [n % 4 for n in range(24)], "number"),
     ]

@@ -7,17 +7,21 @@ from __future__ import annotations
 
 import functools
 import inspect
+import string
 from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 
+from engram.core.spelling import Spelling
 from engram.core.vocabulary import BEGIN, NUM_SPECIAL, PADDING
 from engram.train.check import without_gradient
 
 NUM_CLASSES = 5
 SHAPES = ((1, 28, 28), (3, 64, 48), (3, 96, 96))
-VOCABULARY = 50
+LETTERS = [*string.ascii_lowercase, *string.ascii_uppercase, " ", " ", " ", " ", ".", ","]
+VOCABULARY = NUM_SPECIAL + len(LETTERS)
+"""What ids of texts stand for."""
 
 
 def check_model(factory: Callable[..., nn.Module], *, input_shapes: Sequence[Sequence[int]] = SHAPES) -> None:
@@ -46,6 +50,9 @@ def check_classifier(factory: Callable[..., nn.Module], inputs: Tensor, *, many:
     """Check a factory that takes `num_classes` on some inputs. many: to initialise by."""
     torch.manual_seed(0)
     network = factory(num_classes=NUM_CLASSES)
+    for part in network.modules():
+        if isinstance(part, Spelling):
+            part.learn(LETTERS)
     if (initialise := getattr(network, "initialise", None)) is not None:
         initialise(many)
     check_gradients(network, inputs)
