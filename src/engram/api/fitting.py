@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import nn
 
-from engram.api import competing, gain, planning, reading
+from engram.api import competing, floors, gain, planning, reading
 from engram.api.delivery import deliver
 from engram.core import events
 from engram.core.deadline import Deadline
@@ -95,10 +95,7 @@ def fit(training: Training, fitted: dict[str, nn.Module]) -> Trained:
         with events.stage("training"), training.saving.catching_signals():
             training.trainer.fit()
         with events.stage("evaluation"):
-            refit = training.planned.refit
-            delivery = deliver(
-                run, read, training.trainer, fitted, refit=refit if training.deadline.remaining() > refit + 2 else 0.0
-            )
+            delivery = deliver(run, read, training.trainer, fitted, refit=_seconds_to_refit(training))
         predictor, seconds = delivery.predictor, round(training.deadline.elapsed(), 2)
         module, choice = predictor.module, delivery.choice
         delivered = module.record() if isinstance(module, Delivered) else {}
@@ -108,6 +105,14 @@ def fit(training: Training, fitted: dict[str, nn.Module]) -> Trained:
         trained = finish(run, training.deadline, predictor, example, reads_data=bool(read.task.inputs))
     team.told(trained)
     return trained
+
+
+def _seconds_to_refit(training: Training) -> float:
+    """Seconds in which a floor that is delivered may be fitted again; 0 where there are none."""
+    planned, deadline = training.planned.refit, training.deadline
+    if deadline.seconds is None:
+        return floors.UNHURRIED if planned else 0.0
+    return planned if deadline.remaining() > planned + 2 else 0.0
 
 
 @contextlib.contextmanager

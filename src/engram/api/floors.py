@@ -17,6 +17,10 @@ from engram.data.examples import namespace
 from engram.predict.opening import FLOORS
 from engram.train.checkpoint import separate
 
+UNHURRIED = 60.0
+"""Seconds for floors where no budget is given: enough to end by themselves, so that the same steps always give the same
+run, however busy the machine is."""
+
 SIZE, PARTS = 1000, 8
 """Rows read together; where they differ in length, in so many parts."""
 

@@ -160,9 +160,10 @@ def _fit_floors(read: reading.Reading, deadline: Deadline) -> tuple[dict[str, nn
     """
     may = bool(floors.deliverable(read.task))
     most, share = (30.0, 0.15) if may else (6.0, 0.05)
+    seconds = min(most, max(0.5, share * deadline.remaining())) if deadline.seconds else floors.UNHURRIED
     began = time.monotonic()
     with events.stage("floors"):
-        fitted = floors.fit(read, seconds=min(most, max(0.5, share * deadline.remaining())))
+        fitted = floors.fit(read, seconds=seconds)
     return fitted, time.monotonic() - began if may else 0.0
 
 
