@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         check,
         compare,
         evaluate,
+        export,
         inspect,
         load,
         predict,
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_VERBS = ("check", "compare", "evaluate", "inspect", "load", "predict", "report", "train")
+_VERBS = ("check", "compare", "evaluate", "export", "inspect", "load", "predict", "report", "train")
 _PARTS = ("Callback", "Metric", "Step", "TensorBoard")
 
 __all__ = [
@@ -47,6 +48,7 @@ __all__ = [
     "compare",
     "errors",
     "evaluate",
+    "export",
     "inspect",
     "load",
     "predict",

@@ -5,7 +5,7 @@ Shapes: N examples, C classes, D width of the last hidden layer.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,14 +17,13 @@ from torch import nn
 from engram.api.reading import Reading
 from engram.core import events
 from engram.core.rundir import RunDirectory
-from engram.core.task import Batch, Task
+from engram.core.task import Batch
 from engram.evaluate import calibration, unfamiliarity
 from engram.evaluate.evaluation import Outputs, collect, evaluate
 from engram.evaluate.predictions import write as write_predictions
-from engram.features.feature import Feature
 from engram.models.delivered import Delivered, hidden_width
 from engram.optim.average import reestimate_batchnorm
-from engram.predict.answering import answer
+from engram.predict.answering import answer, class_names
 from engram.predict.predictor import Predictor
 from engram.train.checkpoint import separate
 from engram.train.trainer import Trainer
@@ -68,11 +67,6 @@ def deliver(
         run, task, reading.examples.features, module.cpu(), network=network, precision=trainer.plan.precision
     )
     return results, predictor
-
-
-def class_names(task: Task, features: Mapping[str, Feature]) -> Sequence[str]:
-    """The classes that a task's answers are among; none where they are no classes."""
-    return getattr(features.get(next(iter(task.target), "")), "names", ())
 
 
 def _delivered(reading: Reading, trainer: Trainer) -> tuple[nn.Module, dict[str, Outputs]]:

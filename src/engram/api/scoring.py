@@ -6,7 +6,6 @@ from dataclasses import asdict
 from typing import Any
 
 from engram.api import floors, reading
-from engram.api.delivery import class_names
 from engram.api.prediction import load
 from engram.core import machine
 from engram.core.errors import DataError, RunError, unknown
@@ -14,6 +13,7 @@ from engram.core.rundir import RunDirectory
 from engram.evaluate import predictions
 from engram.evaluate.evaluation import collect
 from engram.evaluate.evaluation import evaluate as say
+from engram.predict.answering import class_names
 from engram.predict.checking import checked
 
 OF_LEARNING = ("one_class", "single_example", "unbalanced")

@@ -126,7 +126,8 @@ class Delivered(nn.Module):
 
 def _keep_hidden(layer: nn.Module, arguments: tuple[Tensor, ...]) -> None:
     """Keep what the last linear layer is given, if this thread asked; positions or tokens are averaged."""
-    if torch.compiler.is_compiling() or (kept := _kept.get()) is None:
+    compiling = torch.compiler.is_compiling() and not torch.compiler.is_exporting()
+    if compiling or (kept := _kept.get()) is None:
         return
     hidden = arguments[0].detach().float()
     kept.append(hidden if hidden.ndim == 2 else hidden.reshape(len(hidden), -1, hidden.shape[-1]).mean(1))

@@ -1,0 +1,182 @@
+"""Write an export: beside its place first, proved there, and only then given its name."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engram.core import durable, events
+from engram.core.errors import ConfigError, RunError, unknown
+from engram.core.rundir import RunDirectory
+from engram.core.units import format_bytes
+from engram.export.facts import facts
+from engram.export.proof import Proof, Rows, prove
+from engram.predict.opening import features_of, task_of
+from engram.predict.predictor import Predictor
+
+SUFFIXES = {"onnx": ".onnx", "torch": ".pt2", "safetensors": ".safetensors", "eject": ""}
+"""What a run can be exported to, and how the file is named."""
+
+
+@dataclass(frozen=True)
+class Export:
+    """What was written. path: the file, or the folder. beside: further files. proof: None for the weights alone."""
+
+    to: str
+    path: Path
+    beside: tuple[Path, ...]
+    num_bytes: int
+    seconds: float
+    proof: Proof | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        return {
+            "to": self.to,
+            "path": str(self.path),
+            "beside": [str(path) for path in self.beside],
+            "bytes": self.num_bytes,
+            "seconds": round(self.seconds, 2),
+            "proof": self.proof.record() if self.proof is not None else None,
+        }
+
+    def sentences(self) -> list[str]:
+        """Say in sentences what was written and how it compares."""
+        beside = f", with {', '.join(path.name for path in self.beside)}" if self.beside else ""
+        lines = [f"Written to {self.path} ({format_bytes(self.num_bytes)}{beside}) in {self.seconds:.0f} s."]
+        if (proof := self.proof) is None:
+            return lines
+        largest = ", ".join(f"{name} {value:.1e}" for name, value in proof.difference.items())
+        lines.append(f"Proved on {proof.source}, run apart from engram: largest difference from PyTorch: {largest}.")
+        for name, scores in proof.metrics.items():
+            off = scores["exported"] - scores["run"]
+            lines.append(f"  {name}: {scores['exported']:.4f} exported, {scores['run']:.4f} in PyTorch ({off:+.1e})")
+        if proof.disagreeing:
+            lines.append(
+                f"{len(proof.disagreeing)} of {proof.rows} rows are answered otherwise than when the run was scored: "
+                f"{', '.join(proof.disagreeing[:5])}{', ...' if len(proof.disagreeing) > 5 else ''}"
+            )
+        else:
+            lines.append(f"All {proof.rows} rows are answered as when the run was scored.")
+        return lines
+
+
+def place(run: RunDirectory, to: str, out: str | Path | None) -> Path:
+    """Return where an export is to lie: as asked, or in the run's folder of exports. Refuses what is in the way."""
+    if to not in SUFFIXES:
+        raise unknown("format", to, SUFFIXES)
+    if to == "onnx":
+        from engram.export.to_onnx import check_installed
+
+        check_installed()
+    if out is None:
+        return run / "export" / ("ejected" if to == "eject" else f"model{SUFFIXES[to]}")
+    path = Path(out)
+    if SUFFIXES[to] and path.suffix != SUFFIXES[to]:
+        raise ConfigError(f"expected --out to name a {SUFFIXES[to]} file for {to}; got {path}")
+    if path.is_dir() if SUFFIXES[to] else path.exists():
+        raise ConfigError(
+            f"expected --out to name what is not there yet; {path} is a {'folder' if path.is_dir() else 'file'}."
+        )
+    return path
+
+
+def write_weights(run: RunDirectory, path: Path) -> Export:
+    """Write a run's weights, for which nothing has to be built."""
+    from engram.export import to_safetensors
+
+    task = task_of(run.read_run(), run)
+    described, arrays = facts(run, task, features_of(run))
+    return _written(
+        "safetensors", path, described, arrays, write=lambda at: to_safetensors.write(run, at, described), proof=None
+    )
+
+
+def write(predictor: Predictor, to: str, path: Path, rows: Rows) -> Export:
+    """Write a run's model and prove it on rows; ExportError, and nothing left behind, where it answers otherwise."""
+    if not predictor.task.inputs:
+        raise ConfigError(
+            f"expected a run whose inputs engram knows; {predictor.run} was trained by a step of your own. Export its "
+            "weights (--to safetensors), or its network by torch.export: engram.load(RUN, model=...).network"
+        )
+    if not len(rows):
+        raise RunError(f"expected rows to prove the export on; {predictor.run} keeps none, and its data is gone.")
+    described, arrays = facts(predictor.run, predictor.task, predictor.features)
+    writer = _writer(to)
+    return _written(
+        to, path, described, arrays,
+        write=lambda at: writer(predictor, rows, at, described),
+        proof=lambda at: prove(to, at, predictor, rows),
+    )  # fmt: skip
+
+
+def _writer(to: str) -> Callable[[Predictor, Rows, Path, dict[str, Any]], None]:
+    if to == "onnx":
+        from engram.export import to_onnx
+
+        return to_onnx.write
+    if to == "torch":
+        from engram.export import to_torch
+
+        return to_torch.write
+    from engram.export import to_eject
+
+    return to_eject.write
+
+
+def _written(
+    to: str,
+    path: Path,
+    described: dict[str, Any],
+    arrays: Mapping[str, Any],
+    *,
+    write: Callable[[Path], None],
+    proof: Callable[[Path], Proof] | None,
+) -> Export:
+    """Write into a folder beside the place, prove, and move; on any failure the folder goes."""
+    began = time.monotonic()
+    path = path.absolute()
+    with durable.telling(path, needed=0):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".exporting-", dir=path.parent) as folder:
+            made = Path(folder) / path.name
+            with events.stage(f"writing {path.name}"):
+                write(made)
+            proved = None
+            if proof is not None:
+                with events.stage("proving it"):
+                    proved = proof(made)
+                described["proof"] = proved.record()
+            beside = _describe(made, described, arrays)
+            moved = [_moved(source, path.parent / source.name) for source in (made, *beside)]
+    inner = [one for at in moved for one in (at.rglob("*") if at.is_dir() else [at])]
+    size = sum(one.stat().st_size for one in inner)
+    return Export(to, moved[0], tuple(moved[1:]), size, time.monotonic() - began, proved)
+
+
+def _describe(made: Path, described: dict[str, Any], arrays: Mapping[str, Any]) -> list[Path]:
+    """Write the description, and the arrays that whoever feeds the model needs, into a folder or beside a file."""
+    from safetensors.numpy import save_file
+
+    inside = made.is_dir()
+    place = made / "model" if inside else made
+    found = [place.with_name(f"{place.name}.json")]
+    found[0].write_text(json.dumps(described, ensure_ascii=False, indent=1), encoding="utf-8")
+    if arrays:
+        found.append(place.with_name(f"{place.name}.inputs.safetensors"))
+        save_file(dict(arrays), found[1])
+    return [] if inside else found
+
+
+def _moved(source: Path, target: Path) -> Path:
+    """Give a file or folder its name; a folder exported before makes room."""
+    if source.is_dir() and target.is_dir():
+        shutil.rmtree(target)
+    source.replace(target)
+    return target
