@@ -42,8 +42,8 @@ def torch(path: Path) -> Run:
 
 
 def eject(path: Path) -> Run:
-    """Run the script of an ejected folder."""
-    return _in_torch(runpy.run_path(str(path / "model.py"))["load"]())
+    """Run the script of an ejected folder, which checks itself, and load its model."""
+    return _in_torch(runpy.run_path(str(path / "model.py"), run_name="__main__")["load"]())
 
 
 def _in_torch(model: Any) -> Run:
