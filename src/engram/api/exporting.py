@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from engram.core.rundir import RunDirectory
 from engram.data import infer, source
 from engram.data.read_values import content_digest
 from engram.evaluate import predictions
+from engram.explain import pictures
 from engram.export import writing
 from engram.export.proof import Rows
 from engram.export.writing import Export
@@ -23,8 +23,6 @@ from engram.predict.predictor import Predictor
 
 MOST_ROWS = 1000
 """To prove an export on, evenly taken: they show a difference of a thousandth, and take a minute at most."""
-
-EXAMPLES = "examples.safetensors"
 
 
 def export(
@@ -109,20 +107,13 @@ def _stored(predictor: Predictor, values: dict[str, Any]) -> dict[str, Any] | No
 
 def _from_run(predictor: Predictor, kept: dict[int, dict[str, Any]]) -> Rows:
     """The examples that the run keeps as the network saw them."""
-    run, role = predictor.run, next(iter(predictor.task.inputs), "")
-    if not (run / EXAMPLES).is_file():
-        return _rows([], source="no rows", exact=False)
-    arrays = run.read_arrays(EXAMPLES)
-    found = list(_examples(predictor, role, arrays, kept))
+    held, role = pictures.read(predictor.run), next(iter(predictor.task.inputs), "")
+    found = []
+    if held is not None:
+        for row, value in zip(held.rows.tolist(), held.pictures, strict=True):
+            if row in kept and (stored := _stored(predictor, {role: value})) is not None:
+                found.append((stored, kept[row], kept[row]["where"]))
     return _rows(found, source=f"{len(found):,} validation rows that the run keeps", exact=False)
-
-
-def _examples(
-    predictor: Predictor, role: str, arrays: dict[str, np.ndarray], kept: dict[int, dict[str, Any]]
-) -> Iterator[tuple[dict[str, Any], dict[str, Any], str]]:
-    for row, value in zip(arrays["rows"].tolist(), arrays[role], strict=True):
-        if row in kept and (stored := _stored(predictor, {role: value})) is not None:
-            yield stored, kept[row], kept[row]["where"]
 
 
 def _rows(found: list[tuple[dict[str, Any], dict[str, Any], str]], *, source: str, exact: bool) -> Rows:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from engram.core.errors import ExportError
-from engram.core.task import Batch, Task
+from engram.core.task import Batch
 from engram.export import running
 from engram.export.exported import named
 from engram.predict.answering import output_of
@@ -60,14 +60,17 @@ class Rows:
 class Proof:
     """How exported answers compare with the run's.
 
-    difference: the largest one of each output. metrics: name -> {"run", "exported"}. disagreeing: rows whose exported
-    answer is not the one that the run gave when it was made.
+    difference: the largest one of each output. other_answers: rows that are answered otherwise, which within the
+    tolerance can be only where two answers are as likely as each other. metrics: name -> {"run", "exported"}.
+    num_kept, disagreeing: rows that the run was scored on, and those of them with another answer now.
     """
 
     rows: int
     source: str
     difference: dict[str, float]
+    other_answers: int
     metrics: dict[str, dict[str, float]]
+    num_kept: int = 0
     disagreeing: list[str] = field(default_factory=list)
 
     def record(self) -> dict[str, Any]:
@@ -77,7 +80,9 @@ class Proof:
             "source": self.source,
             "tolerance": TOLERANCE,
             "largest_difference": self.difference,
+            "other_answers": self.other_answers,
             "metrics": self.metrics,
+            "num_kept": self.num_kept,
             "num_disagreeing": len(self.disagreeing),
             "disagreeing": self.disagreeing[:SHOWN],
         }
@@ -91,13 +96,15 @@ def prove(kind: str, path: Path, predictor: Predictor, rows: Rows) -> Proof:
     order = np.argsort(np.concatenate(batches))
     wanted, got = _joined(expected, order), _joined(found, order)
     difference = {name: _compared(name, got[name], wanted[name], rows) for name in wanted}
-    names = predictor.names
+    said, said_before = (_said(predictor, answers) for answers in (got, wanted))
     proof = Proof(
         rows=len(rows),
         source=rows.source,
         difference=difference,
+        other_answers=sum(now != then for now, then in zip(said, said_before, strict=True)),
         metrics=_metrics(predictor, rows, {"run": wanted, "exported": got}),
-        disagreeing=_disagreeing(predictor.task, got, names, rows),
+        num_kept=sum(then is not None for then in rows.kept),
+        disagreeing=_disagreeing(said, rows),
     )
     if rows.exact and len(proof.disagreeing) > max(1, MOST_CHANGED * len(rows)):
         raise ExportError(
@@ -193,16 +200,19 @@ def _metrics(predictor: Predictor, rows: Rows, answers: Mapping[str, Answers]) -
     }
 
 
-def _disagreeing(task: Task, got: Answers, names: Sequence[str], rows: Rows) -> list[str]:
-    """Name the rows whose answer is another than the run kept."""
-    if task.calibration is None or not names:
+def _said(predictor: Predictor, answers: Answers) -> list[Any]:
+    """The names that answers come to, one or several each; nothing where answers are no classes."""
+    names, kind = predictor.names, predictor.task.calibration
+    if kind is None or not names:
         return []
-    said: list[Any]
-    if task.calibration == "softmax":
-        said = [names[number] for number in got["logits"].argmax(1).tolist()]
-    else:
-        said = [[names[number] for number in np.flatnonzero(row > 0).tolist()] for row in got["logits"]]
-    pairs = zip(rows.where, said, rows.kept, strict=True)
+    if kind == "softmax":
+        return [names[number] for number in answers["logits"].argmax(1).tolist()]
+    return [[names[number] for number in np.flatnonzero(row > 0).tolist()] for row in answers["logits"]]
+
+
+def _disagreeing(said: list[Any], rows: Rows) -> list[str]:
+    """Name the rows whose answer is another than the run kept."""
+    pairs = zip(rows.where, said, rows.kept, strict=False)
     return [where for where, now, then in pairs if then is not None and now != then]
 
 

@@ -9,10 +9,13 @@ from typing import Any
 
 import torch
 
-from engram.core.errors import ConfigError
+from engram.core.errors import ConfigError, ExportError
+from engram.core.units import format_bytes
 from engram.export.proof import Rows, sample
 from engram.export.tracing import axes, quiet, refused, traced
 from engram.predict.predictor import Predictor
+
+MOST_BYTES = 2 * 10**9
 
 DOUBLE, SINGLE = 11, 1
 """Numbers of types in ONNX."""
@@ -34,8 +37,13 @@ def check_installed() -> None:
 def write(predictor: Predictor, rows: Rows, path: Path, facts: dict[str, Any]) -> None:
     """Write one .onnx file, weights included; ExportError where the network has no such graph."""
     check_installed()
-    inputs = sample(predictor, rows)
-    program = traced(predictor, inputs)
+    size = sum(tensor.numel() * tensor.element_size() for tensor in predictor.module.state_dict().values())
+    if size > MOST_BYTES:
+        raise ExportError(
+            f"expected weights of at most {format_bytes(MOST_BYTES)}, which one ONNX file can hold; the network has "
+            f"{format_bytes(size)}. Use --to torch."
+        )
+    program = traced(predictor, sample(predictor, rows))
     try:
         with quiet():
             found = torch.onnx.export(

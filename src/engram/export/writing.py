@@ -16,7 +16,7 @@ from engram.core.errors import ConfigError, RunError, unknown
 from engram.core.rundir import RunDirectory
 from engram.core.units import format_bytes
 from engram.export.facts import facts
-from engram.export.proof import Proof, Rows, prove
+from engram.export.proof import SHOWN, Proof, Rows, prove
 from engram.predict.opening import features_of, task_of
 from engram.predict.predictor import Predictor
 
@@ -52,18 +52,18 @@ class Export:
         lines = [f"Written to {self.path} ({format_bytes(self.num_bytes)}{beside}) in {self.seconds:.0f} s."]
         if (proof := self.proof) is None:
             return lines
+        same = "the same answers" if not proof.other_answers else f"{proof.other_answers} other answers, to close cases"
         largest = ", ".join(f"{name} {value:.1e}" for name, value in proof.difference.items())
-        lines.append(f"Proved on {proof.source}, run apart from engram: largest difference from PyTorch: {largest}.")
+        lines.append(f"Proved on {proof.source}, run apart: {same}; largest difference from PyTorch: {largest}.")
         for name, scores in proof.metrics.items():
             off = scores["exported"] - scores["run"]
             lines.append(f"  {name}: {scores['exported']:.4f} exported, {scores['run']:.4f} in PyTorch ({off:+.1e})")
-        if proof.disagreeing:
+        if proof.num_kept:
+            named = ", ".join([*proof.disagreeing[:SHOWN], *(["..."] if len(proof.disagreeing) > SHOWN else [])])
             lines.append(
-                f"{len(proof.disagreeing)} of {proof.rows} rows are answered otherwise than when the run was scored: "
-                f"{', '.join(proof.disagreeing[:5])}{', ...' if len(proof.disagreeing) > 5 else ''}"
+                f"Answered otherwise than when the run was scored: {len(proof.disagreeing)} of {proof.num_kept} rows"
+                + (f" ({named})." if named else ".")
             )
-        else:
-            lines.append(f"All {proof.rows} rows are answered as when the run was scored.")
         return lines
 
 
