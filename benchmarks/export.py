@@ -3,8 +3,8 @@
     python benchmarks/export.py [RUN ...] [--sizes small medium]
 
 Without runs, each task's own sample is learned for a few steps at each size. Answers are compared on up to 1,000
-rows, as `engram export` does; the time is the median of single answers, of both in turn, from what the exported model
-takes (decoded pixels, ids) to probabilities and unfamiliarity. Nothing else may run on the machine.
+rows, as `engram export` does; the time is the median of single answers, of engram's own path and of onnxruntime in
+turn, from decoded pixels or ids to probabilities and unfamiliarity. Nothing else may run on the machine.
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ import engram
 from engram.api.exporting import rows_of
 from engram.core.registry import find, names
 from engram.export import proof
-from engram.export.tracing import exported
 
 ROUNDS = 300
 TARGETS = "targets: difference 1e-4 of 1 or of the row's largest number, the same answers, latency 1.2 times PyTorch's"
@@ -58,13 +57,12 @@ def latency(run: Path, path: Path) -> list[float]:
     """Milliseconds for one answer in PyTorch and in onnxruntime."""
     predictor = engram.load(run)
     rows = rows_of(predictor)
-    model, given = exported(predictor), proof.given(predictor, rows, proof.together(predictor, rows)[0][:1])
+    one = proof.together(predictor, rows)[0][:1]
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    arrays = {role: value.numpy() for role, value in given.items()}
-    with torch.inference_mode():
-        return in_turn(lambda: model(*given.values()), lambda: session.run(None, arrays))
+    arrays = {role: value.numpy() for role, value in proof.given(predictor, rows, one).items()}
+    return in_turn(lambda: proof.reference(predictor, rows, one), lambda: session.run(None, arrays))
 
 
 def main() -> None:

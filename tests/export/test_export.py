@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import report_run
+import tiny_run
 import torch
 from click.testing import CliRunner
 from safetensors.numpy import load_file
@@ -41,6 +42,13 @@ def test_an_ejected_folder_answers_with_torch_alone(run: RunDirectory, tmp_path:
     assert "logits: 32 examples" in ended.stdout
     facts = json.loads((tmp_path / "mine" / "model.json").read_text("utf-8"))
     assert facts["classes"] == sorted(report_run.HOSTILE) and facts["proof"]["rows"] == 60
+
+
+def test_a_network_of_ones_own_is_ejected_with_its_own_source(tmp_path: Path) -> None:
+    made = report_run.make(tmp_path / "run", network=tiny_run.Net())
+    written = engram.export(made.path, to="eject", model=tiny_run.Net)
+    text = (written.path / "model.py").read_text("utf-8")
+    assert "network = Net(num_classes=4)" in text and "Small enough to learn this" in text and "ConvNet" not in text
 
 
 def test_what_answers_otherwise_is_refused_and_leaves_nothing(

@@ -57,15 +57,23 @@ class Pruning(ast.NodeTransformer):
         if (training or refusal) and not node.orelse:
             self._remove(node)
             return None
-        return self.generic_visit(node)
+        return self._unless_empty(node)
 
     def visit_For(self, node: ast.For) -> ast.AST | None:
         """Leave out a loop that does nothing any more."""
+        return self._unless_empty(node)
+
+    def visit_With(self, node: ast.With) -> ast.AST | None:
+        """The same of a block."""
+        return self._unless_empty(node)
+
+    def _unless_empty(self, node: ast.If | ast.For | ast.With) -> ast.AST | None:
         self.generic_visit(node)
-        if not node.body:
-            self._remove(node)
-            return None
-        return node
+        if node.body:
+            return node
+        assert not getattr(node, "orelse", []), "a branch that only training takes has no alternative"
+        self._remove(node)
+        return None
 
     def _is_used(self, statement: ast.stmt) -> bool:
         if isinstance(statement, ast.FunctionDef):
@@ -97,7 +105,8 @@ def lines_of(node: ast.stmt, source: list[str], removed: set[int], following: as
         first -= 1
     described = following is not None and _is_text(following) and not isinstance(node, ast.ClassDef | ast.FunctionDef)
     last = (following if described and following is not None else node).end_lineno or node.lineno
-    kept = [number for number in range(first, last + 1) if number not in _with_comments(removed, source)]
+    gone = _with_comments(removed, source)
+    kept = [number for number in range(first, last + 1) if number not in gone]
     for before, number in zip([first - 1, *kept], kept, strict=False):
         blank = not source[number - 1].strip()
         if not (blank and before != number - 1 and not source[before - 1].strip()):  # a gap leaves one blank line
@@ -105,7 +114,7 @@ def lines_of(node: ast.stmt, source: list[str], removed: set[int], following: as
 
 
 def _with_comments(removed: set[int], source: list[str]) -> set[int]:
-    """Line numbers with those of the comments that stand right above them, and of blank lines doubled by the gap."""
+    """Line numbers with those of the comments that stand right above them."""
     found = set(removed)
     for number in sorted(removed):
         above = number - 1
