@@ -358,6 +358,7 @@ Examples:
     help="ONNX, a torch.export program, the weights alone, or a folder with plain PyTorch source.",
 )
 @click.option("--out", metavar="FILE", help="Where to (default: the run's own folder export/).")
+@click.option("--data", metavar="DATA", help="What RUN was trained on, where it has moved since.")
 @OWN_NETWORK
 @JSON
 @DEBUG

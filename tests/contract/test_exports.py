@@ -19,6 +19,6 @@ def test_task(task: type[Task], tmp_path: Path) -> None:
     sample = task.sample()
     engram.train(sample.data, task=task().name, out=tmp_path / "run", device="cpu", steps=3)
     for to in ("onnx", "eject"):
-        written = engram.export(tmp_path / "run", to=to)
+        written = engram.export(tmp_path / "run", to=to, data=sample.data)
         assert written.proof is not None and written.proof.rows > 0
         assert max(written.proof.difference.values()) <= 1e-4, written.proof.difference

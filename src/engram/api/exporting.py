@@ -30,6 +30,7 @@ def export(
     *,
     to: str,
     out: str | Path | None = None,
+    data: Any = None,
     model: Any = None,
     trust_source: bool = False,
 ) -> Export:
@@ -37,24 +38,25 @@ def export(
 
     to: "onnx", "torch" (a `torch.export` program), "safetensors" (the weights alone), or "eject" (a folder with a
     script of plain PyTorch). out: the file, or for "eject" the folder; default: in the run's own folder `export/`.
-    model, trust_source: as for `load`. ExportError, with nothing written, where what is exported answers otherwise
-    than the run.
+    data: what the run was trained on, where it has moved since or was handed over in Python. model, trust_source: as
+    for `load`. ExportError, with nothing written, where what is exported answers otherwise than the run.
     """
     directory = checked(run)
     path = writing.place(directory, to, out)
     if to == "safetensors":
         return writing.write_weights(directory, path)
     predictor = load(directory, model=model, trust_source=trust_source)
-    return writing.write(predictor, to, path, rows_of(predictor))
+    return writing.write(predictor, to, path, rows_of(predictor, data))
 
 
-def rows_of(predictor: Predictor) -> Rows:
+def rows_of(predictor: Predictor, data: Any = None) -> Rows:
     """Return rows to prove an export on: validation rows of the data, or where it is gone those that the run keeps."""
-    run, options = predictor.run, predictor.run.read_run().get("options") or {}
+    run, options = predictor.run, dict(predictor.run.read_run().get("options") or {})
+    options["data"] = options.get("data") if data is None else data
     kept = _kept(run)
     try:
-        if options.get("data") is None:
-            raise DataError("the run was trained on what only Python held")
+        if options["data"] is None:
+            raise DataError("it was trained on what only Python held (name it with --data, or data=...).")
         rows = _from_data(predictor, options, kept)
     except EngramError as error:
         events.note(f"The rows to prove it on are those that the run keeps: {error}")
@@ -97,8 +99,10 @@ def _from_data(predictor: Predictor, options: dict[str, Any], kept: dict[int, di
 
 
 def _stored(predictor: Predictor, values: dict[str, Any]) -> dict[str, Any] | None:
-    """Values as their features store them, by role; None where an input cannot be read."""
+    """Values as their features store them, by role; None where one is missing or cannot be read."""
     needed = predictor.task.graph_inputs
+    if not set(needed) <= set(values):
+        return None
     try:
         return {role: predictor.features[role].store(values[role]) for role in needed}
     except (DataError, OSError):

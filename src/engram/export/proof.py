@@ -8,7 +8,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,9 @@ MOST_CHANGED = 0.05
 """Of the rows, so many may get another answer than when the run was made: it may have answered in half precision."""
 
 BATCH_SIZE = 64
+MOST_UNCLASSED, MOST_LENGTH = 32, 256
+"""Where answers are no classes, so many rows, up to so many tokens of each: an answer may be a million numbers."""
+
 SHOWN = 5
 
 Answers = dict[str, np.ndarray]
@@ -91,20 +94,18 @@ class Proof:
 def prove(kind: str, path: Path, predictor: Predictor, rows: Rows) -> Proof:
     """Run an exported file on rows and compare; ExportError unless it answers as the run does."""
     batches = together(predictor, rows)
-    expected = [reference(predictor, rows, batch) for batch in batches]
-    found = run_apart(kind, path, [given(predictor, rows, batch) for batch in batches])
-    order = np.argsort(np.concatenate(batches))
-    wanted, got = _joined(expected, order), _joined(found, order)
-    difference = {name: _compared(name, got[name], wanted[name], rows) for name in wanted}
-    said, said_before = (_said(predictor, answers) for answers in (got, wanted))
+    wanted = [reference(predictor, rows, batch) for batch in batches]
+    got = run_apart(kind, path, [given(predictor, rows, batch) for batch in batches])
+    where = [[rows.where[row] for row in batch] for batch in batches]
+    differences = [
+        {name: compared(name, answers[name], expected[name], names) for name in expected}
+        for answers, expected, names in zip(got, wanted, where, strict=True)
+    ]
     proof = Proof(
-        rows=len(rows),
+        rows=sum(map(len, batches)),
         source=rows.source,
-        difference=difference,
-        other_answers=sum(now != then for now, then in zip(said, said_before, strict=True)),
-        metrics=_metrics(predictor, rows, {"run": wanted, "exported": got}),
-        num_kept=sum(then is not None for then in rows.kept),
-        disagreeing=_disagreeing(said, rows),
+        difference={name: max(found[name] for found in differences) for name in differences[0]},
+        **_as_classes(predictor, rows, batches, wanted, got),
     )
     if rows.exact and len(proof.disagreeing) > max(1, MOST_CHANGED * len(rows)):
         raise ExportError(
@@ -116,33 +117,43 @@ def prove(kind: str, path: Path, predictor: Predictor, rows: Rows) -> Proof:
 
 def together(predictor: Predictor, rows: Rows) -> list[np.ndarray]:
     """Cut rows into batches; values that are encoded in the graph are alike in shape within each."""
+    classes = predictor.task.calibration is not None
+    most, size = (len(rows), BATCH_SIZE) if classes else (MOST_UNCLASSED, BATCH_SIZE // 8)
     encoded = [role for role in predictor.task.graph_inputs if predictor.features[role].graph() is not None]
     groups: dict[Any, list[int]] = {}
-    for number, values in enumerate(rows.stored):
+    for number, values in enumerate(rows.stored[:most]):
         shape = tuple(next(iter(values[role].values())).shape for role in encoded)
         groups.setdefault(shape, []).append(number)
     return [
-        np.array(numbers[start : start + BATCH_SIZE])
-        for numbers in groups.values()
-        for start in range(0, len(numbers), BATCH_SIZE)
+        np.array(numbers[start : start + size]) for numbers in groups.values() for start in range(0, len(numbers), size)
     ]
 
 
 def given(predictor: Predictor, rows: Rows, batch: np.ndarray) -> dict[str, Tensor]:
     """What an exported model is given for some rows, by role."""
-    roles = predictor.task.graph_inputs
-    gathered = predictor.gather([rows.stored[row] for row in batch], roles)
-    return {role: predictor.features[role].given(gathered[role]) for role in roles}
+    return _inputs(predictor, rows, batch, lambda feature, values: feature.given(values))
 
 
 def reference(predictor: Predictor, rows: Rows, batch: np.ndarray) -> Answers:
     """What the run answers for some rows, in single precision."""
-    gathered = predictor.gather([rows.stored[row] for row in batch], predictor.task.graph_inputs)
-    encoded = {role: predictor.features[role].encode(values) for role, values in gathered.items()}
+    encoded = _inputs(predictor, rows, batch, lambda feature, values: feature.encode(values))
     task = predictor.task
-    inputs = Batch(rows=batch, **encoded)
-    output, unfamiliarity_B = output_of(task.graph, task, predictor.module, inputs)
+    output, unfamiliarity_B = output_of(task.graph, task, predictor.module, Batch(rows=batch, **encoded))
     return {name: value.numpy() for name, value in named(output, unfamiliarity_B, kind=task.calibration).items()}
+
+
+def _inputs(
+    predictor: Predictor, rows: Rows, batch: np.ndarray, made: Callable[[Any, Any], Tensor]
+) -> dict[str, Tensor]:
+    """What is made of some rows' values, by role; no longer than is compared."""
+    roles = predictor.task.graph_inputs
+    gathered = predictor.gather([rows.stored[row] for row in batch], roles)
+    found = {role: made(predictor.features[role], gathered[role]) for role in roles}
+    if predictor.task.calibration is None:
+        for role in roles:
+            for axis in predictor.features[role].varying:
+                found[role] = found[role].narrow(axis, 0, min(MOST_LENGTH, found[role].shape[axis])).contiguous()
+    return found
 
 
 def run_apart(kind: str, path: Path, batches: Sequence[Mapping[str, Tensor]]) -> list[Answers]:
@@ -164,12 +175,8 @@ def run_apart(kind: str, path: Path, batches: Sequence[Mapping[str, Tensor]]) ->
     return answers
 
 
-def _joined(parts: Sequence[Answers], order: np.ndarray) -> Answers:
-    return {name: np.concatenate([part[name] for part in parts])[order] for name in parts[0]}
-
-
-def _compared(name: str, got: np.ndarray, wanted: np.ndarray, rows: Rows) -> float:
-    """Return the largest difference; ExportError where a row's is beyond the tolerance."""
+def compared(name: str, got: np.ndarray, wanted: np.ndarray, where: Sequence[str]) -> float:
+    """Return the largest difference of some rows; ExportError where one's is beyond the tolerance."""
     if got.shape != wanted.shape:
         raise ExportError(f"expected {name} of shape {wanted.shape}; the exported file gives {got.shape}.")
     axes = tuple(range(1, wanted.ndim))
@@ -178,41 +185,59 @@ def _compared(name: str, got: np.ndarray, wanted: np.ndarray, rows: Rows) -> flo
     if (wrong := np.flatnonzero(~(difference_N <= allowed_N))).size:
         worst = wrong[np.argmax(difference_N[wrong])]
         raise ExportError(
-            f"expected answers that differ by at most {TOLERANCE:g}; the {name} of {wrong.size} of {len(rows)} rows "
-            f"differ by more, at most by {difference_N[worst]:.3g} ({rows.where[worst]}). Nothing was written."
+            f"expected answers that differ by at most {TOLERANCE:g}; the {name} of {wrong.size} of {len(where)} rows "
+            f"differ by more, at most by {difference_N[worst]:.3g} ({where[worst]}). Nothing was written."
         )
     return float(difference_N.max(initial=0))
 
 
-def _metrics(predictor: Predictor, rows: Rows, answers: Mapping[str, Answers]) -> dict[str, dict[str, float]]:
-    """The task's metrics of some answers on the rows with known labels, for each of those who gave them."""
+def _as_classes(
+    predictor: Predictor, rows: Rows, batches: Sequence[np.ndarray], wanted: list[Answers], got: list[Answers]
+) -> dict[str, Any]:
+    """What is said of answers that are classes: the fields of a `Proof`; nothing where they are none."""
+    if predictor.task.calibration is None:
+        return {"other_answers": 0, "metrics": {}}
+    order = np.argsort(np.concatenate(batches))
+    logits = {
+        who: np.concatenate([part["logits"] for part in parts])[order]
+        for who, parts in (("run", wanted), ("exported", got))
+    }
+    said, said_before = (_said(predictor, logits[who]) for who in ("exported", "run"))
+    return {
+        "other_answers": sum(now != then for now, then in zip(said, said_before, strict=True)),
+        "metrics": _metrics(predictor, rows, logits),
+        "num_kept": sum(then is not None for then in rows.kept),
+        "disagreeing": _disagreeing(said, rows),
+    }
+
+
+def _metrics(predictor: Predictor, rows: Rows, logits: Mapping[str, np.ndarray]) -> dict[str, dict[str, float]]:
+    """The task's metrics of some logits on the rows with known labels, for each of those who gave them."""
     known = np.array([label is not None for label in rows.labels], dtype=bool)
     task, role = predictor.task, next(iter(predictor.task.target), "")
-    if task.calibration is None or not known.any():
+    if not known.any():
         return {}
     feature = predictor.features[role]
     stored = [{role: feature.store(label)} for label in rows.labels if label is not None]
     batch = Batch(rows=np.flatnonzero(known), **{role: feature.encode(predictor.gather(stored, [role])[role])})
-    logits = {who: torch.from_numpy(found["logits"][known]) for who, found in answers.items()}
+    tensors = {who: torch.from_numpy(found[known]) for who, found in logits.items()}
     return {
-        metric.name: {who: float(metric.compute(metric.update(given, batch))) for who, given in logits.items()}
+        metric.name: {who: float(metric.compute(metric.update(given, batch))) for who, given in tensors.items()}
         for metric in task.metrics
     }
 
 
-def _said(predictor: Predictor, answers: Answers) -> list[Any]:
-    """The names that answers come to, one or several each; nothing where answers are no classes."""
-    names, kind = predictor.names, predictor.task.calibration
-    if kind is None or not names:
-        return []
-    if kind == "softmax":
-        return [names[number] for number in answers["logits"].argmax(1).tolist()]
-    return [[names[number] for number in np.flatnonzero(row > 0).tolist()] for row in answers["logits"]]
+def _said(predictor: Predictor, logits_NC: np.ndarray) -> list[Any]:
+    """The names that answers come to, one or several each."""
+    names = predictor.names
+    if predictor.task.calibration == "softmax":
+        return [names[number] for number in logits_NC.argmax(1).tolist()]
+    return [[names[number] for number in np.flatnonzero(row_C > 0).tolist()] for row_C in logits_NC]
 
 
 def _disagreeing(said: list[Any], rows: Rows) -> list[str]:
     """Name the rows whose answer is another than the run kept."""
-    pairs = zip(rows.where, said, rows.kept, strict=False)
+    pairs = zip(rows.where, said, rows.kept, strict=True)
     return [where for where, now, then in pairs if then is not None and now != then]
 
 

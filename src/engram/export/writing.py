@@ -106,7 +106,10 @@ def write(predictor: Predictor, to: str, path: Path, rows: Rows) -> Export:
             "weights (--to safetensors), or its network by torch.export: engram.load(RUN, model=...).network"
         )
     if not len(rows):
-        raise RunError(f"expected rows to prove the export on; {predictor.run} keeps none, and its data is gone.")
+        raise RunError(
+            f"expected rows to prove the export on; {predictor.run} keeps none, and its data is gone. "
+            "Name where it lies now with --data."
+        )
     described, arrays = facts(predictor.run, predictor.task, predictor.features)
     writer = _writer(to)
     return _written(
