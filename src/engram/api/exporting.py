@@ -45,6 +45,7 @@ def export(
     path = writing.place(directory, to, out)
     if to == "safetensors":
         return writing.write_weights(directory, path)
+    writing.refuse_unknown_inputs(directory)
     predictor = load(directory, model=model, trust_source=trust_source)
     return writing.write(predictor, to, path, rows_of(predictor, data))
 

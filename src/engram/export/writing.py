@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,7 +83,8 @@ def place(run: RunDirectory, to: str, out: str | Path | None) -> Path:
         raise ConfigError(f"expected --out to name a {SUFFIXES[to]} file for {to}; got {path}")
     if path.is_dir() if SUFFIXES[to] else path.exists():
         raise ConfigError(
-            f"expected --out to name what is not there yet; {path} is a {'folder' if path.is_dir() else 'file'}."
+            f"expected --out to name what is not there yet; {path} is a {'folder' if path.is_dir() else 'file'}. "
+            "Name another."
         )
     return path
 
@@ -98,13 +100,17 @@ def write_weights(run: RunDirectory, path: Path) -> Export:
     )
 
 
+def refuse_unknown_inputs(run: RunDirectory) -> None:
+    """ConfigError where only the user knows what the network of a run is given."""
+    if not task_of(run.read_run(), run).inputs:
+        raise ConfigError(
+            f"expected a run whose inputs engram knows; {run} was trained by a step of your own. Export its weights "
+            "(--to safetensors), or its network by torch.export: engram.load(RUN, model=...).network"
+        )
+
+
 def write(predictor: Predictor, to: str, path: Path, rows: Rows) -> Export:
     """Write a run's model and prove it on rows; ExportError, and nothing left behind, where it answers otherwise."""
-    if not predictor.task.inputs:
-        raise ConfigError(
-            f"expected a run whose inputs engram knows; {predictor.run} was trained by a step of your own. Export its "
-            "weights (--to safetensors), or its network by torch.export: engram.load(RUN, model=...).network"
-        )
     if not len(rows):
         raise RunError(
             f"expected rows to prove the export on; {predictor.run} keeps none, and its data is gone. "
@@ -145,22 +151,34 @@ def _written(
     """Write into a folder beside the place, prove, and move; on any failure the folder goes."""
     began = time.monotonic()
     path = path.absolute()
-    with durable.telling(path, needed=0):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".exporting-", dir=path.parent) as folder:
-            made = Path(folder) / path.name
-            with events.stage(f"writing {path.name}"):
-                write(made)
-            proved = None
-            if proof is not None:
-                with events.stage("proving it"):
-                    proved = proof(made)
-                described["proof"] = proved.record()
-            beside = _describe(made, described, arrays)
-            moved = [_moved(source, path.parent / source.name) for source in (made, *beside)]
+    with durable.telling(path, needed=0), _folder_beside(path) as folder:
+        made = folder / path.name
+        with events.stage(f"writing {path.name}"):
+            write(made)
+        proved = None
+        if proof is not None:
+            with events.stage("proving it"):
+                proved = proof(made)
+            described["proof"] = proved.record()
+        beside = _describe(made, described, arrays)
+        moved = [_moved(source, path.parent / source.name) for source in (made, *beside)]
     inner = [one for at in moved for one in (at.rglob("*") if at.is_dir() else [at])]
     size = sum(one.stat().st_size for one in inner)
     return Export(to, moved[0], tuple(moved[1:]), size, time.monotonic() - began, proved)
+
+
+@contextlib.contextmanager
+def _folder_beside(path: Path) -> Iterator[Path]:
+    """A folder on the disk of what is written, for as long as that is not finished; of a failure nothing is left."""
+    missing = [parent for parent in path.parents if not parent.exists()]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with tempfile.TemporaryDirectory(prefix=".exporting-", dir=path.parent) as folder:
+            yield Path(folder)
+    finally:
+        with contextlib.suppress(OSError):  # which hold something now
+            for parent in missing:
+                parent.rmdir()
 
 
 def _describe(made: Path, described: dict[str, Any], arrays: Mapping[str, Any]) -> list[Path]:

@@ -130,7 +130,7 @@ def _keep_hidden(layer: nn.Module, arguments: tuple[Tensor, ...]) -> None:
     if compiling or (kept := _kept.get()) is None:
         return
     hidden = arguments[0].detach().float()
-    kept.append(hidden if hidden.ndim == 2 else hidden.reshape(len(hidden), -1, hidden.shape[-1]).mean(1))
+    kept.append(hidden if hidden.ndim == 2 else hidden.flatten(1, -2).mean(1))
 
 
 def last_linear(network: nn.Module) -> nn.Linear | None:
