@@ -47,7 +47,7 @@ def refused(error: Exception) -> ExportError:
     why = str(error).strip().splitlines() or [""]
     return ExportError(
         f"the network cannot be written as a graph for any number of examples ({type(error).__name__}: {why[0]}). "
-        "Let its forward pass not depend on numbers in tensors, nor on one size of batch (x.shape[0] in place of len(x)); "
+        "Let it not depend on numbers in tensors, nor on one size of batch (x.shape[0] in place of len(x)). "
         "--debug shows where it fails."
     )
 
