@@ -23,8 +23,16 @@ def exported(predictor: Predictor) -> Exported:
 
 
 def axes(predictor: Predictor) -> list[dict[int, str]]:
-    """Return the names of the axes that vary, for each input."""
-    return [{0: "batch", **predictor.features[role].varying} for role in predictor.task.graph_inputs]
+    """Return the names of the axes that vary, for each input; several inputs vary independently of one another."""
+    roles = predictor.task.graph_inputs
+    return [
+        {0: "batch"}
+        | {
+            axis: name if len(roles) == 1 else f"{role}_{name}"
+            for axis, name in predictor.features[role].varying.items()
+        }
+        for role in roles
+    ]
 
 
 def traced(predictor: Predictor, inputs: Sequence[Tensor]) -> ExportedProgram:
