@@ -101,7 +101,7 @@ class Building:
     def lines(self, module: Exported) -> list[str]:
         """Build the network, what is delivered around it, and the exported module around that."""
         network = self.predictor.network
-        lines = [f"network = {self._call(network.factory, network.record['arguments'])}"]  # type: ignore[index,arg-type]
+        lines = [f"network = {self._call(network.factory, _arguments(network))}"]
         model = "network"
         if module.model is not network:
             lines.append(f"delivered = {self._delivered(module.model)}")
@@ -116,14 +116,14 @@ class Building:
         shown = [f"{name}={_shown(value)}" for name, value in arguments.items()]
         if floor is not None:
             made: Any = delivered.floor
-            shown += [f"floor={self._call(type(made), made.record['arguments'])}", f"floor_name={_shown(floor)}"]
+            shown += [f"floor={self._call(type(made), _arguments(made))}", f"floor_name={_shown(floor)}"]
         self.factories.append(type(delivered))
         return f"{type(delivered).__name__}(network, {', '.join(shown)})"
 
     def _encoder(self, encoder: nn.Module) -> str:
         if isinstance(encoder, nn.Identity):
             return "None"
-        return self._call(type(encoder), encoder.record["arguments"])  # type: ignore[index,arg-type]
+        return self._call(type(encoder), _arguments(encoder))
 
     def _call(self, factory: Any, arguments: Mapping[str, Any]) -> str:
         if "features" in inspect.signature(factory).parameters:
@@ -133,6 +133,18 @@ class Building:
             )
         self.factories.append(factory)
         return f"{factory.__name__}({', '.join(f'{name}={_shown(value)}' for name, value in arguments.items())})"
+
+
+def _arguments(module: nn.Module) -> Mapping[str, Any]:
+    """What a module was built from; ExportError where it does not say."""
+    record = getattr(module, "record", None)
+    if not isinstance(record, dict) or "arguments" not in record:
+        raise ExportError(
+            f"expected {type(module).__name__} to say what it is built from (record, with its arguments); it does not, "
+            "so that no script can build it. Export to another format."
+        )
+    arguments: Mapping[str, Any] = record["arguments"]
+    return arguments
 
 
 def _shown(value: Any) -> str:
