@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         check,
         compare,
         evaluate,
+        export,
         generate,
         inspect,
         load,
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_VERBS = ("chat", "check", "compare", "evaluate", "generate", "inspect", "load", "predict", "report", "train")
+_VERBS = ("chat", "check", "compare", "evaluate", "export", "generate", "inspect", "load", "predict", "report", "train")
 _PARTS = ("Callback", "Metric", "Step", "TensorBoard")
 
 __all__ = [
@@ -50,6 +51,7 @@ __all__ = [
     "compare",
     "errors",
     "evaluate",
+    "export",
     "generate",
     "inspect",
     "load",

@@ -32,6 +32,7 @@ Examples:
   engram predict runs/photos cat.jpg new/*.jpg  answers with probabilities
   engram evaluate runs/photos test/             scores with intervals
   engram generate runs/plays --prompt 'ROMEO:'  what a language model writes on
+  engram export runs/photos --to onnx           the model for use elsewhere
 \b
 Every verb has its own --help. Completion with TAB: engram completion --help
 """
@@ -389,6 +390,40 @@ def compare(run_a: str, run_b: str, as_json: bool) -> None:
         console.print_json(comparison)
     else:
         console.show_comparison(comparison)
+
+
+@cli.command(
+    epilog="""\b
+Examples:
+  engram export runs/photos --to onnx               runs/photos/export/model.onnx, for onnxruntime
+  engram export runs/photos --to eject --out mine   a folder with a script of plain PyTorch
+"""
+)
+@click.argument("run")
+@click.option(
+    "--to",
+    type=click.Choice(["onnx", "torch", "safetensors", "eject"]),
+    required=True,
+    help="ONNX, a torch.export program, the weights alone, or a folder with plain PyTorch source.",
+)
+@click.option("--out", metavar="FILE", help="Where to (default: the run's own folder export/).")
+@click.option("--data", metavar="DATA", help="What RUN was trained on, where it has moved since.")
+@OWN_NETWORK
+@JSON
+@DEBUG
+def export(run: str, as_json: bool, **options: Any) -> None:
+    """Write RUN's model for use without engram.
+
+    What is written is run in a process of its own on validation rows, and refused where it answers otherwise.
+    """
+    from engram import api, console
+
+    with console.showing(as_json, events=False):
+        written = api.export(run, **options)
+    if as_json:
+        console.print_json(written.as_dict())
+    else:
+        click.echo("\n".join(written.sentences()))
 
 
 @cli.command()

@@ -125,6 +125,14 @@ def check(model: Any, data: Any, **options: Any) -> Any:
     return check(model, data, **options)
 
 
+def export(run: Any, **options: Any) -> Any:
+    """Write a run's model for use elsewhere; see `engram.api.exporting.export`. Returns an `Export`."""
+    run = _checked(run)
+    from engram.api.exporting import export
+
+    return export(run, **options)
+
+
 def report(run: Any) -> Any:
     """Write a run's report again; see `engram.report`. Returns its path."""
     run = _checked(run)

@@ -42,8 +42,8 @@ class Choice:
 def choose(task: Task, network_NC: np.ndarray, floors: Mapping[str, np.ndarray], label: np.ndarray) -> Choice:
     """Return what to deliver, by logits on validation rows.
 
-    The share is that of the least loss, held towards what is usual by a prior. The blend is delivered unless it is hardly
-    other than one of the two, or one of the two is better by the task's first metric, beyond noise.
+    The share is that of the least loss, held towards what is usual by a prior. The blend is delivered unless it is
+    hardly other than one of the two, or one of the two is better by the task's first metric, beyond noise.
     """
     assert task.calibration is not None, "only logits can be blended"
     found = {name: _share(network_NC, floor_NC, label, task.calibration) for name, floor_NC in floors.items()}

@@ -15,6 +15,7 @@ from engram.core.registry import snake_case
 
 if TYPE_CHECKING:
     import numpy as np
+    from torch import Tensor, nn
 
 Arrays = dict[str, Any]
 """Gathered values of some rows: name -> array whose first axis is the row, or a list for ragged values."""
@@ -45,6 +46,9 @@ class Feature:
 
     wishes: ClassVar[tuple[str, ...]] = ()
     """Names of the configuration that the user may decide in place of what suits the data."""
+
+    varying: ClassVar[dict[int, str]] = {}
+    """Axes of what an exported model is given whose lengths vary, by name; the first, the example's, varies always."""
 
     @property
     def name(self) -> str:
@@ -106,6 +110,22 @@ class Feature:
     def summary(self, stored: Any, rows: np.ndarray) -> dict[str, Any]:
         """What these values are, as JSON: numbers, distributions (mappings), `examples`; empty for nothing to say."""
         return {}
+
+    def given(self, gathered: Arrays) -> Tensor:
+        """What an exported model is given for gathered values that are alike in shape: what `graph` begins with."""
+        encoded: Tensor = self.encode(gathered)
+        return encoded
+
+    def graph(self) -> nn.Module | None:
+        """How an exported model encodes what it is given: as a module with a `record` of its "arguments".
+
+        `graph()(given(values))` is `encode(values)`. None where what is given is encoded already.
+        """
+        return None
+
+    def before(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """What is left to whoever gives values to an exported model, as (JSON, arrays): by default all of `encode`."""
+        return self.state()
 
     def check(self, stored: Any, rows: np.ndarray) -> list[Finding]:
         """What is wrong with these values, for the doctor, who names the rows of a finding's fixes."""

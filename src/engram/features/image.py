@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image as Picture
     from torch import Tensor
 
+    from engram.features._answer_view import AnswerView
+
 SURVEYED = 200
 """How many values a survey opens, evenly spaced: enough to meet every camera, few enough to take no time."""
 
@@ -35,6 +37,7 @@ class Image(Feature):
     version = 1
     on_disk = True
     near_copies = "re-encoded, resized, mirrored"
+    varying = {1: "height", 2: "width"}  # noqa: RUF012  (declared in the base class)
 
     def __init__(
         self, *, channels: int = 3, store_size: int | None = None, size: tuple[int, int] | None = None
@@ -160,6 +163,35 @@ class Image(Feature):
         x_BCHW *= torch.from_numpy(scale)[:, None, None]
         x_BCHW += torch.from_numpy(shift)[:, None, None]
         return x_BCHW
+
+    def given(self, gathered: Arrays) -> Tensor:
+        """Return pixels as they are stored, uint8 (B, h, w, C), of pictures of one size."""
+        import torch
+
+        return torch.from_numpy(np.stack(list(gathered["pixels"])))
+
+    def graph(self) -> AnswerView:
+        """Return what `encode` does to pixels without views."""
+        import torch
+
+        from engram.features._answer_view import AnswerView
+
+        assert self.mean is not None and self.std is not None
+        arguments: dict[str, Any] = {"size": list(self.shape[1:]), "channels": self.channels}
+        view = AnswerView(**arguments)
+        view.mean.copy_(torch.from_numpy(self.mean))
+        view.std.copy_(torch.from_numpy(self.std))
+        view.record = {"arguments": arguments}
+        return view
+
+    def before(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """What decoding is to do."""
+        said = {
+            "pixels": "8 bits, upright, transparency laid on white, " + ("grey" if self.channels == 1 else "RGB"),
+            "largest_short_side": self.store_size,
+            "longest_side_in_short_sides": _sizes.MAX_ASPECT if self.store_size else _sizes.MAX_NATIVE_ASPECT,
+        }
+        return said, {}
 
     def decode(self, encoded: Tensor) -> list[np.ndarray]:
         """Return uint8 pictures (H, W, C) that a person can look at."""

@@ -15,7 +15,7 @@ import numpy as np
 from engram.core import events
 from engram.core.errors import DataError, RunError, unknown
 from engram.core.evidence import Evidence, Finding, Fix
-from engram.core.vocabulary import BEGIN, END, PADDING
+from engram.core.vocabulary import BEGIN, END, PADDING, UNKNOWN
 from engram.features import _text_quality, _wording
 from engram.features._tokenizers import KINDS, MOST_FITTED_BYTES, Tokenizer, decoded, split_words
 from engram.features.feature import Arrays, Feature
@@ -52,6 +52,7 @@ class Text(Feature):
     wishes = ("tokenizer",)
     near_copies = "in case, spaces, signs or a few letters"
     on_disk = True
+    varying = {1: "length"}  # noqa: RUF012  (declared in the base class)
 
     def __init__(
         self,
@@ -228,6 +229,12 @@ class Text(Feature):
         """The tokenizer's kind and vocabulary."""
         values, arrays = self.tokenizer.state()
         return {"tokenizer": self.tokenizer.kind, **values}, arrays
+
+    def before(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """The tokenizer, and what ids begin and end with."""
+        values, arrays = self.state()
+        ids = {"padding": PADDING, "begin": BEGIN, "end": END if self.ends else None, "unknown": UNKNOWN}
+        return {**values, "ids": ids, "most_ids": self.longest or None}, arrays
 
     def load_state(self, values: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
         """Take back the tokenizer; RunError if it is damaged."""

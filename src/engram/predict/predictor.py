@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from engram.core.task import Batch, Task
 from engram.data.examples import namespace
 from engram.data.store import collate
 from engram.features.feature import Feature
-from engram.predict.answering import BATCH_SIZE, answer, device_of
+from engram.predict.answering import BATCH_SIZE, answer, class_names, device_of
 from engram.predict.checking import checked
 from engram.predict.opening import open_run
 
@@ -59,6 +59,11 @@ class Predictor:
         return namespace(self.features)
 
     @property
+    def names(self) -> Sequence[str]:
+        """The classes that answers are among; none where they are no classes."""
+        return class_names(self.task, self.features)
+
+    @property
     def device(self) -> torch.device:
         """Where the network computes."""
         return device_of(self.module)
@@ -89,6 +94,11 @@ class Predictor:
     def encode(self, items: Iterable[Any]) -> Batch:
         """Return items as the network sees them; DataError for one that cannot be read."""
         return self._encoded([self._stored(item) for item in items])
+
+    @staticmethod
+    def gather(stored: Sequence[Mapping[str, Any]], roles: Iterable[str]) -> dict[str, Any]:
+        """Put stored values of some roles together; each is a mapping from role to what `Feature.store` gave."""
+        return {role: collate([values[role] for values in stored]) for role in roles}
 
     def output(self, batch: Batch, *, options: Any = None) -> tuple[Any, Tensor | None]:
         """Return (raw output, unfamiliarity (B,)) of encoded examples, on the CPU."""
@@ -127,7 +137,7 @@ class Predictor:
         return {role: self.features[role].store(values[role]) for role in roles}
 
     def _encoded(self, stored: list[dict[str, dict[str, Any]]]) -> Batch:
-        gathered = {role: collate([values[role] for values in stored]) for role in self.task.inputs}
+        gathered = self.gather(stored, self.task.inputs)
         encoded = {role: self.features[role].encode(values) for role, values in gathered.items()}
         return Batch(rows=np.arange(len(stored)), **encoded)
 

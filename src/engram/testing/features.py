@@ -47,6 +47,7 @@ def check_feature(feature: type[Feature], values: Sequence[Any], *, kind: str, n
     check_refined(fitted, stored)
     check_decoding(fitted, fitted.encode(stored.gather(rows)))
     check_saving(fitted, feature, stored)
+    check_graph(fitted, stored)
     check_copies(fitted, stored)
 
 
@@ -133,6 +134,17 @@ def check_saving(fitted: Feature, feature: type[Feature], stored: Stored) -> Non
     rows = np.arange(len(stored))
     saved, expected = loaded.encode(stored.gather(rows)), fitted.encode(stored.gather(rows))
     assert torch.equal(saved, expected), "a saved and loaded feature encodes differently"
+
+
+def check_graph(fitted: Feature, stored: Stored) -> None:
+    """What an exported model does with what it is given is what encoding does."""
+    graph = fitted.graph() or torch.nn.Identity()
+    for row in range(len(stored)):
+        gathered = stored.gather(np.array([row]))
+        assert_close(graph(fitted.given(gathered)), fitted.encode(gathered), "an exported model encodes otherwise")
+    values, arrays = fitted.before()
+    assert json_equal(json.loads(json.dumps(values)), values), "what is left to others is not JSON"
+    assert all(isinstance(array, np.ndarray) for array in arrays.values()), "what is left to others are not arrays"
 
 
 def check_copies(fitted: Feature, stored: Stored) -> None:
