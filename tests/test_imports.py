@@ -33,7 +33,9 @@ MAY_IMPORT = {
     "evaluate": "core features data metrics predict",
     "explain": "core predict evaluate",
     "report": "core predict evaluate explain",
-    "api": "core features data models losses metrics optim floors tasks train predict evaluate explain report console",
+    "serve": "core predict evaluate",
+    "api": "core features data models losses metrics optim floors tasks train predict evaluate explain report serve "
+    "console",
     "console": "core",
     "cli": "core api console demo",
     "__main__": "cli",

@@ -27,14 +27,16 @@ if TYPE_CHECKING:
         inspect,
         load,
         predict,
+        promote,
         report,
+        serve,
         train,
     )
     from engram.core import errors
 
 __version__ = "0.1.0"
 
-_VERBS = ("check", "compare", "evaluate", "inspect", "load", "predict", "report", "train")
+_VERBS = ("check", "compare", "evaluate", "inspect", "load", "predict", "promote", "report", "serve", "train")
 _PARTS = ("Callback", "Metric", "Step", "TensorBoard")
 
 __all__ = [
@@ -50,7 +52,9 @@ __all__ = [
     "inspect",
     "load",
     "predict",
+    "promote",
     "report",
+    "serve",
     "train",
 ]
 

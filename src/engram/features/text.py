@@ -18,7 +18,7 @@ from engram.core.evidence import Evidence, Finding, Fix
 from engram.core.vocabulary import BEGIN, END, PADDING
 from engram.features import _text_quality, _wording
 from engram.features._tokenizers import KINDS, MOST_FITTED_BYTES, Tokenizer, decoded, split_words
-from engram.features.feature import Arrays, Feature
+from engram.features.feature import Arrays, Entry, Feature
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -113,6 +113,16 @@ class Text(Feature):
         if not value.strip():
             raise DataError("the text is empty")
         return {"utf8": np.frombuffer(value.encode("utf-8", "replace"), np.uint8)}
+
+    def entry(self) -> Entry:
+        """The text itself, or a UTF-8 file's bytes."""
+        return Entry(kind="text", unit="characters", schema={"type": "string"}, example="A text of a few words.")
+
+    def received(self, value: Any, *, most: int) -> Any:
+        """Take a text or UTF-8 bytes, of at most so many characters."""
+        if isinstance(value, str | bytes) and len(value) > most * (4 if isinstance(value, bytes) else 1):
+            raise DataError(f"expected at most {most:,} characters; the text has more")
+        return value
 
     def fit(self, stored: Any, rows: np.ndarray) -> None:
         """Learn the vocabulary from the training rows, unless another feature's is shared already."""

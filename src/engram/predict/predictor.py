@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,10 +78,10 @@ class Predictor:
         for item in items:
             batch.append(item)
             if len(batch) == batch_size:
-                yield from self._answers(batch, chosen, first=done)
+                yield from self.answers(batch, chosen, names=_names(batch, done))
                 batch, done = [], done + batch_size
         if batch:
-            yield from self._answers(batch, chosen, first=done)
+            yield from self.answers(batch, chosen, names=_names(batch, done))
 
     def encode(self, items: Iterable[Any]) -> Batch:
         """Return items as the network sees them; DataError for one that cannot be read."""
@@ -91,9 +91,12 @@ class Predictor:
         """Return (raw output, unfamiliarity (B,)) of encoded examples, on the CPU."""
         return answer(self.task, self.module, batch, options=options, precision=self.precision)
 
-    def _answers(self, items: list[Any], options: Any, *, first: int = 0) -> list[Answer]:
-        """Answer for a batch of items, the first of which has that number; what cannot be read gets its error."""
-        answers: list[Answer] = [{"input": name_of(item, first + number)} for number, item in enumerate(items)]
+    def answers(self, items: Sequence[Any], options: Any, *, names: Sequence[str]) -> list[Answer]:
+        """Answer for one batch of named items at once; what cannot be read gets its error.
+
+        options: the task's, as `task_options` makes them.
+        """
+        answers: list[Answer] = [{"input": name} for name in names]
         readable: list[int] = []
         stored: list[dict[str, dict[str, Any]]] = []
         for number, item in enumerate(items):
@@ -139,6 +142,10 @@ class Predictor:
             return not isinstance(items, Iterable) or hasattr(items, "getexif")
         shape = getattr(self.features.get(next(iter(self.task.inputs), "")), "shape", ())
         return len(items.shape) < len(shape) or (len(items.shape) == len(shape) and not _is_stack(items, shape))
+
+
+def _names(items: list[Any], first: int) -> list[str]:
+    return [name_of(item, first + number) for number, item in enumerate(items)]
 
 
 def _is_stack(items: Any, shape: tuple[int, ...]) -> bool:
