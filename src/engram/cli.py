@@ -402,6 +402,7 @@ Examples:
 @click.option("--least", metavar="METRIC=VALUE", multiple=True, callback=_bounds, help="What every version must reach.")
 @click.option("--undo", is_flag=True, help="Go back to what NAME served before.")
 @REGISTRY
+@OWN_NETWORK
 @JSON
 @DEBUG
 def promote(words: tuple[str, ...], undo: bool, as_json: bool, **options: Any) -> None:

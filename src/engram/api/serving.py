@@ -68,8 +68,7 @@ def promote(run: Any, name: str, *, undo: bool = False, **options: Any) -> dict[
     if undo:
         if run is not None or options.get("least"):
             raise ConfigError("expected a name alone to go back to what it served before. Leave run and least out")
-        options.pop("least", None)
-        return promotion.undo(name, **options)
+        return promotion.undo(name, **{key: value for key, value in options.items() if key == "registry"})
     if run is None:
         raise ConfigError("expected a run to promote, and the name that is to serve it")
     return promotion.promote(checked(run), name, **options)

@@ -111,17 +111,20 @@ def promote(
     *,
     registry: str | os.PathLike[str] = FOLDER,
     least: Mapping[str, float] | None = None,
+    model: Any = None,
+    trust_source: bool = False,
 ) -> dict[str, Any]:
     """Let a name serve a run from now on; a server takes it up within a second or two, and drops no request.
 
     least: metric -> what the run has to reach by its own test rows (validation rows where it has none), lower for
-    errors; kept with the name, and asked of every later version too. RunError where it is not reached, where the run
-    does not open, or where it is of another task than what the name serves.
+    errors; kept with the name, and asked of every later version too. model, trust_source: for a run with a network
+    of the user's own, as `engram.load` takes them. RunError where `least` is not reached, where the run does not open,
+    or where it is of another task than what the name serves.
     Returns {"name", "run", "before", "scores", "least", "split"}.
     """
     facts = run.read_run()
     split, scores = scores_of(facts)
-    directions = _directions(facts, run)
+    directions = _directions(run, model=model, trust_source=trust_source)
     with Registry(registry).changing(name) as record:
         record.least |= {metric: float(value) for metric, value in (least or {}).items()}
         _check_scores(run, split, scores, record.least, directions)
@@ -162,12 +165,12 @@ def scores_of(facts: Mapping[str, Any]) -> tuple[str, dict[str, float]]:
     return split, {metric: value for metric, value in values.items() if isinstance(value, int | float)}
 
 
-def _directions(facts: Mapping[str, Any], run: RunDirectory) -> dict[str, bool]:
+def _directions(run: RunDirectory, **network: Any) -> dict[str, bool]:
     """Metric -> whether higher is better. Opens the whole run on the way: what is promoted can be served."""
     from engram.predict.predictor import load
 
     try:
-        task = load(run).task
+        task = load(run, **network).task
     except EngramError as error:
         raise RunError(f"{run} cannot be served: {error}") from None
     return {metric.name: metric.higher_is_better for metric in task.metrics}
