@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from engram.core.errors import ConfigError
 
 Refusal = tuple[int, str]
-OPEN_PATHS = frozenset({"/", "/healthz", "/readyz"})
-"""Paths that need no token: they say nothing of any model."""
+OPEN_PATHS = frozenset({"/", "/docs", "/healthz", "/readyz"})
+"""Paths that need no token: they say nothing of any model. The pages ask for it."""
 
 
 @dataclass(frozen=True)

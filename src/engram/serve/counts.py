@@ -13,7 +13,7 @@ from typing import Any
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 ITEMS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
-COUNTERS = {"engram_requests_total": "Requests that were answered, by path, model and HTTP status."}
+COUNTERS = {"engram_requests_total": "Requests that were answered, by path and HTTP status."}
 HISTOGRAMS = {
     "engram_request_seconds": ("From a request's headers to its answer.", SECONDS),
     "engram_batch_seconds": ("Time that one batch took.", SECONDS),

@@ -1,7 +1,7 @@
 """Listening: connections that are slow, idle or too many, and an end that drops nothing.
 
 uvicorn reads HTTP; what it leaves open is closed here. A connection waits while no whole request of it has arrived:
-newly made, idle, or sending its headers drop by drop. One that waits too long is closed, and where there are too
+newly made, idle, or sending it drop by drop. One that waits too long is closed, and where there are too
 many connections, the one that has waited longest.
 """
 
@@ -29,12 +29,16 @@ PARTING_SECONDS = 0.3
 
 
 class Patient(H11Protocol):
-    """One connection. waiting: all that wait, the longest first; shared by the server's connections."""
+    """One connection. waiting: all that wait, the longest first; shared by the server's connections.
+
+    Its timers: `_headers` until a request's headers are there, `_unread` until the client reads its answer.
+    """
 
     def __init__(self, *arguments: Any, limits: Limits, waiting: dict[Patient, None], **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._limits, self._waiting = limits, waiting
-        self._timer: asyncio.TimerHandle | None = None
+        self._headers: asyncio.TimerHandle | None = None
+        self._unread: asyncio.TimerHandle | None = None
 
     @property
     def _busy(self) -> bool:
@@ -46,20 +50,25 @@ class Patient(H11Protocol):
         if len(self.connections) > self._limits.connections:
             longest = next(iter(self._waiting), self)
             longest.transport.abort()
-        self._wait()
+        self._expect_headers()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget it."""
-        self._go_on()
+        self._waiting.pop(self, None)
+        self._stop("_headers")
+        self._stop("_unread")
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Read on; the time for headers runs from their first byte, however many follow."""
+        """Read on; the time for headers runs from their first byte, however many follow. The gate times the body."""
         super().data_received(data)
-        if self._busy:
-            self._go_on()
-        elif self._timer is None:
-            self._wait()
+        if not self._busy:
+            if self._headers is None:
+                self._expect_headers()
+            return
+        self._stop("_headers")
+        if not self.cycle.more_body:
+            self._waiting.pop(self, None)
 
     def on_response_complete(self) -> None:
         """Wait for the next request; it may be here already."""
@@ -77,22 +86,23 @@ class Patient(H11Protocol):
     def pause_writing(self) -> None:
         """The client does not read: give it some time."""
         super().pause_writing()
-        self._timer = self._timer or self.loop.call_later(self._limits.write_seconds, self.transport.abort)
+        self._stop("_unread")
+        self._unread = self.loop.call_later(self._limits.write_seconds, self.transport.abort)
 
     def resume_writing(self) -> None:
         """It reads again."""
         super().resume_writing()
-        self._go_on()
+        self._stop("_unread")
 
-    def _wait(self) -> None:
+    def _expect_headers(self) -> None:
         self._waiting[self] = None
-        self._timer = self.loop.call_later(self._limits.header_seconds, self.transport.abort)
+        self._headers = self.loop.call_later(self._limits.header_seconds, self.transport.abort)
 
-    def _go_on(self) -> None:
-        self._waiting.pop(self, None)
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+    def _stop(self, name: str) -> None:
+        timer: asyncio.TimerHandle | None = getattr(self, name)
+        if timer is not None:
+            timer.cancel()
+            setattr(self, name, None)
 
     def _part(self) -> None:
         if not self._busy and not self.transport.is_closing():
@@ -110,6 +120,7 @@ class Listener(uvicorn.Server):
             ws="none",
             lifespan="on",
             log_config=None,
+            log_level="error",
             access_log=False,
             server_header=False,
             proxy_headers=False,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from engram.core import events
-from engram.core.errors import ConfigError, EngramError, RunError
+from engram.core.errors import ConfigError, RunError
 from engram.core.rundir import RunDirectory
 from engram.predict.predictor import Predictor, load
 from engram.serve import drift
@@ -119,7 +119,7 @@ class Models:
             version = await asyncio.to_thread(self._version, model.name)
             if version.predictor.task.name != model.version.predictor.task.name:
                 raise RunError(f"{version.name} is of another task than {model.version.name}")
-        except (EngramError, OSError) as error:
+        except Exception as error:  # whatever it is, the version that is served goes on
             events.warn(f"{model.name} goes on with {model.version.name}: {error}")
             return
         model.version = version
