@@ -6,12 +6,12 @@ import asyncio
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from engram.core import events
 from engram.core.errors import ConfigError, RunError
 from engram.core.rundir import RunDirectory
+from engram.predict.checking import checked
 from engram.predict.predictor import Predictor, load
 from engram.serve import drift
 from engram.serve.batching import Answer, Batcher
@@ -100,7 +100,7 @@ class Models:
         current = self._registry.read(name).current
         if current is None and name not in self._base:
             raise RunError(f"nothing is promoted any more as {name}, and the server was started with no run for it")
-        run = RunDirectory.open(Path(current.run)) if current else self._base[name]
+        run = checked(current.run) if current else self._base[name]
         predictor = self._opening(run)
         _warm(predictor)
         return Served(predictor, drift.of_run(run), current.promoted if current else "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -16,6 +17,8 @@ from engram.serve.reading import Asked, asked, options_model
 
 INLINE_BYTES = 64 << 10
 """Larger bodies are parsed in a thread, so that others are answered meanwhile."""
+
+_NOT_PLAIN = re.compile(r"[^!-~]")  # names of folders may hold what a header may not
 
 ERRORS = {
     400: "The body is no JSON, or no form.",
@@ -42,7 +45,7 @@ def add(app: FastAPI, model: Model, limits: Limits) -> None:
         return as_json(
             answers[0] if found.one else answers,
             status=422 if unread else 200,
-            headers={"X-Engram-Version": model.version.name.encode("ascii", "replace").decode()},
+            headers={"X-Engram-Version": _NOT_PLAIN.sub("?", model.version.name)},
         )
 
     app.add_api_route(
