@@ -120,8 +120,8 @@ class Text(Feature):
 
     def received(self, value: Any, *, most: int) -> Any:
         """Take a text or UTF-8 bytes, of at most so many characters."""
-        if isinstance(value, str | bytes) and len(value) > most * (4 if isinstance(value, bytes) else 1):
-            raise DataError(f"expected at most {most:,} characters; the text has more")
+        if isinstance(value, str | bytes) and (number := _num_characters(value)) > most:
+            raise DataError(f"expected at most {most:,} characters; the text has {number:,}")
         return value
 
     def fit(self, stored: Any, rows: np.ndarray) -> None:
@@ -231,6 +231,13 @@ class Text(Feature):
         if (kind := values.get("tokenizer")) not in KINDS:
             raise RunError(f"the saved tokenizer is damaged: expected one of {', '.join(KINDS)}; got {kind!r}")
         self._tokenizer = KINDS[kind].from_state(values, arrays)
+
+
+def _num_characters(text: str | bytes) -> int:
+    """Of UTF-8, bytes that begin one are counted."""
+    if isinstance(text, str):
+        return len(text)
+    return int(np.count_nonzero(np.frombuffer(text, np.uint8) & 0xC0 != 0x80))
 
 
 def fitted_tokenizer(stored: list[Any], rows: list[np.ndarray], *, kind: str = AUTO, size: int = 0) -> Tokenizer:
