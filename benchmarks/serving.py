@@ -111,8 +111,8 @@ async def opened(url: str, requests: list[bytes], *, rate: float, seconds: float
     statuses: Counter[int] = Counter()
     unsent = 0
 
-    async def one(number: int) -> None:
-        connection, began = free.pop(), time.perf_counter()
+    async def one(number: int, connection: Connection) -> None:
+        began = time.perf_counter()
         status = await connection.ask(requests[number % len(requests)])
         statuses[status] += 1
         if status == 200:
@@ -126,7 +126,7 @@ async def opened(url: str, requests: list[bytes], *, rate: float, seconds: float
             if not free:
                 unsent += 1
                 continue
-            task = asyncio.create_task(one(number))
+            task = asyncio.create_task(one(number, free.pop()))
             tasks.add(task)
             task.add_done_callback(tasks.discard)
         await asyncio.sleep(0.001)

@@ -87,7 +87,7 @@ class Batcher:
         loop = asyncio.get_running_loop()
         request = Waiting(items, names, options, loop.create_future(), loop)
         with self._changed:
-            self._check_room(len(items))
+            self.check_room(len(items))
             self._queue.append(request)
             self.waiting += len(items)
             self._changed.notify()
@@ -96,7 +96,7 @@ class Batcher:
         finally:
             request.left = True
 
-    def _check_room(self, number: int) -> None:
+    def check_room(self, number: int) -> None:
         """Full where waiting would be too long. Whoever finds nobody waiting may come with whatever a request holds."""
         seconds = self.waiting * self.seconds_per_item
         full = self.waiting + number > self._queue_items or seconds > self._queue_seconds

@@ -37,6 +37,7 @@ def add(app: FastAPI, model: Model, limits: Limits) -> None:
     schema = options_model(task)
 
     async def predict(request: Request) -> Response:
+        refuse_where_full(model)  # before the work of parsing is done in vain
         reading = asked(request, model.version.predictor, limits, schema)
         large = len(await request.body()) > INLINE_BYTES
         found = await (asyncio.to_thread(asyncio.run, reading) if large else reading)
@@ -64,13 +65,20 @@ def add(app: FastAPI, model: Model, limits: Limits) -> None:
     )
 
 
+def refuse_where_full(model: Model, number: int = 1) -> None:
+    """Refused where so many more items would have to wait too long."""
+    try:
+        model.batcher.check_room(number)
+    except Full as full:
+        raise Refused(429, f"too many wait for {model.name}", retry=full.seconds) from None
+
+
 async def answered(model: Model, found: Asked, limits: Limits) -> list[dict[str, Any]]:
     """Wait for a model's answers; Refused where that would take, or took, too long."""
+    refuse_where_full(model, len(found.items))
     try:
         async with asyncio.timeout(limits.request_seconds):
             return await model.batcher.answer(found.items, found.options, found.names)
-    except Full as full:
-        raise Refused(429, f"too many wait for {model.name}", retry=full.seconds) from None
     except TimeoutError:
         raise Refused(503, f"{model.name} took longer than {limits.request_seconds:g} seconds", retry=1) from None
 

@@ -8,7 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from engram.core import events
+import torch
+
+from engram.core import events, machine
 from engram.core.rundir import RunDirectory
 from engram.predict.predictor import load
 from engram.serve.access import access
@@ -44,7 +46,9 @@ def serve(
     allowed = access(host, hostnames=hostnames, token=token)
     bounds = made_limits(limits or {})
     address = bound(host, port)
-    with address:
+    if "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(max(1, machine.cores() - 1))  # one core is for reading requests and writing answers
+    with address, machine.keeping_memory():
         counts = Counts()
         opening = partial(load, device=device, model=model, trust_source=trust_source)
         models = Models(runs, Registry(registry), opening=opening, limits=bounds, counts=counts)
