@@ -34,8 +34,9 @@ MAY_IMPORT = {
     "explain": "core predict evaluate",
     "export": "core predict evaluate",
     "report": "core predict evaluate explain",
+    "serve": "core predict evaluate",
     "api": "core features data models losses metrics optim floors tasks train predict evaluate explain export report "
-    "console",
+    "serve console",
     "console": "core",
     "cli": "core api console demo cli_writing",
     "cli_writing": "core api console",

@@ -30,14 +30,30 @@ if TYPE_CHECKING:
         inspect,
         load,
         predict,
+        promote,
         report,
+        serve,
         train,
     )
     from engram.core import errors
 
 __version__ = "0.1.0"
 
-_VERBS = ("chat", "check", "compare", "evaluate", "export", "generate", "inspect", "load", "predict", "report", "train")
+_VERBS = (
+    "chat",
+    "check",
+    "compare",
+    "evaluate",
+    "export",
+    "generate",
+    "inspect",
+    "load",
+    "predict",
+    "promote",
+    "report",
+    "serve",
+    "train",
+)
 _PARTS = ("Callback", "Metric", "Step", "TensorBoard")
 
 __all__ = [
@@ -56,7 +72,9 @@ __all__ = [
     "inspect",
     "load",
     "predict",
+    "promote",
     "report",
+    "serve",
     "train",
 ]
 

@@ -21,6 +21,21 @@ Arrays = dict[str, Any]
 """Gathered values of some rows: name -> array whose first axis is the row, or a list for ragged values."""
 
 
+@dataclass(frozen=True)
+class Entry:
+    """How a person or another program gives a value.
+
+    kind: "picture" or "text", what a page asks for. unit: what its size is counted in. schema: of the value as JSON
+    (JSON Schema). example: such a value. details: what a page needs to know besides, ready for JSON.
+    """
+
+    kind: str
+    unit: str
+    schema: dict[str, Any]
+    example: Any
+    details: dict[str, Any] = field(default_factory=dict)
+
+
 class Misconfigured(Exception):  # noqa: N818  (a signal between a feature and the store, never an error for the user)
     """A value does not fit what a survey of some values had concluded; `config` is the configuration that fits all."""
 
@@ -94,6 +109,18 @@ class Feature:
         Values of different lengths are encoded with zeros behind the shorter ones.
         """
         return None
+
+    def entry(self) -> Entry | None:
+        """How a value is given from elsewhere, once the feature is fitted; None: only from this machine's files."""
+        return None
+
+    def received(self, value: Any, *, most: int) -> Any:
+        """Turn what came from elsewhere, a value of JSON or a file's bytes, into a raw value for `store`.
+
+        A text is never taken as a path. DataError for what is no such value, or has more than `most` units of its
+        entry, before any of it is decoded.
+        """
+        raise AssertionError("a feature with an entry must say this")
 
     def encode(self, gathered: Arrays, views: Any = None) -> Any:
         """Turn gathered values of B rows into a tensor whose first axis is B.

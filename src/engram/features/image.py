@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from base64 import b64decode, b64encode
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ import numpy as np
 from engram.core.errors import ConfigError, DataError, RunError
 from engram.core.evidence import Evidence, Finding
 from engram.features import _circumstances, _likeness, _pixels, _quality, _sizes
-from engram.features.feature import Arrays, Feature, Misconfigured
+from engram.features.feature import Arrays, Entry, Feature, Misconfigured
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -192,6 +193,40 @@ class Image(Feature):
             "longest_side_in_short_sides": _sizes.MAX_ASPECT if self.store_size else _sizes.MAX_NATIVE_ASPECT,
         }
         return said, {}
+
+    def entry(self) -> Entry:
+        """A file's bytes, base64 in JSON, or rows of numbers; small grey ones can be drawn, on a ground like theirs."""
+        assert self.mean is not None, "fit or load_state comes before entry"
+        channels, height, width = self.shape
+        ground = "dark" if float(self.mean.mean()) < 0.5 else "light"
+        flat = b64encode(
+            _pixels.as_png(np.full((height, width), round(255 * float(self.mean.mean())), np.uint8))
+        ).decode()
+        return Entry(
+            kind="picture",
+            unit="pixels",
+            schema={
+                "description": f"A picture ({_pixels.KINDS}) in base64, or its pixels as rows of numbers (0 to 255).",
+                "anyOf": [{"type": "string", "contentEncoding": "base64"}, {"type": "array", "items": {}}],
+            },
+            example=flat,
+            details={"channels": channels, "height": height, "width": width, "ground": ground},
+        )
+
+    def received(self, value: Any, *, most: int) -> Any:
+        """Take a file's bytes, base64 (a data URI too) or nested lists of numbers; the header tells the pixels."""
+        if isinstance(value, str):
+            try:
+                value = b64decode(value.rpartition("base64,")[2], validate=True)
+            except ValueError:
+                raise DataError("expected a picture in base64; the text is none") from None
+        elif isinstance(value, list):
+            value = _pixels.as_array(value)
+        elif not isinstance(value, bytes):
+            raise DataError(f"expected a picture in base64 or rows of numbers; got {type(value).__name__}")
+        if (number := _pixels.num_pixels(value)) > most:
+            raise DataError(f"expected at most {most:,} pixels; the picture has {number:,}")
+        return value
 
     def decode(self, encoded: Tensor) -> list[np.ndarray]:
         """Return uint8 pictures (H, W, C) that a person can look at."""

@@ -88,7 +88,8 @@ class Predictor:
         chosen, done = task_options(self.task, options), 0
         size = batch_size * (TOGETHER if any(self.features[role].is_text for role in self.task.inputs) else 1)
         for some in _batched(items, size):
-            yield from self._answers(some, chosen, first=done, batch_size=batch_size)
+            names = [name_of(item, number) for number, item in enumerate(some, done)]
+            yield from self.answers(some, chosen, names=names, batch_size=batch_size)
             done += len(some)
 
     def encode(self, items: Iterable[Any]) -> Batch:
@@ -104,9 +105,14 @@ class Predictor:
         """Return (raw output, unfamiliarity (B,)) of encoded examples, on the CPU."""
         return answer(self.task, self.module, batch, options=options, precision=self.precision)
 
-    def _answers(self, items: list[Any], options: Any, *, first: int, batch_size: int) -> list[Answer]:
-        """Answer for some items, the first of which has that number; what cannot be read gets its error."""
-        answers: list[Answer] = [{"input": name_of(item, first + number)} for number, item in enumerate(items)]
+    def answers(
+        self, items: Sequence[Any], options: Any, *, names: Sequence[str], batch_size: int = BATCH_SIZE
+    ) -> list[Answer]:
+        """Answer for some named items at once; what cannot be read gets its error.
+
+        options: the task's, as `task_options` makes them.
+        """
+        answers: list[Answer] = [{"input": name} for name in names]
         readable: list[int] = []
         stored: list[dict[str, dict[str, Any]]] = []
         for number, item in enumerate(items):

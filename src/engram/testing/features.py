@@ -49,6 +49,7 @@ def check_feature(feature: type[Feature], values: Sequence[Any], *, kind: str, n
     check_saving(fitted, feature, stored)
     check_graph(fitted, stored)
     check_copies(fitted, stored)
+    check_entry(fitted)
 
 
 def fit(feature: type[Feature], column: Column) -> tuple[Feature, Stored]:
@@ -71,6 +72,20 @@ def check_refined(fitted: Feature, stored: Stored) -> None:
     assert_close(fitted.encode(refined.gather(rows)), plain, "refined values are encoded otherwise")
     if (lengths := fitted.lengths(refined, rows)) is not None:
         assert lengths.max() == plain.shape[1], f"lengths {lengths} do not fit {tuple(plain.shape)}"
+
+
+def check_entry(fitted: Feature) -> None:
+    """The example of how a value is given can be read; what is no value or is too large is refused as bad data."""
+    if (entry := fitted.entry()) is None:
+        return
+    json.dumps([entry.schema, entry.details])
+    fitted.encode(collate([fitted.store(fitted.received(json.loads(json.dumps(entry.example)), most=10**9))]))
+    for value, most in ((entry.example, 0), (None, 10**9), ({}, 10**9)):
+        try:
+            fitted.store(fitted.received(value, most=most))
+        except DataError:
+            continue
+        raise AssertionError(f"{value!r} with at most {most} {entry.unit} was taken")
 
 
 def padded(alone: torch.Tensor, among: torch.Tensor) -> torch.Tensor:
