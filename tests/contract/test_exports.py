@@ -21,4 +21,5 @@ def test_task(task: type[Task], tmp_path: Path) -> None:
     for to in ("onnx", "eject"):
         written = engram.export(tmp_path / "run", to=to, data=sample.data)
         assert written.proof is not None and written.proof.rows > 0
+        assert f"Proved on {written.proof.rows} " in written.sentences()[1], "what is said is what was compared"
         assert max(written.proof.difference.values()) <= 1e-4, written.proof.difference

@@ -101,9 +101,10 @@ def prove(kind: str, path: Path, predictor: Predictor, rows: Rows) -> Proof:
         {name: compared(name, answers[name], expected[name], names) for name in expected}
         for answers, expected, names in zip(got, wanted, where, strict=True)
     ]
+    number = sum(map(len, batches))
     proof = Proof(
-        rows=sum(map(len, batches)),
-        source=rows.source,
+        rows=number,
+        source=rows.source if number == len(rows) else f"{number} rows, out of {rows.source}",
         difference={name: max(found[name] for found in differences) for name in differences[0]},
         **_as_classes(predictor, rows, batches, wanted, got),
     )
