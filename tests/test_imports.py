@@ -32,8 +32,11 @@ MAY_IMPORT = {
     "predict": "core features data models tasks",
     "evaluate": "core features data metrics predict",
     "explain": "core predict evaluate",
+    "export": "core predict evaluate",
     "report": "core predict evaluate explain",
-    "api": "core features data models losses metrics optim floors tasks train predict evaluate explain report console",
+    "serve": "core predict evaluate",
+    "api": "core features data models losses metrics optim floors tasks train predict evaluate explain export report "
+    "serve console",
     "console": "core",
     "cli": "core api console demo cli_writing",
     "cli_writing": "core api console",

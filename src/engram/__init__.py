@@ -25,18 +25,35 @@ if TYPE_CHECKING:
         check,
         compare,
         evaluate,
+        export,
         generate,
         inspect,
         load,
         predict,
+        promote,
         report,
+        serve,
         train,
     )
     from engram.core import errors
 
 __version__ = "0.1.0"
 
-_VERBS = ("chat", "check", "compare", "evaluate", "generate", "inspect", "load", "predict", "report", "train")
+_VERBS = (
+    "chat",
+    "check",
+    "compare",
+    "evaluate",
+    "export",
+    "generate",
+    "inspect",
+    "load",
+    "predict",
+    "promote",
+    "report",
+    "serve",
+    "train",
+)
 _PARTS = ("Callback", "Metric", "Step", "TensorBoard")
 
 __all__ = [
@@ -50,11 +67,14 @@ __all__ = [
     "compare",
     "errors",
     "evaluate",
+    "export",
     "generate",
     "inspect",
     "load",
     "predict",
+    "promote",
     "report",
+    "serve",
     "train",
 ]
 

@@ -90,6 +90,12 @@ class Terminal:
     def _show_decision(self, event: Event) -> None:
         self._show_warning(event)
 
+    def _show_serving(self, event: Event) -> None:
+        for model in event["models"]:
+            since = f", promoted {model['promoted']}" if model["promoted"] else ""
+            self.print(f"  {model['name']}: {model['version']}{since}")
+        self.print(f"Serving at {event['url']}  (page: /, API: /docs, numbers: /metrics; Ctrl-C ends)")
+
     def _show_plan(self, event: Event) -> None:
         show_plan(event["plan"], self.console)
 
@@ -223,6 +229,22 @@ def show_inspection(inspection: Mapping[str, Any], *, fixes: str | None = None) 
             f"{actions['keep']:,}. Edit it, then: engram train DATA --apply {fixes}",
             soft_wrap=True,
         )
+
+
+def show_promotion(promoted: Mapping[str, Any]) -> None:
+    """What a name serves from now on, what it served before, and by which scores."""
+    console = _console()
+    now = promoted["run"] or "the run that its server is started with"
+    console.print(f"{promoted['name']} serves {now}.", soft_wrap=True)
+    if promoted["before"]:
+        console.print(f"  before   {promoted['before']}", soft_wrap=True)
+    for metric, value in promoted.get("scores", {}).items():
+        bound = promoted["least"].get(metric)
+        console.print(
+            f"  {metric}  {text(value, metric)}" + (f" (bound: {text(bound, metric)})" if bound is not None else "")
+        )
+    if promoted["before"] and "scores" in promoted:
+        console.print(f"Back with: engram promote --undo {promoted['name']}")
 
 
 def show_summary(summary: Mapping[str, Any]) -> None:

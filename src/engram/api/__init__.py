@@ -125,6 +125,29 @@ def check(model: Any, data: Any, **options: Any) -> Any:
     return check(model, data, **options)
 
 
+def export(run: Any, **options: Any) -> Any:
+    """Write a run's model for use elsewhere; see `engram.api.exporting.export`. Returns an `Export`."""
+    run = _checked(run)
+    from engram.api.exporting import export
+
+    return export(run, **options)
+
+
+def serve(runs: Any = (), **options: Any) -> None:
+    """Answer over HTTP with runs until told to end; see `engram.api.serving.serve`."""
+    with _shown():
+        from engram.api.serving import serve
+
+        serve(runs, **options)
+
+
+def promote(run: Any, name: str, **options: Any) -> Any:
+    """Let a name serve a run from now on; see `engram.api.serving.promote`. Returns a dictionary."""
+    from engram.api.serving import promote
+
+    return promote(run, name, **options)
+
+
 def report(run: Any) -> Any:
     """Write a run's report again; see `engram.report`. Returns its path."""
     run = _checked(run)

@@ -25,11 +25,10 @@ from engram.core.task import Batch, Task
 from engram.evaluate import calibration, unfamiliarity, written
 from engram.evaluate.evaluation import Outputs, collect, evaluate
 from engram.evaluate.predictions import write as write_predictions
-from engram.features.feature import Feature
 from engram.features.text import text_of
 from engram.models.delivered import Delivered, NetworkAlone, hidden_width
 from engram.optim.average import reestimate_batchnorm
-from engram.predict.answering import BATCH_SIZE, answer
+from engram.predict.answering import BATCH_SIZE, answer, class_names
 from engram.predict.predictor import Predictor
 from engram.train.checkpoint import separate
 from engram.train.trainer import Trainer
@@ -111,11 +110,6 @@ def _keep_written(run: RunDirectory, reading: Reading, outputs: Mapping[str, Out
 def alone(module: nn.Module) -> nn.Module | None:
     """The network of a delivered module by itself, where a floor counts in what it answers; else None."""
     return NetworkAlone(module).eval() if isinstance(module, Delivered) and module.floor is not None else None
-
-
-def class_names(task: Task, features: Mapping[str, Feature]) -> Sequence[str]:
-    """The classes that a task's answers are among; none where they are no classes."""
-    return getattr(features.get(next(iter(task.target), "")), "names", ())
 
 
 def _beside(reading: Reading, floors: Mapping[str, nn.Module], split: str) -> dict[str, Outputs]:

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from engram.api import reading
-from engram.api.delivery import alone, class_names
+from engram.api.delivery import alone
 from engram.api.prediction import load
 from engram.core import machine
 from engram.core.errors import DataError, RunError, unknown
@@ -14,6 +14,7 @@ from engram.core.rundir import RunDirectory
 from engram.evaluate import predictions
 from engram.evaluate.evaluation import collect
 from engram.evaluate.evaluation import evaluate as say
+from engram.predict.answering import class_names
 from engram.predict.checking import checked
 from engram.predict.opening import floors_of
 

@@ -37,6 +37,12 @@ class BudgetError(EngramError):
     """A time budget that does not suffice; the message names one that does."""
 
 
+class ExportError(EngramError):
+    """An exported model that does not answer as the run does."""
+
+    exit_code = 1
+
+
 class LostProcessError(EngramError):
     """Another of the processes that train together has ended."""
 

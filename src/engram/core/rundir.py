@@ -11,6 +11,7 @@
     examples.safetensors     some scored examples as the network sees them, for the report
     fixes.csv                what was changed in the view of the data that was learned from, if anything
     source/                  the user's own network, copied (never run without being told to)
+    export/                  what was exported, for others; engram itself reads nothing there
     README.md  report.html
 
 It holds no pickle and nothing that executes on load. Opening it reads every checksum again and refuses what is no
@@ -147,7 +148,8 @@ class RunDirectory:
             with self._refusing(path):
                 if strict.check_plain(path, folder=folder) and folder:
                     for inner in path.iterdir():
-                        strict.check_plain(inner, folder=path.name == "checkpoints")
+                        ejected = path.name == "export" and inner.is_dir()
+                        strict.check_plain(inner, folder=path.name == "checkpoints" or ejected)
 
     def _check_sealed(self, name: str, checksum: Any) -> None:
         """RunError unless a file is there and is the one that training wrote."""

@@ -54,10 +54,10 @@ def read_json(path: Path) -> Any:
     return parse(read_plain(path, most=MOST_BYTES))
 
 
-def parse(content: bytes) -> Any:
-    """Parse JSON that repeats no key and is not nested without end."""
-    if sum(map(content.count, (b",", b"[", b"{"))) > MOST_PARTS:
-        raise ValueError(f"it holds more than {MOST_PARTS} values")
+def parse(content: bytes, *, most_parts: int = MOST_PARTS) -> Any:
+    """Parse JSON that repeats no key, has at most so many values and is not nested without end."""
+    if sum(map(content.count, (b",", b"[", b"{"))) > most_parts:
+        raise ValueError(f"it holds more than {most_parts} values")
     try:
         value = json.loads(content.decode("utf-8"), object_pairs_hook=_unique)
     except RecursionError:

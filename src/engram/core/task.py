@@ -181,6 +181,18 @@ class Task:
         """Answer without knowing the target: raw output, first axis the example."""
         raise AssertionError("a task must say this")
 
+    def graph(self, model: nn.Module, inputs: Batch) -> Any:
+        """What an exported model computes: the model's output for its inputs, in the order of `graph_inputs`.
+
+        By default that is the answer. A task that answers by a loop exports one pass of it.
+        """
+        return self.predict(model, inputs, self.options())
+
+    @property
+    def graph_inputs(self) -> tuple[str, ...]:
+        """The roles that an exported model reads, in the order in which the network takes them."""
+        return tuple(self.inputs)
+
     def decode(self, output: Any, features: Any, options: Any) -> list[dict[str, Any]]:
         """Turn raw output into one answer per example, in the user's terms, ready for JSON."""
         raise AssertionError("a task must say this")

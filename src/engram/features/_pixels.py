@@ -208,6 +208,27 @@ def _stretched(array: np.ndarray) -> np.ndarray:
     return np.rint((values - low) * (255 / (high - low or 1))).astype(np.uint8)
 
 
+def num_pixels(value: Any) -> int:
+    """How many pixels a file's bytes or an array hold, without decoding any. DataError for what is no picture."""
+    if isinstance(value, bytes) and value[128:132] == b"DICM":
+        try:
+            import pydicom
+
+            header = pydicom.dcmread(io.BytesIO(value), stop_before_pixels=True)
+            return int(header.Rows) * int(header.Columns) * int(getattr(header, "NumberOfFrames", 1) or 1)
+        except Exception as error:  # pydicom raises nearly anything on damaged files
+            raise DataError(f"the DICOM file cannot be read ({error})") from None
+    with open_picture(value) as picture:
+        return picture.size[0] * picture.size[1]
+
+
+def as_png(pixels: np.ndarray) -> bytes:
+    """Write 8-bit pixels (h, w) or (h, w, 3) as a PNG file."""
+    content = io.BytesIO()
+    Image.fromarray(pixels).save(content, "PNG")
+    return content.getvalue()
+
+
 def is_grey(picture: Image.Image) -> bool:
     """Whether a picture has no colour, judged by its mode (and its palette), not by its pixels."""
     if picture.mode in ("P", "PA"):

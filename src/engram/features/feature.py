@@ -15,9 +15,25 @@ from engram.core.registry import snake_case
 
 if TYPE_CHECKING:
     import numpy as np
+    from torch import Tensor, nn
 
 Arrays = dict[str, Any]
 """Gathered values of some rows: name -> array whose first axis is the row, or a list for ragged values."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """How a person or another program gives a value.
+
+    kind: "picture" or "text", what a page asks for. unit: what its size is counted in. schema: of the value as JSON
+    (JSON Schema). example: such a value. details: what a page needs to know besides, ready for JSON.
+    """
+
+    kind: str
+    unit: str
+    schema: dict[str, Any]
+    example: Any
+    details: dict[str, Any] = field(default_factory=dict)
 
 
 class Misconfigured(Exception):  # noqa: N818  (a signal between a feature and the store, never an error for the user)
@@ -45,6 +61,9 @@ class Feature:
 
     wishes: ClassVar[tuple[str, ...]] = ()
     """Names of the configuration that the user may decide in place of what suits the data."""
+
+    varying: ClassVar[dict[int, str]] = {}
+    """Axes of what an exported model is given whose lengths vary, by name; the first, the example's, varies always."""
 
     @property
     def name(self) -> str:
@@ -91,6 +110,18 @@ class Feature:
         """
         return None
 
+    def entry(self) -> Entry | None:
+        """How a value is given from elsewhere, once the feature is fitted; None: only from this machine's files."""
+        return None
+
+    def received(self, value: Any, *, most: int) -> Any:
+        """Turn what came from elsewhere, a value of JSON or a file's bytes, into a raw value for `store`.
+
+        A text is never taken as a path. DataError for what is no such value, or has more than `most` units of its
+        entry, before any of it is decoded.
+        """
+        raise AssertionError("a feature with an entry must say this")
+
     def encode(self, gathered: Arrays, views: Any = None) -> Any:
         """Turn gathered values of B rows into a tensor whose first axis is B.
 
@@ -106,6 +137,22 @@ class Feature:
     def summary(self, stored: Any, rows: np.ndarray) -> dict[str, Any]:
         """What these values are, as JSON: numbers, distributions (mappings), `examples`; empty for nothing to say."""
         return {}
+
+    def given(self, gathered: Arrays) -> Tensor:
+        """What an exported model is given for gathered values that are alike in shape: what `graph` begins with."""
+        encoded: Tensor = self.encode(gathered)
+        return encoded
+
+    def graph(self) -> nn.Module | None:
+        """How an exported model encodes what it is given: as a module with a `record` of its "arguments".
+
+        `graph()(given(values))` is `encode(values)`. None where what is given is encoded already.
+        """
+        return None
+
+    def before(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """What is left to whoever gives values to an exported model, as (JSON, arrays): by default all of `encode`."""
+        return self.state()
 
     def check(self, stored: Any, rows: np.ndarray) -> list[Finding]:
         """What is wrong with these values, for the doctor, who names the rows of a finding's fixes."""

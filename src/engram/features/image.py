@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from base64 import b64decode, b64encode
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +12,13 @@ import numpy as np
 from engram.core.errors import ConfigError, DataError, RunError
 from engram.core.evidence import Evidence, Finding
 from engram.features import _circumstances, _likeness, _pixels, _quality, _sizes
-from engram.features.feature import Arrays, Feature, Misconfigured
+from engram.features.feature import Arrays, Entry, Feature, Misconfigured
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
     from torch import Tensor
+
+    from engram.features._answer_view import AnswerView
 
 SURVEYED = 200
 """How many values a survey opens, evenly spaced: enough to meet every camera, few enough to take no time."""
@@ -35,6 +38,7 @@ class Image(Feature):
     version = 1
     on_disk = True
     near_copies = "re-encoded, resized, mirrored"
+    varying = {1: "height", 2: "width"}  # noqa: RUF012  (declared in the base class)
 
     def __init__(
         self, *, channels: int = 3, store_size: int | None = None, size: tuple[int, int] | None = None
@@ -160,6 +164,69 @@ class Image(Feature):
         x_BCHW *= torch.from_numpy(scale)[:, None, None]
         x_BCHW += torch.from_numpy(shift)[:, None, None]
         return x_BCHW
+
+    def given(self, gathered: Arrays) -> Tensor:
+        """Return pixels as they are stored, uint8 (B, h, w, C), of pictures of one size."""
+        import torch
+
+        return torch.from_numpy(np.stack(list(gathered["pixels"])))
+
+    def graph(self) -> AnswerView:
+        """Return what `encode` does to pixels without views."""
+        import torch
+
+        from engram.features._answer_view import AnswerView
+
+        assert self.mean is not None and self.std is not None
+        arguments: dict[str, Any] = {"size": list(self.shape[1:]), "channels": self.channels}
+        view = AnswerView(**arguments)
+        view.mean.copy_(torch.from_numpy(self.mean))
+        view.std.copy_(torch.from_numpy(self.std))
+        view.record = {"arguments": arguments}
+        return view
+
+    def before(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """What decoding is to do."""
+        said = {
+            "pixels": "8 bits, upright, transparency laid on white, " + ("grey" if self.channels == 1 else "RGB"),
+            "largest_short_side": self.store_size,
+            "longest_side_in_short_sides": _sizes.MAX_ASPECT if self.store_size else _sizes.MAX_NATIVE_ASPECT,
+        }
+        return said, {}
+
+    def entry(self) -> Entry:
+        """A file's bytes, base64 in JSON, or rows of numbers; small grey ones can be drawn, on a ground like theirs."""
+        assert self.mean is not None, "fit or load_state comes before entry"
+        channels, height, width = self.shape
+        ground = "dark" if float(self.mean.mean()) < 0.5 else "light"
+        flat = b64encode(
+            _pixels.as_png(np.full((height, width), round(255 * float(self.mean.mean())), np.uint8))
+        ).decode()
+        return Entry(
+            kind="picture",
+            unit="pixels",
+            schema={
+                "description": f"A picture ({_pixels.KINDS}) in base64, or its pixels as rows of numbers (0 to 255).",
+                "anyOf": [{"type": "string", "contentEncoding": "base64"}, {"type": "array", "items": {}}],
+            },
+            example=flat,
+            details={"channels": channels, "height": height, "width": width, "ground": ground},
+        )
+
+    def received(self, value: Any, *, most: int) -> Any:
+        """Take a file's bytes, base64 (a data URI too) or nested lists of numbers; the header tells the pixels."""
+        if isinstance(value, str):
+            try:
+                value = b64decode(value.rpartition("base64,")[2], validate=True)
+            except ValueError:
+                raise DataError("expected a picture in base64; the text is none") from None
+        elif isinstance(value, list):
+            value = _pixels.as_array(value)
+        elif not isinstance(value, bytes):
+            raise DataError(f"expected a picture in base64 or rows of numbers; got {type(value).__name__}")
+        if (number := _pixels.num_pixels(value)) > most:
+            raise DataError(f"expected at most {most:,} pixels; the picture has {number:,}")
+        return value
 
     def decode(self, encoded: Tensor) -> list[np.ndarray]:
         """Return uint8 pictures (H, W, C) that a person can look at."""

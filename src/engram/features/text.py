@@ -15,10 +15,10 @@ import numpy as np
 from engram.core import events
 from engram.core.errors import DataError, RunError, unknown
 from engram.core.evidence import Evidence, Finding, Fix
-from engram.core.vocabulary import BEGIN, END, PADDING
+from engram.core.vocabulary import BEGIN, END, PADDING, UNKNOWN
 from engram.features import _text_quality, _wording
 from engram.features._tokenizers import KINDS, MOST_FITTED_BYTES, Tokenizer, decoded, split_words
-from engram.features.feature import Arrays, Feature
+from engram.features.feature import Arrays, Entry, Feature
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -52,6 +52,7 @@ class Text(Feature):
     wishes = ("tokenizer",)
     near_copies = "in case, spaces, signs or a few letters"
     on_disk = True
+    varying = {1: "length"}  # noqa: RUF012  (declared in the base class)
 
     def __init__(
         self,
@@ -126,6 +127,16 @@ class Text(Feature):
                 raise DataError("the text is empty")
             value = ""
         return {"utf8": np.frombuffer(value.encode("utf-8", "replace"), np.uint8)}
+
+    def entry(self) -> Entry:
+        """The text itself, or a UTF-8 file's bytes."""
+        return Entry(kind="text", unit="characters", schema={"type": "string"}, example="A text of a few words.")
+
+    def received(self, value: Any, *, most: int) -> Any:
+        """Take a text or UTF-8 bytes, of at most so many characters."""
+        if isinstance(value, str | bytes) and (number := _num_characters(value)) > most:
+            raise DataError(f"expected at most {most:,} characters; the text has {number:,}")
+        return value
 
     def fit(self, stored: Any, rows: np.ndarray) -> None:
         """Learn the vocabulary from the training rows, unless another feature's is shared already."""
@@ -229,11 +240,24 @@ class Text(Feature):
         values, arrays = self.tokenizer.state()
         return {"tokenizer": self.tokenizer.kind, **values}, arrays
 
+    def before(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """The tokenizer, and what ids begin and end with."""
+        values, arrays = self.state()
+        ids = {"padding": PADDING, "begin": BEGIN, "end": END if self.ends else None, "unknown": UNKNOWN}
+        return {**values, "ids": ids, "most_ids": self.longest or None}, arrays
+
     def load_state(self, values: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
         """Take back the tokenizer; RunError if it is damaged."""
         if (kind := values.get("tokenizer")) not in KINDS:
             raise RunError(f"the saved tokenizer is damaged: expected one of {', '.join(KINDS)}; got {kind!r}")
         self._tokenizer = KINDS[kind].from_state(values, arrays)
+
+
+def _num_characters(text: str | bytes) -> int:
+    """Of UTF-8, bytes that begin one are counted."""
+    if isinstance(text, str):
+        return len(text)
+    return int(np.count_nonzero(np.frombuffer(text, np.uint8) & 0xC0 != 0x80))
 
 
 def fitted_tokenizer(stored: list[Any], rows: list[np.ndarray], *, kind: str = AUTO, size: int = 0) -> Tokenizer:

@@ -40,6 +40,7 @@ class Turns(Feature):
     """
 
     wishes = ("tokenizer",)
+    varying = {1: "length"}  # noqa: RUF012  (declared in the base class)
     least_reply = 64
     """Tokens for which a prompt leaves room."""
 
@@ -181,6 +182,12 @@ class Turns(Feature):
         """The tokenizer's kind and vocabulary, and the template."""
         values, arrays = self.tokenizer.state()
         return {"tokenizer": self.tokenizer.kind, "roles": list(ROLES), **values}, arrays
+
+    def before(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """The tokenizer, the ids of the template, and those of the roles, in order behind the tokenizer's own."""
+        values, arrays = self.state()
+        ids = {"padding": PADDING, "begin": BEGIN, "end": END, "first_role": self.tokenizer.size}
+        return {**values, "ids": ids}, arrays
 
     def load_state(self, values: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
         """Take back the tokenizer; RunError if it is damaged, or the template is another."""

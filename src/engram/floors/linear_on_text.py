@@ -85,10 +85,13 @@ class WordsLinear(nn.Module):
         self.weight = nn.Parameter(torch.zeros(places, num_classes))
         self.bias = nn.Parameter(torch.zeros(num_classes))
         self.register_buffer("ridge", torch.zeros(2))
+        self.record = {"arguments": {"vocabulary": vocabulary, "num_classes": num_classes}}
 
     def forward(self, text_BT: Tensor) -> Tensor:
         """Return logits (B, C)."""
         # The first place is that of nothing, and weighs nothing.
+        if torch.compiler.is_exporting():  # the other way fixes the number of examples and their length
+            return nn.functional.embedding(self.places(text_BT), self.weight).sum(1) + self.bias
         return nn.functional.embedding_bag(self.places(text_BT), self.weight, mode="sum") + self.bias
 
     def places(self, text_BT: Tensor) -> Tensor:

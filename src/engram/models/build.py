@@ -31,8 +31,10 @@ BASE = "build"
 
 def named(name: str, **arguments: Any) -> nn.Module:
     """Build one of engram's architectures and note on it how that was done."""
-    network: nn.Module = find("engram.models", name, base=BASE)(**arguments)
+    factory = find("engram.models", name, base=BASE)
+    network: nn.Module = factory(**arguments)
     network.record = {"name": name, "arguments": _plain(arguments)}  # type: ignore[assignment]
+    network.factory = factory
     return network
 
 
@@ -41,8 +43,10 @@ def from_user(model: nn.Module | Callable[..., nn.Module] | str, *, offered: dic
 
     A factory is given those of `offered` (num_classes, input_shape, features) that its signature names.
     """
+    factory: Callable[..., nn.Module]
     if isinstance(model, nn.Module):
-        network, record = model, {"factory": type(model).__name__, "arguments": {}, **_source_of(type(model))}
+        network, factory = model, type(model)
+        record = {"factory": _name_of(factory), "arguments": {}, **_source_of(factory)}
     else:
         factory = factory_from_file(model) if isinstance(model, str) else model
         path = model.rpartition(":")[0] if isinstance(model, str) else None
@@ -53,6 +57,7 @@ def from_user(model: nn.Module | Callable[..., nn.Module] | str, *, offered: dic
             f"expected the factory to give a torch.nn.Module; got {type(network).__name__}. Return the network from it."
         )
     network.record = record  # type: ignore[assignment]
+    network.factory = factory  # type: ignore[assignment]
     return network
 
 

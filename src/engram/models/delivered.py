@@ -172,10 +172,11 @@ class NetworkAlone(nn.Module):
 
 def _keep_hidden(layer: nn.Module, arguments: tuple[Tensor, ...]) -> None:
     """Keep what the last linear layer is given, if this thread asked; positions or tokens are averaged."""
-    if torch.compiler.is_compiling() or (kept := _kept.get()) is None:
+    compiling = torch.compiler.is_compiling() and not torch.compiler.is_exporting()
+    if compiling or (kept := _kept.get()) is None:
         return
     hidden = arguments[0].detach().float()
-    kept.append(hidden if hidden.ndim == 2 else hidden.reshape(len(hidden), -1, hidden.shape[-1]).mean(1))
+    kept.append(hidden if hidden.ndim == 2 else hidden.flatten(1, -2).mean(1))
 
 
 def last_linear(network: nn.Module) -> nn.Linear | None:

@@ -98,13 +98,18 @@ class TextNet(nn.Module):
         """Let words read one another, as far as `longest`; those behind stay as they are."""
         if not self.blocks:
             return x_BWD
-        read_BWD, rest_BWD = x_BWD[:, : self.longest] * x_BWD.shape[2] ** 0.5, x_BWD[:, self.longest :]
+        near_W1 = torch.arange(x_BWD.shape[1], device=x_BWD.device)[:, None] < self.longest
         # A text without any word reads its own padding, of which nothing is kept.
-        mask_B11W = (present_BW1 | ~present_BW1.any(1, keepdim=True))[:, None, None, : self.longest, 0]
+        mask_B11W = ((present_BW1 | ~present_BW1.any(1, keepdim=True)) & near_W1)[:, None, None, :, 0]
+        # An exported graph cannot ask how long a text is: it has words behind read too, and keeps nothing of it.
+        most = x_BWD.shape[1] if torch.compiler.is_exporting() else self.longest
+        read_BWD = x_BWD[:, :most] * x_BWD.shape[2] ** 0.5
         rotation = self.rotary(read_BWD.shape[1], dtype=read_BWD.dtype)
         for block in self.blocks:
-            read_BWD = block(read_BWD, rotation, mask=mask_B11W)
-        return torch.cat([read_BWD, rest_BWD], 1)
+            read_BWD = block(read_BWD, rotation, mask=mask_B11W[..., :most])
+        if torch.compiler.is_exporting():
+            return torch.where(near_W1, read_BWD, x_BWD)
+        return torch.cat([read_BWD, x_BWD[:, most:]], 1)
 
 
 def sized(size: str) -> dict[str, Any]:

@@ -5,12 +5,14 @@ Shapes: B examples, C outputs.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from engram.core.task import Batch, Task, with_tensors
+from engram.features.feature import Feature
 from engram.models.delivered import Delivered
 
 BATCH_SIZE = 256
@@ -24,14 +26,26 @@ def answer(
     module: a delivered one, a floor, or a network, on any device; it should be in evaluation mode.
     options: the task's, None for its defaults. precision: "float32" or "bfloat16".
     """
+    options = task.options() if options is None else options
+    return output_of(lambda model, inputs: task.predict(model, inputs, options), task, module, batch, precision)
+
+
+def output_of(
+    call: Callable[[nn.Module, Batch], Any], task: Task, module: nn.Module, batch: Batch, precision: str = "float32"
+) -> tuple[Any, Tensor | None]:
+    """The same of anything that a task does with a model and a batch; see `answer`."""
     device = device_of(module)
     inputs = moved(batch, module)
-    options = task.options() if options is None else options
     with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
         if isinstance(module, Delivered) and task.calibration is not None:
-            output, unfamiliarity_B = module.watched(lambda model: task.predict(model, inputs, options))
+            output, unfamiliarity_B = module.watched(lambda model: call(model, inputs))
             return on_cpu(output), on_cpu(unfamiliarity_B)
-        return on_cpu(task.predict(module, inputs, options)), None
+        return on_cpu(call(module, inputs)), None
+
+
+def class_names(task: Task, features: Mapping[str, Feature]) -> Sequence[str]:
+    """The classes that a task's answers are among; none where they are no classes."""
+    return getattr(features.get(next(iter(task.target), "")), "names", ())
 
 
 def device_of(module: nn.Module) -> torch.device:

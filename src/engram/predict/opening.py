@@ -84,6 +84,11 @@ def task_of(facts: dict[str, Any], run: RunDirectory) -> Task:
     return task
 
 
+def features_of(run: RunDirectory) -> dict[str, Feature]:
+    """Return the fitted features of a run, by role; none where its task reads nothing by itself."""
+    return saved.load(run) if (run / saved.JSON).exists() else {}
+
+
 def delivered(record: Any, network: nn.Module, run: RunDirectory, *, task: Task, features: Any) -> nn.Module:
     """Build the delivered module around a network from its record in run.json; an empty one: the network alone."""
     if record == {}:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from engram.core.task import Batch, Task
 from engram.data.examples import namespace
 from engram.data.store import collate
 from engram.features.feature import Feature
-from engram.predict.answering import BATCH_SIZE, answer, device_of
+from engram.predict.answering import BATCH_SIZE, answer, class_names, device_of
 from engram.predict.checking import checked
 from engram.predict.opening import open_run
 
@@ -59,6 +59,11 @@ class Predictor:
         return namespace(self.features)
 
     @property
+    def names(self) -> Sequence[str]:
+        """The classes that answers are among; none where they are no classes."""
+        return class_names(self.task, self.features)
+
+    @property
     def device(self) -> torch.device:
         """Where the network computes."""
         return device_of(self.module)
@@ -83,20 +88,31 @@ class Predictor:
         chosen, done = task_options(self.task, options), 0
         size = batch_size * (TOGETHER if any(self.features[role].is_text for role in self.task.inputs) else 1)
         for some in _batched(items, size):
-            yield from self._answers(some, chosen, first=done, batch_size=batch_size)
+            names = [name_of(item, number) for number, item in enumerate(some, done)]
+            yield from self.answers(some, chosen, names=names, batch_size=batch_size)
             done += len(some)
 
     def encode(self, items: Iterable[Any]) -> Batch:
         """Return items as the network sees them; DataError for one that cannot be read."""
         return self._encoded([self._stored(item) for item in items])
 
+    @staticmethod
+    def gather(stored: Sequence[Mapping[str, Any]], roles: Iterable[str]) -> dict[str, Any]:
+        """Put stored values of some roles together; each is a mapping from role to what `Feature.store` gave."""
+        return {role: collate([values[role] for values in stored]) for role in roles}
+
     def output(self, batch: Batch, *, options: Any = None) -> tuple[Any, Tensor | None]:
         """Return (raw output, unfamiliarity (B,)) of encoded examples, on the CPU."""
         return answer(self.task, self.module, batch, options=options, precision=self.precision)
 
-    def _answers(self, items: list[Any], options: Any, *, first: int, batch_size: int) -> list[Answer]:
-        """Answer for some items, the first of which has that number; what cannot be read gets its error."""
-        answers: list[Answer] = [{"input": name_of(item, first + number)} for number, item in enumerate(items)]
+    def answers(
+        self, items: Sequence[Any], options: Any, *, names: Sequence[str], batch_size: int = BATCH_SIZE
+    ) -> list[Answer]:
+        """Answer for some named items at once; what cannot be read gets its error.
+
+        options: the task's, as `task_options` makes them.
+        """
+        answers: list[Answer] = [{"input": name} for name in names]
         readable: list[int] = []
         stored: list[dict[str, dict[str, Any]]] = []
         for number, item in enumerate(items):
@@ -127,7 +143,7 @@ class Predictor:
         return {role: self.features[role].store(values[role]) for role in roles}
 
     def _encoded(self, stored: list[dict[str, dict[str, Any]]]) -> Batch:
-        gathered = {role: collate([values[role] for values in stored]) for role in self.task.inputs}
+        gathered = self.gather(stored, self.task.inputs)
         encoded = {role: self.features[role].encode(values) for role, values in gathered.items()}
         return Batch(rows=np.arange(len(stored)), **encoded)
 

@@ -75,6 +75,11 @@ class TokenTask(Task):
         nats_BT = own(text_BT) if own is not None else in_pieces(model, text_BT, context=self.context)
         return nats_BT.masked_fill(~asked(text_BT), -1.0)
 
+    def graph(self, model: nn.Module, inputs: Batch) -> Tensor:
+        """What is exported: logits (B, T, V) of the token after each; whoever runs it draws from them."""
+        logits_BTV: Tensor = model(inputs.text)
+        return logits_BTV
+
     def decode(self, output: Tensor, features: Any, options: Any) -> list[dict[str, Any]]:
         """How surprising each text is."""
         return [_told(nats_T[nats_T >= 0].double()) for nats_T in output]

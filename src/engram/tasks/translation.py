@@ -67,6 +67,7 @@ class Translation(Task):
         "large": Worth(rows=300_000, passes=5, examples=10_000_000),
     }
     writes: ClassVar = True
+    graph_inputs: ClassVar = ROLES
     smoothing: float = 0.1
 
     @property
@@ -133,6 +134,11 @@ class Translation(Task):
             longest_B=torch.where(length_B > 0, longest_B, 1),
         )
         return ids_BT
+
+    def graph(self, model: nn.Module, inputs: Batch) -> Tensor:
+        """What is exported: logits (B, T, V) of the token after each of a target; whoever runs it searches in them."""
+        logits_BTV: Tensor = model(inputs.source, inputs.target)
+        return logits_BTV
 
     def decode(self, output: Tensor, features: Any, options: TranslationOptions) -> list[dict[str, Any]]:
         """One text each: {"translation"}."""

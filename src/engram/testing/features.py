@@ -50,7 +50,9 @@ def check_feature(feature: type[Feature], values: Sequence[Any], *, kind: str, n
     check_refined(fitted, stored)
     check_decoding(fitted, fitted.encode(stored.gather(rows)))
     check_saving(fitted, feature, stored)
+    check_graph(fitted, stored)
     check_copies(fitted, stored)
+    check_entry(fitted)
 
 
 def fit(feature: type[Feature], column: Column) -> tuple[Feature, Stored]:
@@ -73,6 +75,20 @@ def check_refined(fitted: Feature, stored: Stored) -> None:
     assert_close(fitted.encode(refined.gather(rows)), plain, "refined values are encoded otherwise")
     if (lengths := fitted.lengths(refined, rows)) is not None:
         assert lengths.max() == plain.shape[1], f"lengths {lengths} do not fit {tuple(plain.shape)}"
+
+
+def check_entry(fitted: Feature) -> None:
+    """The example of how a value is given can be read; what is no value or is too large is refused as bad data."""
+    if (entry := fitted.entry()) is None:
+        return
+    json.dumps([entry.schema, entry.details])
+    fitted.encode(collate([fitted.store(fitted.received(json.loads(json.dumps(entry.example)), most=10**9))]))
+    for value, most in ((entry.example, 0), (None, 10**9), ({}, 10**9)):
+        try:
+            fitted.store(fitted.received(value, most=most))
+        except DataError:
+            continue
+        raise AssertionError(f"{value!r} with at most {most} {entry.unit} was taken")
 
 
 def padded(alone: torch.Tensor, among: torch.Tensor) -> torch.Tensor:
@@ -136,6 +152,17 @@ def check_saving(fitted: Feature, feature: type[Feature], stored: Stored) -> Non
     rows = np.arange(len(stored))
     saved, expected = loaded.encode(stored.gather(rows)), fitted.encode(stored.gather(rows))
     assert torch.equal(saved, expected), "a saved and loaded feature encodes differently"
+
+
+def check_graph(fitted: Feature, stored: Stored) -> None:
+    """What an exported model does with what it is given is what encoding does."""
+    graph = fitted.graph() or torch.nn.Identity()
+    for row in range(len(stored)):
+        gathered = stored.gather(np.array([row]))
+        assert_close(graph(fitted.given(gathered)), fitted.encode(gathered), "an exported model encodes otherwise")
+    values, arrays = fitted.before()
+    assert json_equal(json.loads(json.dumps(values)), values), "what is left to others is not JSON"
+    assert all(isinstance(array, np.ndarray) for array in arrays.values()), "what is left to others are not arrays"
 
 
 def check_copies(fitted: Feature, stored: Stored) -> None:

@@ -48,9 +48,9 @@ class WordVectors(nn.Module):
         there_BTG = piece_BTG > 0
         vector_BTD = (self.piece(piece_BTG % self.piece.num_embeddings) * there_BTG[..., None]).sum(2)
         place_BT = place_BT.clamp(max=num_words)
-        sum_BWD = vector_BTD.new_zeros(len(place_BT), num_words + 1, vector_BTD.shape[2])
+        sum_BWD = vector_BTD.new_zeros(place_BT.shape[0], num_words + 1, vector_BTD.shape[2])
         sum_BWD = sum_BWD.scatter_add(1, place_BT[..., None].expand_as(vector_BTD), vector_BTD)
-        number_BW = vector_BTD.new_zeros(len(place_BT), num_words + 1)
+        number_BW = vector_BTD.new_zeros(place_BT.shape[0], num_words + 1)
         number_BW = number_BW.scatter_add(1, place_BT, there_BTG.sum(2).to(vector_BTD))
         return (sum_BWD / number_BW.clamp(min=1).sqrt()[..., None])[:, 1:]
 

@@ -1,0 +1,171 @@
+"""The application: its routes, the gate around them, and what they tell of models and of how the server fares."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import re
+from base64 import b64encode
+from collections.abc import AsyncIterator, Callable
+from importlib.resources import files
+from typing import Any
+
+from fastapi import FastAPI, Response
+from starlette.exceptions import HTTPException
+
+from engram import __version__
+from engram.serve import predicting
+from engram.serve.access import Access
+from engram.serve.counts import Counts
+from engram.serve.gate import FAILED, Gate, Refused, Scope
+from engram.serve.limits import Limits
+from engram.serve.models import Model, Models, entries
+from engram.serve.predicting import as_json
+from engram.serve.reading import options_model
+
+OFFERED: tuple[Callable[[FastAPI, Model, Limits], None], ...] = (predicting.add,)
+"""What is offered of each model: functions that add its routes, where its task has what they need."""
+
+
+class Server:
+    """What all routes share. app: the whole as an ASGI application."""
+
+    def __init__(self, models: Models, *, access: Access, limits: Limits, counts: Counts) -> None:
+        self.models, self.limits, self.counts = models, limits, counts
+        self.routes = FastAPI(
+            title="engram", version=__version__, lifespan=self._living, docs_url=None, redoc_url=None,
+            description="Trained models, ready to answer.",
+        )  # fmt: skip
+        self.app = Gate(self.routes, access=access, limits=limits, seen=self._seen)
+        self._add_routes()
+        for model in models:
+            for add in OFFERED:
+                add(self.routes, model, limits)
+
+    @contextlib.asynccontextmanager
+    async def _living(self, app: FastAPI) -> AsyncIterator[None]:
+        """While the server lives, promotions are taken up; at its end what waits is answered."""
+        watching = asyncio.create_task(self.models.watch())
+        try:
+            yield
+        finally:
+            watching.cancel()
+            self.models.close()
+
+    def _seen(self, scope: Scope, status: int, seconds: float) -> None:
+        """Count a request. Paths of nobody's are counted as one: whoever asks could invent any number of them."""
+        route = scope.get("route")
+        path = getattr(route, "path", "(none)")
+        self.counts.count("engram_requests_total", path=path, status=str(status or "closed"))
+        if path.startswith("/v1/models/"):
+            self.counts.observe("engram_request_seconds", seconds, path=path)
+
+    def _add_routes(self) -> None:
+        routes = self.routes
+
+        @routes.exception_handler(Refused)
+        async def refused(request: Any, error: Refused) -> Refused:
+            return error
+
+        @routes.exception_handler(Exception)
+        async def failed(request: Any, error: Exception) -> Refused:
+            return FAILED  # the gate tells the log
+
+        @routes.exception_handler(HTTPException)
+        async def unknown(request: Any, error: HTTPException) -> Response:
+            headers = dict(error.headers or {})
+            return as_json({"error": str(error.detail)}, status=error.status_code, headers=headers)
+
+        @routes.get("/healthz", tags=["server"], summary="Whether the server lives")
+        async def healthz() -> Response:
+            return Response("ok\n", media_type="text/plain")
+
+        @routes.get("/readyz", tags=["server"], summary="Whether it can answer (503 while it ends)")
+        async def readyz() -> Response:
+            ready = not self.app.ending and all(model.batcher.alive for model in self.models)
+            return Response("ready\n" if ready else "not ready\n", 200 if ready else 503, media_type="text/plain")
+
+        @routes.get("/metrics", tags=["server"], summary="Numbers for Prometheus, drift among them")
+        async def metrics() -> Response:
+            return Response(self.counts.text(gauges(self.models)), media_type="text/plain; version=0.0.4")
+
+        @routes.get("/v1/models", tags=["models"], summary="What is served")
+        async def models() -> Response:
+            return as_json({"models": [described(model) for model in self.models]})
+
+        for path, name in (("/", "try.html"), ("/docs", "docs.html")):
+            routes.add_api_route(path, _page(name), include_in_schema=False)
+
+
+def _page(name: str) -> Callable[[], Any]:
+    """A page that came with engram: it asks nothing of other hosts, and runs no script but its own."""
+    content = (files("engram.serve") / "templates" / name).read_text(encoding="utf-8")
+    hashes = [
+        "'sha256-" + b64encode(hashlib.sha256(script.encode()).digest()).decode() + "'"
+        for script in re.findall(r"<script>(.*?)</script>", content, re.DOTALL)
+    ]
+    policy = (
+        f"default-src 'none'; script-src {' '.join(hashes)}; style-src 'unsafe-inline'; connect-src 'self'; "
+        "img-src 'self' data: blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+
+    async def page() -> Response:
+        return Response(content, media_type="text/html", headers={"Content-Security-Policy": policy})
+
+    return page
+
+
+def described(model: Model) -> dict[str, Any]:
+    """What a client needs to know of a model: its task, what goes in and how, and the options of an answer."""
+    predictor = model.version.predictor
+    inputs = {
+        role: {"kind": entry.kind, "schema": entry.schema, "example": entry.example, **entry.details}
+        for role, entry in entries(predictor).items()
+    }
+    return {
+        "name": model.name,
+        "task": predictor.task.name,
+        "version": model.version.name,
+        "promoted": model.version.promoted or None,
+        "inputs": inputs,
+        "options": options_model(predictor.task).model_json_schema(),
+    }
+
+
+def gauges(models: Models) -> dict[str, tuple[str, list[tuple[dict[str, str], float]]]]:
+    """How things are now, by name: (help, [(labels, value)])."""
+    found: dict[str, tuple[str, list[tuple[dict[str, str], float]]]] = {
+        "engram_model": ("1 for the version that is served.", []),
+        "engram_queue_items": ("Items that wait for a model.", []),
+        "engram_answers_total": ("Answers that were given, by the version served now.", []),
+        "engram_unreadable_total": ("Inputs that could not be read.", []),
+        "engram_unfamiliar_total": ("Inputs that the model called unfamiliar.", []),
+        "engram_unfamiliar_ratio": (
+            "Share of unfamiliar inputs: of the last 1,000 answers, and on validation rows.",
+            [],
+        ),
+        "engram_class_ratio": ("Share of each class: among the last 1,000 answers, and on validation rows.", []),
+        "engram_class_drift": ("Distance of the two: 0 the same, 1 nothing in common (total variation).", []),
+    }
+
+    def add(name: str, value: float | None, **labels: str) -> None:
+        if value is not None:
+            found[name][1].append((labels, value))
+
+    for model in models:
+        drift, name = model.version.drift, model.name
+        shares, unfamiliar = drift.recent()
+        add("engram_model", 1, model=name, version=model.version.name)
+        add("engram_queue_items", model.batcher.waiting, model=name)
+        add("engram_answers_total", drift.answers, model=name)
+        add("engram_unreadable_total", drift.unreadable, model=name)
+        add("engram_unfamiliar_total", drift.unfamiliar, model=name)
+        add("engram_unfamiliar_ratio", unfamiliar, model=name, of="recent")
+        add("engram_unfamiliar_ratio", drift.expected_unfamiliar, model=name, of="validation")
+        for of, ratios in (("recent", shares), ("validation", drift.expected)):
+            for label, ratio in ratios.items():
+                add("engram_class_ratio", ratio, model=name, label=label, of=of)
+        if drift.expected and drift.answers:
+            add("engram_class_drift", drift.distance(shares), model=name)
+    return found

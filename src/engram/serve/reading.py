@@ -1,0 +1,164 @@
+"""From a request's body to items: JSON or multipart, within limits, and never a path on this machine.
+
+    {"input": VALUE}  or  {"inputs": [VALUE, …]},  with "options": {…} beside it where wanted
+
+A VALUE is that of the task's one input, or an object of values by role. In multipart forms each part named by a role
+(or `file`) is a value, and other fields are options; several parts make several items.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, get_type_hints
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from engram.core import strict
+from engram.core.errors import DataError
+from engram.core.task import Task
+from engram.predict.predictor import Predictor, name_of
+from engram.serve.gate import Refused
+from engram.serve.limits import Limits
+
+ANY_ROLE = ("file", "files", "input")
+"""Names of parts that stand for the one input of a task, beside its role's own name."""
+
+FIELD_BYTES = 1 << 20
+"""Of a field of a form that is no file."""
+
+
+@dataclass
+class Asked:
+    """What a request asks: raw items with their names, the task's options, and whether one item was meant.
+
+    errors: number of an item -> why it cannot be read; it is not among `items`.
+    """
+
+    options: Any
+    one: bool
+    items: list[Any] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+    errors: dict[int, dict[str, str]] = field(default_factory=dict)
+
+    def whole(self, answers: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Put the errors in their places among the answers to the others."""
+        left = iter(answers)
+        return [self.errors.get(number) or next(left) for number in range(len(answers) + len(self.errors))]
+
+
+def options_model(task: Task) -> type[BaseModel]:
+    """The task's options as a schema: names, kinds, defaults and what its dataclass says of each."""
+    hints = get_type_hints(task.options)
+    fields: dict[str, Any] = {}
+    for option in dataclasses.fields(task.options):
+        help = option.metadata.get("help")
+        if option.default_factory is not dataclasses.MISSING:
+            default = Field(default_factory=option.default_factory, description=help)
+        else:
+            default = Field(default=... if option.default is dataclasses.MISSING else option.default, description=help)
+        fields[option.name] = (hints[option.name], default)
+    return create_model(f"{type(task).__name__}Options", __config__=ConfigDict(extra="forbid"), **fields)
+
+
+async def asked(request: Request, predictor: Predictor, limits: Limits, schema: type[BaseModel]) -> Asked:
+    """Read a request; Refused says what is wrong with it as a whole."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "application/json":
+        values, files, options, one = _of_json(await request.body(), limits)
+    elif kind == "multipart/form-data":
+        values, files, options, one = await _of_form(request, list(predictor.task.inputs), limits)
+    else:
+        raise Refused(415, f"expected application/json or multipart/form-data; got {kind or 'no content type'}")
+    if not 1 <= len(values) <= limits.items:
+        raise Refused(413 if values else 422, f"expected 1 to {limits.items} inputs; got {len(values)}")
+    found = Asked(_options(predictor.task, schema, options), one)
+    for number, value in enumerate(values):
+        _add(found, number, value, files[number], predictor, limits)
+    return found
+
+
+def _of_json(body: bytes, limits: Limits) -> tuple[list[Any], list[str], Any, bool]:
+    """(values, their files' names, options, whether one was meant)."""
+    try:
+        content = strict.parse(body, most_parts=limits.json_values)
+    except ValueError as error:
+        raise Refused(400, f"expected JSON: {error}") from None
+    if not isinstance(content, dict):
+        raise Refused(422, 'expected an object such as {"input": …}')
+    if unknown := set(content) - {"input", "inputs", "options"}:
+        raise Refused(422, f"expected input or inputs, and options; got {sorted(unknown)[0]!r}")
+    if ("input" in content) == ("inputs" in content):
+        raise Refused(422, "expected either input (one) or inputs (a list)")
+    one = "input" in content
+    values = [content["input"]] if one else content["inputs"]
+    if not isinstance(values, list):
+        raise Refused(422, f"expected a list of inputs; got {type(values).__name__}")
+    return values, [""] * len(values), content.get("options", {}), one
+
+
+async def _of_form(request: Request, roles: list[str], limits: Limits) -> tuple[list[Any], list[str], Any, bool]:
+    try:
+        async with request.form(max_files=limits.items * len(roles), max_fields=64, max_part_size=FIELD_BYTES) as form:
+            parts = [(name, await _content(value)) for name, value in form.multi_items()]
+    except HTTPException as error:
+        raise Refused(400, str(error.detail)) from None
+    by_role: dict[str, list[tuple[Any, str]]] = {role: [] for role in roles}
+    options: dict[str, Any] = {}
+    for name, (value, filename) in parts:
+        role = roles[0] if len(roles) == 1 and name in ANY_ROLE else name
+        if role in by_role:
+            by_role[role].append((value, filename))
+        else:
+            options[name] = value
+    if len({len(values) for values in by_role.values()}) > 1:
+        raise Refused(422, f"expected as many parts for each of {', '.join(roles)}")
+    rows = list(zip(*by_role.values(), strict=True))
+    values = [row[0][0] if len(roles) == 1 else {r: v for r, (v, _) in zip(roles, row, strict=True)} for row in rows]
+    return values, [next((name for _, name in row if name), "") for row in rows], options, len(rows) == 1
+
+
+async def _content(part: UploadFile | str) -> tuple[Any, str]:
+    """(value, file name) of a part of a form."""
+    return (await part.read(), part.filename or "") if isinstance(part, UploadFile) else (part, "")
+
+
+def _options(task: Task, schema: type[BaseModel], given: Any) -> Any:
+    try:
+        chosen = schema.model_validate(given)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        place = ".".join(("options", *map(str, first["loc"])))
+        raise Refused(422, f"{place}: {first['msg']}; there are: {', '.join(schema.model_fields) or 'none'}") from None
+    return task.options(**{name: getattr(chosen, name) for name in schema.model_fields})
+
+
+def _add(found: Asked, number: int, value: Any, filename: str, predictor: Predictor, limits: Limits) -> None:
+    """Take an item as its features receive it, or say why it cannot be taken."""
+    try:
+        item = _received(value, predictor, limits)
+    except (DataError, OSError) as error:
+        found.errors[number] = {"input": filename or f"{type(value).__name__}[{number}]", "error": str(error)}
+        return
+    found.items.append(item)
+    found.names.append(filename or name_of(item, number))
+
+
+def _received(value: Any, predictor: Predictor, limits: Limits) -> Any:
+    roles = list(predictor.task.inputs)
+    if isinstance(value, Mapping):
+        if set(value) != set(roles):
+            raise DataError(f"expected values for {', '.join(roles)}; got {', '.join(value) or 'none'}")
+        return {role: _one(value[role], predictor.features[role], limits) for role in roles}
+    if len(roles) > 1:
+        raise DataError(f"expected an object with {', '.join(roles)}; got {type(value).__name__}")
+    return _one(value, predictor.features[roles[0]], limits)
+
+
+def _one(value: Any, feature: Any, limits: Limits) -> Any:
+    entry = feature.entry()
+    return feature.received(value, most=limits.of(entry.unit))
