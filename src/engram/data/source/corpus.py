@@ -168,9 +168,19 @@ def _moved(descriptor: int, target: int, file: File) -> int:
         if len(found):
             return int(begin + found[np.argmin(np.abs(found - (target - begin)))])
     target -= (target - begin) % width
-    while file.encoding.name == "utf-8" and target < file.size and around[target - begin] & 0xC0 == 0x80:
-        target -= 1
+    while _inside(around[target - begin : target - begin + width], file.encoding.name):
+        target -= width
     return target
+
+
+def _inside(unit: bytes, encoding: str) -> bool:
+    """Whether a unit, such as a byte of UTF-8, goes on with the character before it."""
+    if not unit:
+        return False
+    if encoding == "utf-8":
+        return unit[0] & 0xC0 == 0x80
+    surrogate = unit[encoding == "utf-16-le"] if encoding in ("utf-16-le", "utf-16-be") else 0
+    return 0xDC <= surrogate <= 0xDF
 
 
 def _after_each(content: bytes, sign: bytes, width: int) -> np.ndarray:
