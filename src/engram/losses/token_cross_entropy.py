@@ -35,6 +35,7 @@ class _InPlace(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, logits_BTV: Tensor, ids_BT: Tensor, smoothing: float) -> Tensor:
+        """Losses (B, T); the gradient is made at once, in place of the probabilities."""
         at_BT1 = ids_BT[..., None]
         kept_BT1 = at_BT1 != PADDING
         gradient_BTV = logits_BTV.softmax(-1)

@@ -27,7 +27,7 @@ class Decoder(nn.Module):
         "optimizer.head_learning_rate": 2e-3,
         "optimizer.weight_decay": 0.01,
     }
-    """Numbers of the plan that were found best for this network (LOG.md, 2026-11-25)."""
+    """Batch and Muon's rate were found best on one corpus (LOG.md, 2026-11-25); the others are usual ones."""
 
     def __init__(
         self,

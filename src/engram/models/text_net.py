@@ -34,7 +34,7 @@ AVERAGING = {
 """Numbers of the plan that were found best without a transformer (LOG.md, 2026-11-25)."""
 
 READING = {"batch_size": 128, "optimizer.average_decay": 0.999, "optimizer.beta2": 0.99}
-"""With one: the usual ones, and an average over more steps."""
+"""With one: the usual ones, and an average over more steps; not measured."""
 
 
 class TextNet(nn.Module):

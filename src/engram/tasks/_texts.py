@@ -31,7 +31,7 @@ class TextTask(LabelTask):
 
     inputs: ClassVar = {"text": Configured(Text, {"tokenizer": "characters", "longest": LONGEST})}
     floors: ClassVar = (MajorityClass(), LinearOnText())
-    sizes: ClassVar = {  # of few texts, order tells a network nothing that it can learn (LOG.md, 2026-11-25)
+    sizes: ClassVar = {  # a guess, not measured: of few texts, order tells little that can be learned
         "medium": Worth(rows=50_000, passes=4, examples=1_000_000),
         "large": Worth(rows=200_000, passes=6, examples=4_000_000),
     }

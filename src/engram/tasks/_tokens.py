@@ -49,7 +49,7 @@ class TokenTask(Task):
 
     metrics = (TokenCrossEntropy(), Perplexity(), BitsPerByte())
     floors: ClassVar = (NGram(),)
-    sizes: ClassVar = {  # LOG.md, 2026-11-25
+    sizes: ClassVar = {  # a guess, not measured
         "medium": Worth(rows=1_000, passes=math.inf, examples=16_000),
         "large": Worth(rows=20_000, passes=math.inf, examples=200_000),
     }
@@ -59,7 +59,7 @@ class TokenTask(Task):
         return build.named("decoder", vocabulary=features.text.size, context=self.context, **sized(size))
 
     def most_passes(self, rows: int) -> float:
-        """Beyond these the training text is learned by heart."""
+        """A guess, not measured: beyond these a text is learned by heart."""
         return 40
 
     def step(self, model: nn.Module, batch: Batch) -> Step:

@@ -31,7 +31,7 @@ from engram.models.encoder_decoder import SIZES
 
 PAIRS_FOR_AN_ID = 7
 VOCABULARY = (1_000, 16_000)
-"""So many pairs for each id of the vocabulary, within these bounds (LOG.md, 2026-11-25)."""
+"""So many pairs for each id of the vocabulary, within these bounds; a choice, not measured."""
 
 LONGEST = 1_024
 """Tokens of a text that are read or written; what comes after is left out."""
@@ -62,7 +62,7 @@ class Translation(Task):
     metrics = (Bleu(), Chrf())
     floors: ClassVar = (CopySource(), NearestSource())
     options: ClassVar = TranslationOptions
-    sizes: ClassVar = {
+    sizes: ClassVar = {  # a guess, not measured
         "medium": Worth(rows=10_000, passes=8, examples=2_000_000),
         "large": Worth(rows=300_000, passes=5, examples=10_000_000),
     }
@@ -102,7 +102,7 @@ class Translation(Task):
         return build.named("encoder_decoder", vocabulary=features.target.size, **SIZES[size])
 
     def most_passes(self, rows: int) -> float:
-        """From about 60 passes on, a network knows the pairs by heart."""
+        """A guess, not measured: by then a network knows few pairs by heart."""
         return 60
 
     def plain(self) -> Translation:

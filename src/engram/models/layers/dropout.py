@@ -16,7 +16,7 @@ LEVELS = 256
 class Dropout(nn.Module):
     """Sets a share of values to zero in training and scales the others, so that the mean stays.
 
-    On CPUs one random number of 8 bytes decides on 8 values, 6 times as fast as `nn.Dropout` (LOG.md, 2026-11-25).
+    On CPUs one random number of 8 bytes decides on 8 values, 3 times as fast as `nn.Dropout` (LOG.md, 2026-11-25).
     """
 
     def __init__(self, share: float) -> None:
