@@ -128,6 +128,7 @@ def points(what: Measurement, data: Path, cache: Path, seed: int) -> list[dict[s
         **os.environ,
         "OMP_NUM_THREADS": str(os.cpu_count()),
         "OMP_WAIT_POLICY": "PASSIVE",
+        "GOMP_SPINCOUNT": "30000",  # as engram sets it for itself
         "KERAS_BACKEND": what.peer.removeprefix("keras-"),
         "ENGRAM_CACHE": str(cache / "prepared"),
     }
