@@ -26,11 +26,17 @@ MOST_PASSES = {"few": 4, "many": 15}
 others are then answered worse (LOG.md, 2026-11-25)."""
 
 
+USUAL_SHARE = (0.3, 0.2)
+"""With few texts a share of 0.2 to 0.35 was best by accuracy in cross-validation (LOG.md, 2026-11-25). Many rows
+outweigh it."""
+
+
 class TextTask(LabelTask):
     """Labels for texts: which network, and which floor is worth delivering."""
 
     inputs: ClassVar = {"text": Configured(Text, {"tokenizer": "characters", "longest": LONGEST})}
     floors: ClassVar = (MajorityClass(), LinearOnText())
+    usual_share: ClassVar = USUAL_SHARE
     sizes: ClassVar = {  # a guess, not measured: of few texts, order tells little that can be learned
         "medium": Worth(rows=50_000, passes=4, examples=1_000_000),
         "large": Worth(rows=200_000, passes=6, examples=4_000_000),
