@@ -67,7 +67,5 @@ def calibrated(
     probe.to(trainer.device)
     batch = SimpleNamespace(label=torch.from_numpy(label))
     statistics = {metric.name: metric.update(calibrated, batch) for metric in task.metrics}
-    scored = Outputs(
-        rows["val"], calibrated.numpy(), label=label, unfamiliarity=strange_N, statistics=statistics
-    )
+    scored = Outputs(rows["val"], calibrated.numpy(), label=label, unfamiliarity=strange_N, statistics=statistics)
     return probe.eval(), {"val": scored}, choice

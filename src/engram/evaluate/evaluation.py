@@ -29,8 +29,9 @@ class Outputs:
 
     rows: (N,) row numbers in the table. logits: (N, C) float32. numbers: (N, V), where answers are numbers: these, and
     as delivered, both ends of their intervals. Of a task whose output is neither, the statistics are all that is kept.
-    label: (N,) class numbers, -1 unknown, or numbers, or (N, C) yes or no; None where labels are not known. unfamiliarity: (N,), above 1 is unfamiliar, or None where the model does not say
-    it. statistics: metric's name -> its statistics. written: the decoded answers of a task that writes.
+    label: (N,) class numbers, -1 unknown, or numbers, or (N, C) yes or no; None where labels are not known.
+    unfamiliarity: (N,), above 1 is unfamiliar, or None where the model does not say it. statistics: metric's name ->
+    its statistics. written: the decoded answers of a task that writes.
     """
 
     rows: np.ndarray

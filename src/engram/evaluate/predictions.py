@@ -184,8 +184,7 @@ def compare(
     return [
         comparison.paired(metric, metric.update(*kept_a), metric.update(*kept_b), names=names)
         for metric in metrics
-        if metric.ranks
-        and ("top_labels" not in frame_a.columns or metric.name in BY_CLASS)
+        if metric.ranks and ("top_labels" not in frame_a.columns or metric.name in BY_CLASS)
     ]
 
 

@@ -31,7 +31,8 @@ def arrays_of(
 ) -> dict[str, Tensor]:
     """Return the arrays (`engram.floors._trees.ARRAYS`) of models, whose trees take turns.
 
-    cardinalities: of the features that are categories. What trees add up to is multiplied by `scale`, and `shift` added.
+    cardinalities: of the features that are categories. scale, shift: what trees add up to is multiplied by the one, and
+    the other is added.
     """
     root: list[int] = []
     nodes: list[tuple[Any, ...]] = []
@@ -113,7 +114,8 @@ def _right(tree: Lines, number: int, cardinality: int) -> np.ndarray:
     """Whether each category goes right: those that are not in the set of this number."""
     first, last = _whole(tree, "cat_boundaries")[number : number + 2]
     words = _whole(tree, "cat_threshold")[first:last]
-    return np.array([not (words[c // WORD] >> c % WORD & 1 if c // WORD < len(words) else 0) for c in range(cardinality)])
+    left = [c // WORD < len(words) and words[c // WORD] >> c % WORD & 1 for c in range(cardinality)]
+    return ~np.array(left, dtype=bool)
 
 
 def _numbers(tree: Lines, name: str) -> list[float]:

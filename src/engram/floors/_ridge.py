@@ -36,9 +36,7 @@ def _sums(x_ND: Tensor, y_N: Tensor) -> tuple[Tensor, Tensor]:
     return (x_ND.T @ x_ND).double(), (x_ND.T @ y_N).double()
 
 
-def _held_out(
-    x_ND: Tensor, y_N: Tensor, fold_N: Tensor, sums: list[tuple[Tensor, Tensor]], strength: float
-) -> Tensor:
+def _held_out(x_ND: Tensor, y_N: Tensor, fold_N: Tensor, sums: list[tuple[Tensor, Tensor]], strength: float) -> Tensor:
     """The summed squared error of a strength, each fold by weights from the others."""
     error = torch.zeros(())
     for fold in range(FOLDS):

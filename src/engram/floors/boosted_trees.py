@@ -115,8 +115,8 @@ class Boosting:
     `time.monotonic()` value after which rounds end early; before it the result depends on the data alone.
     """
 
-    record_NF: np.ndarray
-    label_N: np.ndarray
+    rows: np.ndarray
+    labels: np.ndarray
     record: Any
     classes: int
     until: float
@@ -125,25 +125,26 @@ class Boosting:
     def numbers(self) -> dict[str, Any]:
         """What LightGBM is told."""
         objective = {0: "regression", 1: "binary"}.get(self.classes, "multiclass")
-        leaf = int(np.clip(len(self.label_N) / 100, 3, 20))
+        leaf = int(np.clip(len(self.labels) / 100, 3, 20))
         more = {"num_class": self.classes} if self.classes > 1 else {}
-        return {**NUMBERS, **more, "objective": objective, "min_data_in_leaf": leaf, "num_threads": torch.get_num_threads()}
+        more |= {"min_data_in_leaf": leaf, "num_threads": torch.get_num_threads()}
+        return {**NUMBERS, **more, "objective": objective}
 
     def data(self) -> Any:
         """The rows, as LightGBM has them."""
         import lightgbm
 
         places = list(categories(self.record))
-        return lightgbm.Dataset(self.record_NF, self.label_N, categorical_feature=places, params={"verbosity": -1})
+        return lightgbm.Dataset(self.rows, self.labels, categorical_feature=places, params={"verbosity": -1})
 
     def enough(self) -> int:
         """Return the number of rounds with the least loss on rows held out; half of the time is for this."""
         import lightgbm
 
-        now, number = time.monotonic(), len(self.label_N)
-        parts = np.array_split(np.random.default_rng(0).permutation(number), FOLDS if number <= FEW_ROWS else round(1 / HELD_OUT))
-        held = parts if number <= FEW_ROWS else parts[:1]
-        folds = [(np.setdiff1d(np.arange(number), some), some) for some in held]
+        now, number = time.monotonic(), len(self.labels)
+        few, mixed = number <= FEW_ROWS, np.random.default_rng(0).permutation(number)
+        held = np.array_split(mixed, FOLDS) if few else [mixed[: int(HELD_OUT * number)]]
+        folds = [(np.setdiff1d(mixed, some), some) for some in held]
         ends = [lightgbm.early_stopping(PATIENCE, verbose=False), ending(now + (self.until - now) / 2)]
         losses = lightgbm.cv(self.numbers, self.data(), MOST_ROUNDS, folds=folds, stratified=False, callbacks=ends)
         return len(next(iter(losses.values())))

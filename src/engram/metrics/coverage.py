@@ -20,7 +20,7 @@ class Coverage(Metric):
     ranks = False
 
     def update(self, output: Any, batch: Any) -> dict[str, np.ndarray]:
-        """Keep "covered" (B,) from value, low and high (B, 3) and `batch.label` (B,); NaN where there is no interval."""
+        """Keep "covered" (B,), NaN without an interval, from value, low and high (B, 3) and `batch.label` (B,)."""
         if output.shape[1] < 3:
             return {"covered": np.full(len(output), np.nan, np.float32)}
         low_B, high_B = array(output)[:, 1:3].T

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -50,7 +52,7 @@ class TableNet(nn.Module):
         self.numbers = NumberVectors(num_numbers, width=columns, ranges=ranges) if num_numbers else None
         self.categories = CategoryVectors(cardinalities, width=columns) if cardinalities else None
         widths = [places * columns, *[width] * layers]
-        self.hidden = nn.ModuleList(SharedLinear(members, *pair) for pair in zip(widths, widths[1:], strict=False))
+        self.hidden = nn.ModuleList(SharedLinear(members, *pair) for pair in pairwise(widths))
         self.dropout = nn.Dropout(dropout)
         self.output = SharedLinear(members, width, 2 if kind == "number" else num_classes)
         self._tell_apart(members, places, columns)
@@ -103,3 +105,12 @@ class TableNet(nn.Module):
     def forward(self, record_BF: Tensor) -> Tensor:
         """(B, F) -> logits (B, num_classes), or numbers and their spread (B, 2)."""
         return self.together(self.members(record_BF))
+
+
+def sized(size: str) -> dict[str, Any]:
+    """The numbers that "small", "medium" and "large" stand for."""
+    return {
+        "small": {},
+        "medium": {"width": 384, "layers": 3},
+        "large": {"width": 512, "layers": 3, "ranges": 48},
+    }[size]

@@ -11,13 +11,19 @@ from typing import Any, ClassVar
 import numpy as np
 from torch import Tensor, nn
 
+from engram.core.evidence import Evidence
 from engram.core.task import Sample, Task
+from engram.data.table import Column, Table
 from engram.features.record import Record
 from engram.floors.boosted_trees import BoostedTrees
 from engram.floors.floor import Floor
 from engram.floors.linear_on_record import LinearOnRecord
 from engram.models import build
-from engram.models.table_net import sized
+from engram.models.table_net import TableNet, sized
+from engram.tasks._columns import columns_of
+
+NUMBERS = 0.5
+"""With more evidence than this, a column holds numbers that are no classes."""
 
 FEW_ROWS = 5_000
 MOST_PASSES = {"few": 60, "many": 30}
@@ -30,6 +36,23 @@ class TableTask(Task):
     inputs: ClassVar = {"record": Record}
     kind: ClassVar[str] = "softmax"
     balances: ClassVar = False
+
+    def matches(self, table: Table) -> Evidence:
+        """A target that is named, or plainly called a label, beside columns that are no pictures and no mere text."""
+        columns = columns_of(table)
+        if columns is None:
+            return Evidence(0.0, "its rows are not made of plain columns")
+        if columns.target is None:
+            return Evidence(0.0, "nobody says which column is to be predicted")
+        label = self.judged(columns.target)
+        if not label or not columns.many:
+            return Evidence(0.0, label.reason if not label else f"beside {columns.target.name} there is only a text")
+        beside = f"{len(columns.plain) + len(columns.texts):,} columns beside it"
+        return Evidence(0.8, f"{columns.target.name} has {label.reason}, and there are {beside}")
+
+    def judged(self, target: Column) -> Evidence:
+        """Say how well a column suits as the target."""
+        return self.target["label"].matches(target)
 
     def model(self, size: str, features: Any) -> nn.Module:
         """A network of many members, which gives one logit per label, or a number and how far off it may be."""
@@ -51,9 +74,9 @@ def floors(kind: str, simplest: Floor) -> tuple[Floor, ...]:
     return (simplest, LinearOnRecord(kind=kind), BoostedTrees(kind=kind))
 
 
-def members_of(model: Any, record_BF: Tensor) -> tuple[Tensor, Tensor]:
+def members_of(model: nn.Module, record_BF: Tensor) -> tuple[Tensor, Tensor]:
     """Return the answer of each member (B, K, C), and of all together (B, C); a network of another kind has one."""
-    if hasattr(model, "members"):
+    if isinstance(model, TableNet):
         members_BKC = model.members(record_BF)
         return members_BKC, model.together(members_BKC)
     output_BC = model(record_BF)
@@ -69,7 +92,7 @@ def member_losses(loss: Callable[[Tensor, Tensor], Tensor], members_BKC: Tensor,
 
 
 def table_sample(target: str) -> Sample:
-    """Made rows of sizes, weights and colours. target: "label" for one label, "labels" for several, "number" for one."""
+    """Made rows of sizes, weights and colours. target: what they have of these, "label", "labels" or "number"."""
     random = np.random.default_rng(0)
     size, weight = random.normal(size=(2, 400)).round(3)
     colour = random.choice(["red", "green", "blue"], 400)

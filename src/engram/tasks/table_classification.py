@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from engram.core.evidence import Evidence
 from engram.core.task import Batch, Sample, Step
+from engram.data.table import Column
+from engram.features.number import Number
 from engram.floors.majority_class import MajorityClass
 from engram.losses.cross_entropy import cross_entropy
 from engram.tasks._labels import OneLabel
-from engram.tasks._tables import TableTask, floors, member_losses, members_of, table_sample
+from engram.tasks._tables import NUMBERS, TableTask, floors, member_losses, members_of, table_sample
 
 
 class TableClassification(TableTask, OneLabel):
@@ -16,6 +19,13 @@ class TableClassification(TableTask, OneLabel):
 
     kind: ClassVar = "softmax"
     floors: ClassVar = floors("softmax", MajorityClass())
+
+    def judged(self, target: Column) -> Evidence:
+        """Names, or few whole numbers: many numbers are for regression."""
+        number = Number.matches(target)
+        if number.score > NUMBERS:
+            return Evidence(0.0, f"{number.reason}: a number to be predicted, by table_regression")
+        return super().judged(target)
 
     def step(self, model: Any, batch: Batch) -> Step:
         """Cross entropy of each member of the network."""

@@ -11,7 +11,9 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from engram.core.errors import ConfigError
+from engram.core.evidence import Evidence
 from engram.core.task import Batch, Sample, Step
+from engram.data.table import Column
 from engram.features.number import Number
 from engram.floors.mean_value import MeanValue
 from engram.losses.laplace import laplace
@@ -22,7 +24,8 @@ from engram.metrics.mae import Mae
 from engram.metrics.mse import Mse
 from engram.metrics.r2 import R2
 from engram.metrics.rmse import Rmse
-from engram.tasks._tables import TableTask, floors, member_losses, members_of, table_sample
+from engram.models.delivered_number import LEVEL, DeliveredNumber
+from engram.tasks._tables import NUMBERS, TableTask, floors, member_losses, members_of, table_sample
 
 SPREAD_COUNTS = 0.1
 """Of the loss, what saying how far off one is counts beside being right."""
@@ -32,7 +35,7 @@ SPREAD_COUNTS = 0.1
 class NumberOptions:
     """Options of an answer. level: how often the truth is to lie between `low` and `high`."""
 
-    level: float = field(default=0.8, metadata={"help": "how often the truth is to lie between low and high"})
+    level: float = field(default=LEVEL, metadata={"help": "how often the truth is to lie between low and high"})
 
     def __post_init__(self) -> None:
         if not 0 < self.level < 1:
@@ -49,6 +52,13 @@ class TableRegression(TableTask):
     options: ClassVar = NumberOptions
     calibration: ClassVar = "conformal"
     unit: float = 1.0
+
+    def judged(self, target: Column) -> Evidence:
+        """Many numbers: few whole ones are taken as classes, where nobody says otherwise."""
+        number = Number.matches(target)
+        if 0 < number.score <= NUMBERS:
+            return Evidence(0.0, f"{number.reason}; --task table_regression takes them as numbers")
+        return number
 
     def see(self, features: Any) -> None:
         """Errors are measured in units of the training labels' spread, so that one rate of learning suits all."""
@@ -69,8 +79,10 @@ class TableRegression(TableTask):
 
     def predict(self, model: nn.Module, inputs: Batch, options: NumberOptions) -> Tensor:
         """Numbers first in each row; the delivered module's with both ends of its interval (B, 3)."""
-        output_BV = model(inputs.record)
-        return model.interval(output_BV, level=options.level) if hasattr(model, "interval") else output_BV
+        if isinstance(model, DeliveredNumber):  # only what is delivered has intervals
+            return model(inputs.record, level=options.level)
+        output_BV: Tensor = model(inputs.record)
+        return output_BV[:, None] if output_BV.ndim == 1 else output_BV
 
     def decode(self, output: Tensor, features: Any, options: NumberOptions) -> list[dict[str, Any]]:
         """The number of each, and where it lies as often as `level` says."""
