@@ -95,7 +95,7 @@ def narrowed(table: Table, *, target: Names = None, inputs: Names = None) -> Tab
         columns = {n: c for n, c in columns.items() if n in (*targets, *chosen) or (not chosen and is_input(c))}
     elif chosen:
         columns = {n: c for n, c in columns.items() if n in chosen or not is_input(c)}
-    return replace(table, columns=columns, notes=notes)
+    return replace(table, columns=columns, notes=notes, targets=tuple(targets))
 
 
 def _named(roles: Mapping[str, Any], names: list[str], *, option: str) -> dict[str, str]:
