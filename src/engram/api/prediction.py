@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 import glob
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from engram.api.rows import given_rows
 from engram.core import machine
 from engram.core.errors import DataError, EngramError
 from engram.core.registry import find
@@ -47,9 +48,8 @@ def predict(
     stdin: lines to be read where an item is "-".
     """
     predictor = load(run, device=device, model=model, trust_source=trust_source)
-    one = isinstance(items, str | os.PathLike | bytes)
-    texts, blank = _reads_texts(predictor)
-    taken = list(expanded([items] if one else items, texts=texts, blank=blank, stdin=stdin))
+    one = isinstance(items, str | os.PathLike | bytes | Mapping) or hasattr(items, "columns")
+    taken = list(_taken([items] if one else items, predictor, stdin))
     if explain:
         from engram.explain.influence import refuse_other
 
@@ -76,6 +76,15 @@ def _explained(predictor: Any, text: str) -> dict[str, Any]:
 
     label, found = influences(predictor, text)
     return {"explains": label, "words": [each.record() for each in found]}
+
+
+def _taken(items: Iterable[Any], predictor: Any, stdin: Iterable[str] | None) -> Iterator[Any]:
+    """What a run answers for one by one, as it takes it."""
+    for role in predictor.task.inputs:
+        if (feature := predictor.features[role]).takes == "rest":
+            return given_rows(items, feature, stdin=stdin)
+    texts, blank = _reads_texts(predictor)
+    return expanded(items, texts=texts, blank=blank, stdin=stdin)
 
 
 def _reads_texts(predictor: Any) -> tuple[bool, bool]:

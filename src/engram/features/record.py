@@ -125,11 +125,11 @@ class Record(Feature):
             value = value.to_dict()
         if not isinstance(value, Mapping):
             raise DataError(f"expected a row: a mapping from column to value; got {type(value).__name__}")
-        self._complete(value)
+        self.require(value)
         found = {"cells": np.array([field.read_one(value.get(field.name)) for field in self._plain], np.float64)}
         return found | {name: field.read_one(value.get(field.name)) for name, field in self._ragged.items()}
 
-    def _complete(self, given: Any) -> None:
+    def require(self, given: Any) -> None:
         """DataError unless every column is given that training rows always had."""
         lacking = [field.name for field in self.fields if field.name not in given and not field.optional]
         if lacking or not any(field.name in given for field in self.fields):
@@ -142,7 +142,7 @@ class Record(Feature):
     def store_all(self, column: Any) -> Whole:
         """Store all rows, column by column."""
         given = column.values.columns
-        self._complete(given)
+        self.require(given)
         cells_NC = np.full((len(column), len(self._plain)), np.nan)
         for place, field in enumerate(self._plain):
             cells_NC[:, place] = field.read(_series(given.get(field.name), len(column)))
