@@ -5,16 +5,19 @@ Shapes: N examples, C classes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
-from engram.core.task import Task
+from engram.core.task import Batch, Task
 from engram.evaluate import calibration, comparison
+from engram.models.delivered import standardised
+from engram.predict.answering import output_of
 
 PRIOR, PRIOR_SPREAD = 0.3, 0.2
 """Of the network's share, so that a few validation rows do not decide: with few texts a share of 0.2 to 0.35 was best
@@ -24,6 +27,10 @@ SHARES = np.linspace(0, 1, 21)
 
 NEAR, WORTH = 0.25, 2.0
 """So near to one of the two alone, a blend has to lower the loss by so many nats, the price of what it adds."""
+
+
+RANKED = 5_000
+"""Examples by which rankings compete, at most."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +68,41 @@ def choose(task: Task, network_NC: np.ndarray, floors: Mapping[str, np.ndarray],
         if chosen == "blend" and (hardly or _better(task, answers[one], answers["blend"], label)):
             chosen = one
     return Choice(chosen, name, {"network": 1.0, "floor": 0.0, "blend": share}[chosen], temperatures)
+
+
+def choose_ranking(
+    task: Task, network: nn.Module, floors: Mapping[str, nn.Module], batches: Iterable[Batch]
+) -> Choice:
+    """Return what to deliver of scores that only rank, by the task's first metric on validation rows.
+
+    The scores of each example are standardised and mixed. A share is judged by its neighbours too, so that a few rows
+    do not decide.
+    """
+    metric, kept = task.metrics[0], {name: [[] for _ in SHARES] for name in floors}  # type: ignore[var-annotated]
+    for batch in batches:
+        network_BI = standardised(_scores(task, network, batch))
+        for name, floor in floors.items():
+            floor_BI = standardised(_scores(task, floor, batch))
+            for found, share in zip(kept[name], SHARES, strict=True):
+                mixed_BI = torch.lerp(floor_BI, network_BI, float(share))
+                ranked = task.predict(lambda *inputs: mixed_BI, batch, task.options())  # type: ignore[arg-type] # noqa: B023
+                found.append(metric.update(ranked, batch))
+    best: dict[str, tuple[float, float]] = {}
+    for name, by_share in kept.items():
+        values = [metric.compute({k: np.concatenate([p[k] for p in parts]) for k in parts[0]}) for parts in by_share]
+        smooth = np.convolve(np.pad(values, 1, mode="edge"), np.full(3, 1 / 3), mode="valid")
+        place = int(np.argmax(smooth if metric.higher_is_better else -smooth))
+        best[name] = (float(smooth[place]), float(SHARES[place]))
+    name = max(best, key=lambda one: best[one][0] if metric.higher_is_better else -best[one][0])
+    share = best[name][1]
+    chosen = {0.0: "floor", 1.0: "network"}.get(share, "blend")
+    return Choice(chosen, name, share, (1.0, 1.0))
+
+
+def _scores(task: Task, module: nn.Module, batch: Batch) -> torch.Tensor:
+    """The scores of all items, none left out."""
+    scores: torch.Tensor = output_of(task.graph, task, module, batch)[0].float()
+    return scores
 
 
 def blended(

@@ -146,11 +146,31 @@ def _delivered(
     if task.calibration is not None:
         return _calibrated(reading, trainer, floors, beside, kind=task.calibration)
     rows = reading.examples.splits["val"]
+    if task.ranks:
+        return _ranked(reading, trainer, floors, rows)
     size = BATCH_SIZE
     if not task.inputs:  # a step of one's own: where of a batch only the mean is known, many batches have a spread
         size = min(trainer.plan.micro_batch, max(2, len(rows) // LEAST_BATCHES))
     found = collect(task, trainer.model, reading.examples, rows, precision=precision, batch_size=size)
     return trainer.model, {"val": found}, None
+
+
+def _ranked(
+    reading: Reading, trainer: Trainer, floors: Mapping[str, nn.Module], rows: np.ndarray
+) -> tuple[nn.Module, dict[str, Outputs], Choice | None]:
+    """The network, or a blend with the floor that ranks validation rows best with it, and its answers there."""
+    task, examples, module, choice = reading.task, reading.examples, trainer.model, None
+    offered = {name: floors[name] for name in fitted_floors.deliverable(task)}
+    if offered:
+        some = rows[np.linspace(0, len(rows) - 1, min(len(rows), competing.RANKED)).astype(np.int64)]
+        ordered, _ = examples.sorted(some)
+        choice = competing.choose_ranking(task, trainer.model, offered, examples.batches(ordered, size=BATCH_SIZE))
+        if choice.chosen != "network":
+            module = Delivered(trainer.model, num_outputs=_num_outputs(trainer, rows), num_hidden=0, standard=True)
+            module.blend(floors[choice.floor], choice.floor, share=choice.share, temperatures=choice.temperatures)
+            module.to(trainer.device).eval()
+    found = collect(task, module, examples, rows, precision=trainer.plan.precision)
+    return module, {"val": found}, choice
 
 
 def _calibrated(

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from engram.core.errors import DataError
 from engram.core.task import Batch
 from engram.data.examples import Examples
 from engram.data.table import Lazy
@@ -115,6 +116,11 @@ class HistoryExamples(Examples):
             splits[name] = np.arange(count, count + len(asked))
             rows.append(asked)
             count += len(asked)
+        if "train" in splits and not (len(splits["train"]) and len(splits.get("val", ()))):
+            raise DataError(
+                f"expected users with {FEWEST['val']} interactions or more, some to learn from and some to choose by; "
+                f"of {len(self._begins) - 1:,} users none has. Add interactions, or name other columns."
+            )
         self._known = np.concatenate([np.full(len(r), SIDES[name]) for name, r in zip(splits, rows, strict=True)])
         self._row, self.splits = np.concatenate(rows), {name: found for name, found in splits.items() if len(found)}
 

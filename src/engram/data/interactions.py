@@ -135,7 +135,7 @@ def _are_ids(values: Sequence[Any]) -> bool:
 
 
 def arranged(
-    table: Table, *, inputs: Names = None, target: Names = None, division: str = "", seed: int = 0, only: bool = False
+    table: Table, *, inputs: Names = None, target: Names = None, division: str = "", seed: int = 0
 ) -> Table:
     """Return the table with one row for each user, whose column `history` holds `Histories`.
 
@@ -190,7 +190,9 @@ class _Rows:
         values = self.given.columns[self.found[role]].values
         if not hasattr(self, "_place"):
             return values
-        return values[self._place] if isinstance(values, np.ndarray) else [values[row] for row in self._place.tolist()]
+        if hasattr(values, "take"):
+            return values.take(self._place)
+        return [values[row] for row in self._place.tolist()]
 
     def read_times(self) -> None:
         """Seconds since 1970, whatever they were written in."""

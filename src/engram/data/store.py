@@ -23,7 +23,7 @@ from engram.core import durable, events
 from engram.core.errors import DataError
 from engram.core.units import format_bytes
 from engram.data.read_values import CHUNK, Read, read_all, read_value
-from engram.data.stored import Problem, Ragged, Stored, collate
+from engram.data.stored import Problem, Ragged, Stored, collate, ragged
 from engram.data.table import Lazy
 from engram.features.feature import Misconfigured
 
@@ -60,6 +60,12 @@ def prepare(column: Column, feature: Feature, *, cache: str | Path | None = None
 
 
 def _in_memory(column: Column, feature: Feature) -> Stored:
+    if (whole := feature.store_all(column)) is not None:
+        arrays = {name: ragged(*values) if isinstance(values, tuple) else values for name, values in whole.arrays.items()}
+        ok = np.ones(len(column), bool)
+        ok[list(whole.problems)] = False
+        problems = [Problem(row, column.where(row), reason) for row, reason in sorted(whole.problems.items())]
+        return Stored(arrays, ok, whole.digest, problems)
     arrays: dict[str, list[Any]] = {}
     ok = np.zeros(len(column), dtype=bool)
     digests = []

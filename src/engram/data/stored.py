@@ -92,6 +92,11 @@ class Stored:
         return _take(self.arrays[name], np.asarray(rows, dtype=np.int64))
 
 
+def ragged(flat: np.ndarray, sizes: np.ndarray) -> Ragged:
+    """Arrays of one axis that stand one after the other, `sizes` values each."""
+    return Ragged(flat, np.cumsum(sizes) - sizes, sizes[:, None])
+
+
 def is_named(stored: Stored) -> bool:
     """Tell whether values are names out of a set, one or several a row, as labels are."""
     return bool({"name", "names"} & set(stored.arrays))

@@ -36,6 +36,20 @@ class Entry:
     details: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Whole:
+    """All values of a column as a feature stores them, made at once.
+
+    arrays: name -> array whose first axis is the row, list, or, where rows differ in length, (all of them one after
+    the other, how many each row has). digest: uint8 (N, 16), equal for equal content. problems: row -> why it cannot
+    be read, of features that are not kept on disk; what stands in the arrays there means nothing.
+    """
+
+    arrays: dict[str, Any]
+    digest: np.ndarray
+    problems: dict[int, str] = field(default_factory=dict)
+
+
 class Misconfigured(Exception):  # noqa: N818  (a signal between a feature and the store, never an error for the user)
     """A value does not fit what a survey of some values had concluded; `config` is the configuration that fits all."""
 
@@ -91,6 +105,10 @@ class Feature:
     def store(self, value: Any) -> dict[str, np.ndarray]:
         """Turn one raw value into arrays, independent of any fit. DataError says why a value cannot be read."""
         raise AssertionError("a feature must say this")
+
+    def store_all(self, column: Any) -> Whole | None:
+        """Store a whole column at once, each row as `store` would; None where that cannot be: one by one, then."""
+        return None
 
     def fit(self, stored: Any, rows: np.ndarray) -> None:
         """Learn the fitted state from the training rows of an `engram.data.store.Stored`."""

@@ -95,7 +95,8 @@ def delivered(record: Any, network: nn.Module, run: RunDirectory, *, task: Task,
         return network
     try:
         views, outputs, hidden = tuple(record["views"]), int(record["num_outputs"]), int(record["num_hidden"])
-        module = Delivered(network, views=views, num_outputs=outputs, num_hidden=hidden)
+        standard = record.get("standard") is True
+        module = Delivered(network, views=views, num_outputs=outputs, num_hidden=hidden, standard=standard)
         if (name := record.get("floor")) is not None:
             module.blend({floor.name: floor for floor in task.floors}[name].build(features), name)
         return module
