@@ -19,24 +19,12 @@ from engram.core.errors import ConfigError, DataError, unknown
 from engram.core.evidence import Evidence, Finding
 from engram.data.histories import Histories, divided_at_random, divided_by_time
 from engram.data.moments import moments
+from engram.data.roles import COUNTED, ROLES, called
+from engram.data.source.catalogues import catalogue_beside
 from engram.data.source.fingerprint import digest
 from engram.data.source.rows import Names, as_names
 from engram.data.table import Column, Table
-from engram.features._catalogue import Catalogue
 from engram.features.category import LABEL_NAMES
-
-ROLES = ("user", "item", "rating", "time")
-
-NAMED = {
-    "user": r"(user|customer|client|member|reviewer|visitor|account|buyer|listener|reader|person|player|subscriber)",
-    "item": r"(item|movie|film|product|isbn|asin|book|track|song|artist|article|sku|anime|game|recipe|beer|business|"
-    r"course|show|video|title|hotel|restaurant|place)",
-    "rating": r"(rating|ratings|stars|score|overall|preference|weight|plays|playcount|play_count|count|quantity|feedback)",
-    "time": r"(time|timestamp|date|datetime|when|created_at|review_time|unix_review_time|unix_time|ts|rated_at|"
-    r"event_time|order_date|purchase_date|invoice_date)",
-}
-AFFIX = {"user": r"([ _-]?(id|name|no|number|code|key))?s?", "item": r"([ _-]?(id|name|no|number|code|key|13|10))?s?"}
-COUNTED = re.compile(r"(plays|play_?count|count|quantity|weight)")
 
 REPEATS = 1.3
 """How often users and items occur, on average, from where on a table says something about both."""
@@ -72,19 +60,13 @@ def find(table: Table, *, inputs: Names = None, target: Names = None) -> Found:
     plain = [name for name, column in table.columns.items() if column.kind in ("number", "text") and not column.lazy]
     free = [name for name in plain if name not in chosen.values()]
     for role in ROLES:
-        if role not in chosen and (names := [name for name in free if _called(role, name)]):
+        if role not in chosen and (names := [name for name in free if called(role, name)]):
             chosen[role] = names[0]
             free.remove(names[0])
     if "user" in chosen and "item" in chosen:
         others = [name for name in table.columns if name not in chosen.values()]
         return Found(chosen, _judged(table, chosen, others))
     return _by_evidence(table, plain) or Found({}, Evidence(0.0, "no columns are called like users and items"))
-
-
-def _called(role: str, name: str) -> bool:
-    """Whether a column is called like a role: userId, user_id, USER-ID, reviewer name."""
-    plain = re.sub(r"([a-z])([A-Z])", r"\1_\2", name.strip()).lower()
-    return re.fullmatch(rf"(the_)?{NAMED[role]}{AFFIX.get(role, '')}", plain) is not None
 
 
 def _judged(table: Table, chosen: dict[str, str], others: list[str]) -> Evidence:
@@ -250,7 +232,9 @@ class _Rows:
         present = np.unique(self.user)
         begins = np.append(np.searchsorted(self.user, present), len(self.user)).astype(np.int64)
         side = self._sides(begins, division, seed)
-        catalogue = Catalogue(self.items)
+        catalogue, notes, findings = catalogue_beside(self.given.origin, self.found["item"], self.items)
+        self.notes += notes
+        self.findings += findings
         histories = Histories(
             [self.users[user] for user in present.tolist()], begins, self.item, self.rating, self.time, side, catalogue
         )
@@ -302,12 +286,11 @@ class _Rows:
                 "interactions of the same time, whose order is that of the rows"
             )
             self.findings.append(Finding("info", "tied_times", said))
-        first = self.time[side == 2].min() if (side == 2).any() else np.inf
-        later = float((self.time[side == 0] > first).mean())
-        if later > 0.01:
+        middle = np.median(self.time[side == 2]) if (side == 2).any() else np.inf
+        if (later := float((self.time[side == 0] > middle).mean())) > 0.01:
             self.notes.append(
-                f"Each user is divided by their own time: {later:.0%} of what is learned from, of other users, is later "
-                "than the earliest interaction of the test."
+                f"Each user is divided by their own time, so that what is learned from other users may be of later days: "
+                f"{later:.0%} of it is later than half of the test."
             )
 
 

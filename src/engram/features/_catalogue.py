@@ -5,6 +5,7 @@ Shapes: I items, M marks of all items one after the other.
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from engram.core.errors import DataError, RunError, nearest
+from engram.core.errors import DataError, RunError
 
 WORDS = re.compile(r"[^\W_]+")
 LEAST_SHARED = 2
@@ -91,8 +92,8 @@ class Catalogue:
         wanted = said.lower().strip()
         known = self.by_title if self.titles else self.number
         within = [name for name in known if len(wanted) > 2 and wanted in name.lower()]
-        close = nearest(wanted, list(known))
-        chosen = dict.fromkeys(known[name] for name in [*([close] if close else []), *sorted(within, key=len)])
+        close = difflib.get_close_matches(wanted, list(known), n=most, cutoff=0.6)
+        chosen = dict.fromkeys(known[name] for name in [*close, *sorted(within, key=len)])
         return [self.title(number) for number in list(chosen)[:most]]
 
     @cached_property
