@@ -108,8 +108,9 @@ class Paired(nn.Module):
 
     def __init__(self, num_items: int) -> None:
         super().__init__()
-        self.register_buffer("kept", torch.zeros(0, dtype=torch.int64))
-        self.register_buffer("weight", torch.zeros(0, 0, dtype=torch.float16))
+        # the data decides how many there are
+        self.register_buffer("kept", nn.UninitializedBuffer(dtype=torch.int64))
+        self.register_buffer("weight", nn.UninitializedBuffer(dtype=torch.float16))
         self.register_buffer("alone", torch.zeros(num_items))
         self.register_buffer("ridge", torch.zeros(()))
 
