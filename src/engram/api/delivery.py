@@ -1,34 +1,30 @@
-"""After training: from trained weights to the delivered module, its scores beside floors, and what the run keeps.
-
-Shapes: N examples, C classes, D width of the last hidden layer.
-"""
+"""After training: from trained weights to the delivered module, its scores beside floors, and what the run keeps."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-import torch
 from safetensors.torch import save as save_tensors
 from torch import nn
 
-from engram.api import competing
 from engram.api import floors as fitted_floors
+from engram.api.calibrating import calibrated
 from engram.api.competing import Choice
+from engram.api.looking import batches, mixed, plain
+from engram.api.numbers import delivered_number
+from engram.api.ranking import delivered_ranking
 from engram.api.reading import Reading
 from engram.core import events
 from engram.core.rundir import RunDirectory
-from engram.core.task import Batch, Task
-from engram.evaluate import calibration, unfamiliarity, written
+from engram.evaluate import predictions, written
 from engram.evaluate.evaluation import Outputs, collect, evaluate
-from engram.evaluate.predictions import write as write_predictions
 from engram.features.text import text_of
-from engram.models.delivered import Delivered, NetworkAlone, hidden_width
+from engram.models.delivered import Delivered, NetworkAlone
 from engram.optim.average import reestimate_batchnorm
-from engram.predict.answering import BATCH_SIZE, answer, class_names
+from engram.predict.answering import BATCH_SIZE, class_names
 from engram.predict.predictor import Predictor
 from engram.train.checkpoint import separate
 from engram.train.trainer import Trainer
@@ -64,7 +60,7 @@ def deliver(
     """
     task, network, rows = reading.task, trainer.model, reading.examples.splits
     if trainer.average is not None:
-        reestimate_batchnorm(network, lambda batch: _plain(trainer, batch), _batches(trainer, _mixed(trainer)))
+        reestimate_batchnorm(network, lambda batch: plain(trainer, batch), batches(trainer, mixed(trainer)))
     network.eval()
     beside = {"val": _beside(reading, floors, "val")}
     module, outputs, choice = _delivered(reading, trainer, floors, beside["val"])
@@ -82,10 +78,10 @@ def deliver(
         for split, found in outputs.items()
     }
     run.write("model.safetensors", save_tensors(separate(module.state_dict())))
-    if names:
+    if task.calibration is not None:
         first = next(iter(task.inputs))
         where, digest = reading.roles[first].where, reading.examples.stored[first].digest
-        write_predictions(run, outputs, names, where=where, digest=digest)
+        predictions.write(run, outputs, names, where=where, digest=digest)
         _keep_examples(run, reading, outputs)
     if task.writes:
         _keep_written(run, reading, outputs)
@@ -141,13 +137,16 @@ def _refitted(reading: Reading, module: Delivered, *, seconds: float) -> nn.Modu
 def _delivered(
     reading: Reading, trainer: Trainer, floors: Mapping[str, nn.Module], beside: Mapping[str, Outputs]
 ) -> tuple[nn.Module, dict[str, Outputs], Choice | None]:
-    """What is delivered, and its answers on validation rows: logits are calibrated, other outputs stay as they are."""
+    """What is delivered, and its answers on validation rows: logits are calibrated, numbers get intervals, other outputs
+    stay as they are."""
     task, precision = reading.task, trainer.plan.precision
+    if task.calibration == "conformal":
+        return delivered_number(reading, trainer, floors, beside)
     if task.calibration is not None:
-        return _calibrated(reading, trainer, floors, beside, kind=task.calibration)
-    rows = reading.examples.splits["val"]
+        return calibrated(reading, trainer, floors, beside, kind=task.calibration)
     if task.ranks:
-        return _ranked(reading, trainer, floors, rows)
+        return delivered_ranking(reading, trainer, floors)
+    rows = reading.examples.splits["val"]
     size = BATCH_SIZE
     if not task.inputs:  # a step of one's own: where of a batch only the mean is known, many batches have a spread
         size = min(trainer.plan.micro_batch, max(2, len(rows) // LEAST_BATCHES))
@@ -155,113 +154,15 @@ def _delivered(
     return trainer.model, {"val": found}, None
 
 
-def _ranked(
-    reading: Reading, trainer: Trainer, floors: Mapping[str, nn.Module], rows: np.ndarray
-) -> tuple[nn.Module, dict[str, Outputs], Choice | None]:
-    """The network, or a blend with the floor that ranks validation rows best with it, and its answers there."""
-    task, examples, module, choice = reading.task, reading.examples, trainer.model, None
-    offered = {name: floors[name] for name in fitted_floors.deliverable(task)}
-    if offered:
-        some = rows[np.linspace(0, len(rows) - 1, min(len(rows), competing.RANKED)).astype(np.int64)]
-        ordered, _ = examples.sorted(some)
-        choice = competing.choose_ranking(task, trainer.model, offered, examples.batches(ordered, size=BATCH_SIZE))
-        if choice.chosen != "network":
-            module = Delivered(trainer.model, num_outputs=_num_outputs(trainer, rows), num_hidden=0, standard=True)
-            module.blend(floors[choice.floor], choice.floor, share=choice.share, temperatures=choice.temperatures)
-            module.to(trainer.device).eval()
-    found = collect(task, module, examples, rows, precision=trainer.plan.precision)
-    return module, {"val": found}, choice
-
-
-def _calibrated(
-    reading: Reading,
-    trainer: Trainer,
-    floors: Mapping[str, nn.Module],
-    beside: Mapping[str, Outputs],
-    *,
-    kind: str,
-) -> tuple[Delivered, dict[str, Outputs], Choice | None]:
-    """Wrap the network, perhaps with a floor, fit calibration and unfamiliarity; return it with its answers on
-    validation rows."""
-    task, examples = reading.task, reading.examples
-    network, rows = trainer.model, examples.splits
-    train_rows = rows["train"][np.linspace(0, len(rows["train"]) - 1, min(len(rows["train"]), 10_000)).astype(np.int64)]
-    probe = Delivered(network, num_outputs=_num_outputs(trainer, train_rows), num_hidden=hidden_width(network))
-    _, hidden_ND, label = _looked_at(probe, trainer, train_rows)
-    unfamiliarity.fit_spread(probe, hidden_ND, label)
-    plain_NC, hidden_ND, label = _looked_at(probe, trainer, rows["val"])
-    probe.to(trainer.device)
-    views: tuple[str, ...] = ("plain",)
-    logits_NC = plain_NC
-    fitted = calibration.fit(plain_NC, label, kind=kind)
-    if len(trainer.plan.views) > 1:
-        probe.look_at(trainer.plan.views)
-        several = collect(task, probe, examples, rows["val"], metrics=(), precision=trainer.plan.precision)
-        with_views = calibration.fit(several.logits, label, kind=kind)
-        if with_views.loss_after <= fitted.loss_after and several.logits is not None:
-            views, logits_NC, fitted = trainer.plan.views, several.logits, with_views
-        probe.look_at(views)
-    choice = _compete(task, logits_NC, beside, label)
-    if choice is not None and choice.chosen != "network":
-        probe.blend(floors[choice.floor], choice.floor, share=choice.share, temperatures=choice.temperatures)
-        floor_NC = beside[choice.floor].logits
-        assert floor_NC is not None, "what competes gives logits"
-        logits_NC = competing.blended(logits_NC, floor_NC, choice.share, choice.temperatures)
-        fitted = calibration.fit(logits_NC, label, kind=kind)
-    fitted.apply(probe)
-    calibrated = torch.from_numpy((logits_NC / fitted.temperature + fitted.bias).astype(np.float32))
-    hidden = torch.from_numpy(hidden_ND) if hidden_ND.size else None
-    probe.to("cpu")
-    unfamiliarity.fit_threshold(probe, probe.distance(hidden, calibrated))
-    strange_N = probe.unfamiliarity(hidden, calibrated).numpy()
-    probe.to(trainer.device)
-    batch = SimpleNamespace(label=torch.from_numpy(label))
-    statistics = {metric.name: metric.update(calibrated, batch) for metric in task.metrics}
-    return probe.eval(), {"val": Outputs(rows["val"], calibrated.numpy(), label, strange_N, statistics)}, choice
-
-
-def _compete(task: Task, logits_NC: np.ndarray, beside: Mapping[str, Outputs], label: np.ndarray) -> Choice | None:
-    """Let the floors that may be delivered compete with the network; None where there is none."""
-    offered = {name: beside[name].logits for name in fitted_floors.deliverable(task)}
-    known = {name: logits for name, logits in offered.items() if logits is not None}
-    return competing.choose(task, logits_NC, known, label) if known else None
-
-
-def _looked_at(module: Delivered, trainer: Trainer, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The bare network on some rows: (logits (N, C), last hidden layer (N, D), labels)."""
-    logits, hidden, labels = [], [], []
-    for batch in _batches(trainer, rows):
-        found, seen = module.hidden(lambda _: _plain(trainer, batch))  # noqa: B023  (called at once)
-        logits.append(found.float().cpu().numpy())
-        hidden.append(np.zeros((len(found), 0), np.float32) if seen is None else seen.cpu().numpy())
-        labels.append(batch.label.cpu().numpy())
-    return np.concatenate(logits), np.concatenate(hidden), np.concatenate(labels)
-
-
-def _plain(trainer: Trainer, batch: Batch) -> Any:
-    return answer(trainer.task, trainer.model, batch, precision=trainer.plan.precision)[0]
-
-
-def _batches(trainer: Trainer, rows: np.ndarray) -> Iterable[Batch]:
-    for start in range(0, len(rows), trainer.micro_batch):
-        yield trainer.load(rows[start : start + trainer.micro_batch])
-
-
-def _mixed(trainer: Trainer, *, batches: int = 20) -> np.ndarray:
-    """Some training rows of all classes mixed, as in training, and where there are enough in whole batches."""
-    size, rows = trainer.micro_batch, trainer.examples.splits["train"]
-    mixed = np.random.default_rng(trainer.plan.seed).permutation(rows)
-    return mixed[: size * min(batches, max(1, len(rows) // size))]
-
-
-def _num_outputs(trainer: Trainer, rows: np.ndarray) -> int:
-    return int(_plain(trainer, trainer.load(rows[:1])).shape[1])
-
-
 def _keep_examples(run: RunDirectory, reading: Reading, outputs: dict[str, Outputs]) -> None:
-    """Keep some scored examples as the network sees them: the worst answers, then an even sample."""
+    """Keep some scored examples as the network sees them: the worst answers, then an even sample.
+
+    Rows of a table are not kept: they can be looked up by their numbers.
+    """
     role = next(iter(reading.task.inputs))
     feature = reading.examples.features[role]
+    if not feature.is_text and not hasattr(feature, "shape"):
+        return
     outputs = {name: found for name, found in outputs.items() if len(found)}
     each = max(64, int(KEPT_BYTES / np.prod(feature.shape))) if hasattr(feature, "shape") else MOST_KEPT
     each = min(each, MOST_KEPT) // len(outputs)

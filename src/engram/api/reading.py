@@ -234,7 +234,7 @@ def warn(findings: list[Finding]) -> None:
 def _balance(task: Task, examples: Examples) -> None:
     """Let rare classes count more where classes are unbalanced, and say so."""
     role = next(iter(task.target), "")
-    if role not in examples.stored or task.calibration != "softmax":
+    if role not in examples.stored or task.calibration != "softmax" or not task.balances:
         return
     labels = np.full(len(examples.stored[role]), -1)
     usable = np.flatnonzero(examples.stored[role].ok)

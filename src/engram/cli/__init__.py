@@ -43,7 +43,21 @@ def completion(shell: str) -> None:
 
 
 # in the order in which they are used, which is that of --help
-for verb in (train, inspect, predict, evaluate, recommend, generate, chat, compare, export, serve, promote, demo, completion):
+for verb in (
+    train,
+    inspect,
+    predict,
+    evaluate,
+    recommend,
+    generate,
+    chat,
+    compare,
+    export,
+    serve,
+    promote,
+    demo,
+    completion,
+):
     cli.add_command(verb)
 
 

@@ -27,7 +27,10 @@ Examples:
     "--exclude-seen/--include-seen", default=True, show_default=True, help="Whether to leave out what was taken before."
 )
 @click.option(
-    "--where", multiple=True, metavar="CONDITION", help="Only items such as genres=Comedy or year>=1990; repeat for all."
+    "--where",
+    multiple=True,
+    metavar="CONDITION",
+    help="Only items such as genres=Comedy or year>=1990; repeat for all.",
 )
 @DEVICE
 @JSON

@@ -131,7 +131,13 @@ def show_recommendations(answer: Mapping[str, Any]) -> None:
     elif "user" in answer:
         stdout().print(f"For {answer['user']}:", soft_wrap=True)
     rows = [
-        (str(place), item["item"], item.get("title", ""), text(item["score"]), ", ".join(map(_item, item.get("because", ()))))
+        (
+            str(place),
+            item["item"],
+            item.get("title", ""),
+            text(item["score"]),
+            ", ".join(map(_item, item.get("because", ()))),
+        )
         for place, item in enumerate(answer["items"], start=1)
     ]
     columns = ("", "item", "title", "score", "because of")

@@ -113,7 +113,9 @@ class Task:
     in pieces.
     sizes: larger networks than "small", and from when on they pay.
     writes: True where an answer is a text, which takes much longer than a step, and `selection` is none of `metrics`.
-    calibration: "softmax" or "sigmoid" where the output is logits that can be calibrated, else None.
+    calibration: "softmax" or "sigmoid" where the output is logits that can be calibrated, "conformal" where it is numbers
+    that get intervals, else None. usual_share: the network's in a blend with a floor, and how far from it a share lies.
+    balances: whether examples of rare classes count more where classes are unbalanced.
     sampling: the options of writing (a dataclass) for tasks whose networks write on from a prompt, else None.
     context: tokens that such a network sees at once. converses: whether it replies in conversations.
     ranks: True where an output is scores of all items (B, I), by which network and floors can be blended.
@@ -127,6 +129,8 @@ class Task:
     options: ClassVar[type] = NoOptions
     couples_examples: ClassVar[bool] = False
     calibration: ClassVar[str | None] = None
+    usual_share: ClassVar[tuple[float, float]] = (0.5, 0.3)
+    balances: ClassVar[bool] = True
     writes: ClassVar[bool] = False
     sampling: ClassVar[type | None] = None
     context: ClassVar[int] = 0
@@ -139,6 +143,11 @@ class Task:
     def name(self) -> str:
         """The task's name, which is its file's name."""
         return snake_case(type(self).__name__)
+
+    @property
+    def gives_logits(self) -> bool:
+        """Whether answers are classes, of which the output is the logits."""
+        return self.calibration in ("softmax", "sigmoid")
 
     @property
     def selection(self) -> Any:

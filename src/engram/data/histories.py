@@ -104,13 +104,17 @@ class HistoryExamples(Examples):
     _known: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
 
     def __post_init__(self) -> None:
-        self._item, self._rating, self._side = (self.stored[self.role].arrays[n].flat for n in ("item", "rating", "side"))
+        self._item, self._rating, self._side = (
+            self.stored[self.role].arrays[n].flat for n in ("item", "rating", "side")
+        )
         self._begins = np.concatenate([[0], np.cumsum(self.stored[self.role].arrays["item"].shapes[:, 0])])
         if len(self._row):
             return  # made already: a copy with other splits
         rows, splits, count = [], {}, 0
         for name, users in self.splits.items():
-            asked = users[self._number(users, lambda side, name=name: side == SIDES[name]) >= (2 if name == "train" else 1)]
+            asked = users[
+                self._number(users, lambda side, name=name: side == SIDES[name]) >= (2 if name == "train" else 1)
+            ]
             if name != "train":
                 asked = asked[self._number(asked, lambda side, name=name: side < SIDES[name]) > 0]
             splits[name] = np.arange(count, count + len(asked))
@@ -132,6 +136,11 @@ class HistoryExamples(Examples):
     def users(self, rows: np.ndarray) -> np.ndarray:
         """The users of some examples, as rows of the table."""
         return self._row[rows]
+
+    def learned_and_chosen_by(self) -> np.ndarray:
+        """Of each user all that is known before the test, once."""
+        train, val = self.splits["train"], self.splits["val"]
+        return np.concatenate([train[~np.isin(self._row[train], self._row[val])], val])
 
     def lengths(self, rows: np.ndarray) -> np.ndarray:
         """How many interactions are known."""

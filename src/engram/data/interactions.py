@@ -96,7 +96,9 @@ def _by_evidence(table: Table, plain: list[str]) -> Found | None:
         return None
     first, second, *rest = plain
     heads = {name: [v for v in table.columns[name].values[:LOOKED_AT] if v is not None] for name in plain}
-    if min(_repeats(heads[first]), _repeats(heads[second])) < REPEATS or not all(map(_are_ids, (heads[first], heads[second]))):
+    if min(_repeats(heads[first]), _repeats(heads[second])) < REPEATS or not all(
+        map(_are_ids, (heads[first], heads[second]))
+    ):
         return None
     chosen = {"user": first, "item": second}
     for name in rest:
@@ -116,9 +118,7 @@ def _are_ids(values: Sequence[Any]) -> bool:
     return all(isinstance(v, str) or float(v).is_integer() for v in values[:1000]) and len(set(values)) > 2
 
 
-def arranged(
-    table: Table, *, inputs: Names = None, target: Names = None, division: str = "", seed: int = 0
-) -> Table:
+def arranged(table: Table, *, inputs: Names = None, target: Names = None, division: str = "", seed: int = 0) -> Table:
     """Return the table with one row for each user, whose column `history` holds `Histories`.
 
     division: "time", "random", or "" for what suits. DataError where columns lack, or nothing is left.
@@ -155,7 +155,9 @@ class _Rows:
         """Leave out some interactions, and say so."""
         if not out.any():
             return
-        self.findings.append(Finding("warning", kind, f"{out.sum():,} of {len(out):,} rows {what} and were left out", fix=fix))
+        self.findings.append(
+            Finding("warning", kind, f"{out.sum():,} of {len(out):,} rows {what} and were left out", fix=fix)
+        )
         self.keep(~out)
 
     def keep(self, rows: np.ndarray) -> None:
@@ -215,7 +217,7 @@ class _Rows:
             self.notes.append("There are no times: the order of rows is taken for that of interactions.")
         self.keep(order)
         last = self._last_of_pair()
-        if (again := int((~last).sum())):
+        if again := int((~last).sum()):
             said = f"{again:,} interactions repeat one of the same user with the same item; the latest counts"
             self.findings.append(Finding("info", "repeated", said))
             self.keep(last)
@@ -241,7 +243,9 @@ class _Rows:
         self._say(begins, side, division)
         columns = {"history": Column("history", histories, "history", digest(self.given.fingerprint, "histories"))}
         notes = [*self.given.notes, *self.notes]
-        return replace(self.given, columns=columns, split=None, group=None, position=None, notes=notes, findings=self.findings)
+        return replace(
+            self.given, columns=columns, split=None, group=None, position=None, notes=notes, findings=self.findings
+        )
 
     def _sides(self, begins: np.ndarray, division: str, seed: int) -> np.ndarray:
         if self.split is not None and (self.split == "test").any():
@@ -252,7 +256,9 @@ class _Rows:
             self.notes.append("The data says which interactions are for the test.")
             return side
         if division == "random":
-            self.notes.append(f"Of all interactions, {TEST:.0%} drawn at random are for the test, {VAL:.0%} for validation.")
+            self.notes.append(
+                f"Of all interactions, {TEST:.0%} drawn at random are for the test, {VAL:.0%} for validation."
+            )
             return divided_at_random(len(self.user), val=VAL, test=TEST, seed=seed)
         self.notes.append(
             f"The last {TEST:.0%} of each user's interactions are for the test, the {VAL:.0%} before them for validation."
@@ -302,7 +308,9 @@ def numbered(column: Column) -> tuple[np.ndarray, list[str]]:
     import polars
 
     values = column.values
-    series = polars.Series("value", values if isinstance(values, np.ndarray | polars.Series) else list(values), strict=False)
+    series = polars.Series(
+        "value", values if isinstance(values, np.ndarray | polars.Series) else list(values), strict=False
+    )
     if series.dtype.is_float():
         series = series.fill_nan(None)
         whole = series.drop_nulls()

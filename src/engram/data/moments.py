@@ -26,7 +26,9 @@ def moments(values: Sequence[Any], name: str) -> tuple[np.ndarray, list[Finding]
         return _counted(values.astype(np.float64), name)
     series = polars.Series("value", list(values), strict=False)
     if series.dtype.is_temporal():
-        return series.cast(polars.Datetime("us")).dt.epoch("us").cast(polars.Float64).fill_null(np.nan).to_numpy() / 1e6, []
+        return series.cast(polars.Datetime("us")).dt.epoch("us").cast(polars.Float64).fill_null(
+            np.nan
+        ).to_numpy() / 1e6, []
     numbers = series.cast(polars.Float64, strict=False)
     if series.dtype.is_numeric() or numbers.null_count() == series.null_count():
         return _counted(numbers.fill_null(np.nan).to_numpy(), name)

@@ -167,4 +167,6 @@ def unpacked(name: str, arrays: Mapping[str, np.ndarray]) -> list[str]:
     if sizes.min(initial=0) < 0 or sizes.sum(dtype=np.int64) != len(content):
         raise RunError(f"the saved {name} are damaged: they do not fit their sizes")
     ends = np.cumsum(sizes, dtype=np.int64).tolist()
-    return [content[end - size : end].decode("utf-8", "replace") for end, size in zip(ends, sizes.tolist(), strict=True)]
+    return [
+        content[end - size : end].decode("utf-8", "replace") for end, size in zip(ends, sizes.tolist(), strict=True)
+    ]

@@ -70,6 +70,9 @@ class Feature:
     is_text: ClassVar[bool] = False
     """Whether values are texts, which can be typed where a path is expected."""
 
+    takes: ClassVar[str] = "column"
+    """What a feature is given: one "column", or the "rest" of a table, all columns that play no other role."""
+
     near_copies: ClassVar[str] = "changed on the way"
     """How copies that `signatures` find may differ, for findings."""
 
@@ -113,11 +116,12 @@ class Feature:
     def fit(self, stored: Any, rows: np.ndarray) -> None:
         """Learn the fitted state from the training rows of an `engram.data.store.Stored`."""
 
-    def refined(self, stored: Any) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    def refined(self, stored: Any) -> dict[str, tuple[np.ndarray, np.ndarray] | np.ndarray]:
         """What the fitted state makes of all stored values once, so that `encode` need not in every epoch.
 
         Returns further arrays of one axis by name, each as (the rows' values one after the other, how many each row
-        has). `encode` takes gathered values with them and without.
+        has), and `encode` takes gathered values with them and without. Or arrays whose first axis is the row, which
+        are all that is gathered from then on.
         """
         return {}
 
@@ -217,6 +221,11 @@ class Configured:
     def matches(self, column: Any) -> Evidence:
         """Say how well a column's values fit the feature."""
         return self.feature.matches(column)
+
+    @property
+    def takes(self) -> str:
+        """What the feature is given."""
+        return self.feature.takes
 
     def survey(self, column: Any, **wishes: Any) -> Feature:
         """Configure the feature from a look at some values, as the task and the user wish."""

@@ -71,7 +71,9 @@ class History(Feature):
             given = more.get(f"{name}s")
             lists[name] = [default if v is None else v for v in given] if given is not None else [default] * len(items)
         if len({len(each) for each in lists.values()}) > 1:
-            raise DataError(f"expected a rating for each item; got {len(items)} items and {len(lists['rating'])} ratings")
+            raise DataError(
+                f"expected a rating for each item; got {len(items)} items and {len(lists['rating'])} ratings"
+            )
         return {name: np.asarray(lists[name], kind) for name, kind in ARRAYS.items()} | {"user": more.get("user") or ""}
 
     def store_all(self, column: Any) -> Whole | None:
@@ -106,7 +108,9 @@ class History(Feature):
         """What a user has taken, as a value; DataError where there is no such user."""
         if user not in self.users:
             shown = ", ".join(list(self.users)[:5])
-            raise DataError(f"expected one of {len(self.users):,} users, such as {shown}; there is none called {user!r}")
+            raise DataError(
+                f"expected one of {len(self.users):,} users, such as {shown}; there is none called {user!r}"
+            )
         row = self.users[user]
         own = slice(int(self.begins[row]), int(self.begins[row + 1]))
         return {"item": self.item[own], "rating": self.rating[own]}

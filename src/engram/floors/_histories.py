@@ -22,8 +22,8 @@ LEAST_TAKEN = 3
 
 
 def taken(batch: Any) -> tuple[Tensor, Tensor]:
-    """Return the row (E,) and the item (E,), from 0 on, of every interaction: those known, and that which followed."""
-    history_BS = torch.cat([batch.history[..., 0].long(), batch.wanted[:, :1].clamp(min=0)], 1)
+    """Return the row (E,) and the item (E,), from 0 on, of every interaction: those known, and those that followed."""
+    history_BS = torch.cat([batch.history[..., 0].long(), batch.wanted.clamp(min=0)], 1)
     row, place = (history_BS > 0).nonzero(as_tuple=True)
     return row, history_BS[row, place] - 1
 

@@ -30,9 +30,7 @@ class Delivered(nn.Module):
     """A trained network that answers with calibrated logits and says how unfamiliar its input was.
 
     views: the ways each input is looked at, out of `VIEWS`, "plain" first; the answer is the weighted mean of
-    the logits over them. num_hidden: D, see `hidden_width`; 0 where the network has no linear layer, or no matter.
-    standard: whether the scores of each example are brought to mean 0 and spread 1 before they are blended, as those
-    that only rank are on no scale.
+    the logits over them. num_hidden: D, see `hidden_width`; 0 where the network has no linear layer.
     floor: a cheap model of the same inputs and outputs, by its name too, that counts in the answer: the logits are
     `share` times the network's and 1 - `share` times the floor's, each divided by a temperature of its own.
     Buffers are filled by `engram.evaluate` (calibration, unfamiliarity); unfilled, they change nothing.
@@ -62,10 +60,9 @@ class Delivered(nn.Module):
         views: tuple[str, ...] = ("plain",),
         floor: nn.Module | None = None,
         floor_name: str = "",
-        standard: bool = False,
     ) -> None:
         super().__init__()
-        self.network, self.standard = network, standard
+        self.network = network
         self.views = tuple(views)
         self.view_weights = view_weights(self.views)
         num_directions = min(num_hidden, MAX_DIRECTIONS)
@@ -99,8 +96,6 @@ class Delivered(nn.Module):
         """What run.json says of it: the arguments that build it again around its network, and what counts how much."""
         num_hidden = self.hidden_whitening.shape[1]
         record = {"views": list(self.views), "num_outputs": len(self.bias), "num_hidden": num_hidden}
-        if self.standard:
-            record["standard"] = True
         if self.floor is not None:
             record |= {"floor": self.floor_name, "share_of_network": round(self.share.item(), 4)}
         return record
@@ -109,10 +104,7 @@ class Delivered(nn.Module):
         """Return calibrated logits (B, C): the network's, perhaps blended, over the temperature, plus the bias."""
         logits_BC = self.seen(*inputs)
         if self.floor is not None:
-            floor_BC = self.floor(*inputs).float()
-            if self.standard:
-                logits_BC, floor_BC = standardised(logits_BC), standardised(floor_BC)
-            floor_BC = floor_BC / self.temperatures[1]
+            floor_BC = self.floor(*inputs).float() / self.temperatures[1]
             logits_BC = self.share * logits_BC / self.temperatures[0] + (1 - self.share) * floor_BC
         return logits_BC / self.temperature + self.bias
 
@@ -164,12 +156,6 @@ class Delivered(nn.Module):
     def unfamiliarity(self, hidden_BD: Tensor | None, logits_BC: Tensor) -> Tensor:
         """Return (B,) how unfamiliar inputs are: 0 is typical, above 1 is unfamiliar."""
         return (self.distance(hidden_BD, logits_BC) - self.typical) / (self.threshold - self.typical)
-
-
-def standardised(score_BI: Tensor) -> Tensor:
-    """Bring the scores of each example to mean 0 and spread 1."""
-    spread_B1, mean_B1 = torch.std_mean(score_BI, dim=1, keepdim=True)
-    return (score_BI - mean_B1) / spread_B1.clamp(min=1e-6)
 
 
 class NetworkAlone(nn.Module):

@@ -120,7 +120,9 @@ class SequentialRecommender(nn.Module):
         state_BTD = self.read(window_BT2, vector_ID)
         return state_BTD[torch.arange(len(last_B), device=last_B.device), last_B]
 
-    def learning(self, history_BL2: Tensor, next_B: Tensor, *, ahead: int, places: int) -> tuple[Tensor, Tensor, Tensor]:
+    def learning(
+        self, history_BL2: Tensor, next_B: Tensor, *, ahead: int, places: int
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Return what some places of each history know (P, D), the numbers from 0 on of an item each that came after
         them (P,), and all items' vectors (I, D).
 

@@ -19,6 +19,8 @@ from engram.features import saved
 from engram.features.feature import Feature
 from engram.models import build
 from engram.models.delivered import Delivered
+from engram.models.delivered_number import DeliveredNumber
+from engram.models.delivered_ranking import DeliveredRanking
 
 FLOORS = "floors.safetensors"
 SHOWN = 4
@@ -95,8 +97,8 @@ def delivered(record: Any, network: nn.Module, run: RunDirectory, *, task: Task,
         return network
     try:
         views, outputs, hidden = tuple(record["views"]), int(record["num_outputs"]), int(record["num_hidden"])
-        standard = record.get("standard") is True
-        module = Delivered(network, views=views, num_outputs=outputs, num_hidden=hidden, standard=standard)
+        kind = DeliveredNumber if task.calibration == "conformal" else DeliveredRanking if task.ranks else Delivered
+        module = kind(network, views=views, num_outputs=outputs, num_hidden=hidden)
         if (name := record.get("floor")) is not None:
             module.blend({floor.name: floor for floor in task.floors}[name].build(features), name)
         return module
@@ -105,10 +107,13 @@ def delivered(record: Any, network: nn.Module, run: RunDirectory, *, task: Task,
 
 
 def floors_of(run: RunDirectory, task: Task, features: Any) -> dict[str, nn.Module]:
-    """Read the floors as training fitted them. features: the fitted ones by role."""
+    """Read the floors that training fitted. features: the fitted ones by role."""
     tensors = read_tensors(run, FLOORS)
+    fitted = {name.partition("/")[0] for name in tensors}
     built = {}
     for floor in task.floors:
+        if floor.name not in fitted:
+            continue  # it needed what was not installed
         module = floor.build(namespace(features))
         prefix = floor.name + "/"
         try:
@@ -145,7 +150,10 @@ def load_weights(module: nn.Module, run: RunDirectory, name: str = "model.safete
             f"the weights in {run / name} do not fit the network: {shown}. "
             "Open the run with the network it was trained with."
         )
-    module.load_state_dict(saved_tensors)
+    try:
+        module.load_state_dict(saved_tensors)
+    except RuntimeError as error:
+        raise RunError(f"the weights in {run / name} do not fit the network ({error}).") from None
 
 
 def read_tensors(run: RunDirectory, name: str) -> dict[str, Tensor]:

@@ -159,7 +159,9 @@ class Recommender:
         if column not in catalogue.columns:
             known = list(catalogue.columns)
             if not known:
-                raise ConfigError("expected a catalogue with columns for conditions; this run's knows items by name alone")
+                raise ConfigError(
+                    "expected a catalogue with columns for conditions; this run's knows items by name alone"
+                )
             raise unknown("column of the catalogue", column, known)
         values = catalogue.columns[column]
         if sign in COMPARED:

@@ -20,6 +20,7 @@ from engram.report.sections import (
     example,
     headline,
     network,
+    numbers,
     training,
     translations,
     units,
@@ -27,7 +28,7 @@ from engram.report.sections import (
     wording,
 )
 
-SECTIONS = (headline, data, translations, network, example, units, wording, training, errors, calibration, use)
+SECTIONS = (headline, data, translations, network, example, units, wording, training, errors, numbers, calibration, use)
 """In the order of the page."""
 
 

@@ -95,7 +95,9 @@ class Recommendation(Task):
         learning = getattr(model, "learning", None)
         if learning is None:
             score_BI, next_B = model(batch.history), batch.wanted[:, 0]
-            loss_P = nn.functional.cross_entropy(score_BI, (next_B - 1).clamp(min=-1), ignore_index=-1, reduction="none")
+            loss_P = nn.functional.cross_entropy(
+                score_BI, (next_B - 1).clamp(min=-1), ignore_index=-1, reduction="none"
+            )
             weight: Any = (next_B > 0).sum()
         else:
             state_PD, next_P, vector_ID = learning(batch.history, batch.wanted[:, 0], ahead=AHEAD, places=PLACES)
@@ -134,7 +136,9 @@ class Recommendation(Task):
             for step in range(12):
                 user.append(f"u{number}")
                 item.append(f"{'abc'[taste]}{(start + step) % 20}")
-        return Sample(data={"user": user, "item": item, "time": list(range(len(user)))}, score=0.5, options={"steps": 80})
+        return Sample(
+            data={"user": user, "item": item, "time": list(range(len(user)))}, score=0.5, options={"steps": 80}
+        )
 
 
 def without(score_BI: Tensor, history_BL2: Tensor) -> Tensor:

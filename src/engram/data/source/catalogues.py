@@ -57,7 +57,9 @@ def _candidates(origin: Path) -> list[Path]:
         return []
     beside = sorted(path for path in origin.parent.iterdir() if path.is_file() and path != origin)
     tables = [path for path in beside if path.suffix.lower() in TABLES]
-    return tables + [p for p in beside if p.suffix.lower() in HEADERLESS and (called("item", p.stem) or p.suffix == ".item")]
+    return tables + [
+        p for p in beside if p.suffix.lower() in HEADERLESS and (called("item", p.stem) or p.suffix == ".item")
+    ]
 
 
 def _columns(path: Path, key: str) -> dict[str, Sequence[Any]]:
@@ -124,7 +126,5 @@ def _joined(items: list[str], names: list[str], titles: list[str], more: dict[st
     row = {name: place for place, name in enumerate(names)}
     places = [row.get(name) for name in every]
     said = [titles[place] if place is not None else "" for place in places] if titles else []
-    columns = {
-        name: [values[place] if place is not None else [] for place in places] for name, values in more.items()
-    }
+    columns = {name: [values[place] if place is not None else [] for place in places] for name, values in more.items()}
     return Catalogue(every, [title or name for title, name in zip(said, every, strict=True)] if said else [], columns)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engram.core.errors import DataError
+from engram.data.packed import Packed
 from engram.data.source import encodings
 from engram.data.source.columns import to_table
 from engram.data.source.encodings import Encoding
@@ -44,8 +46,8 @@ def read_tabular(path: str) -> Table:
     return table
 
 
-def read_columns(path: str) -> dict[str, list[Any]]:
-    """Read a table file into columns of plain Python values, missing ones as None."""
+def read_columns(path: str) -> dict[str, Sequence[Any]]:
+    """Read a table file into columns of plain values, packed where they are numbers or texts, missing ones as None."""
     import polars
 
     extension = Path(path).suffix.lower()
@@ -60,8 +62,8 @@ def read_columns(path: str) -> dict[str, list[Any]]:
         ) from None
 
 
-def from_frame(frame: polars.DataFrame) -> dict[str, list[Any]]:
-    """Return the columns of a polars frame as plain Python values; rows of arrays as numpy arrays."""
+def from_frame(frame: polars.DataFrame) -> dict[str, Sequence[Any]]:
+    """Return the columns of a polars frame as plain values; rows of arrays as numpy arrays."""
     return flattened({name: _values(frame[name]) for name in frame.columns})
 
 
@@ -79,7 +81,7 @@ def file_fingerprint(path: str) -> str:
         return digest("content", file.read())
 
 
-def _from_csv(path: str) -> dict[str, list[Any]]:
+def _from_csv(path: str) -> dict[str, Sequence[Any]]:
     """Read text with separators. A first line that is no header is a row."""
     import polars
 
@@ -101,7 +103,7 @@ def _from_csv(path: str) -> dict[str, list[Any]]:
     if _is_row(frame):
         frame = read(header=False)
         frame.columns = [f"column_{number + 1}" for number in range(frame.width)]
-    return {name.strip(): _typed(frame[name]) for name in frame.columns}
+    return {name.strip(): Packed(_typed(frame.drop_in_place(name))) for name in frame.columns}
 
 
 def _is_row(frame: polars.DataFrame) -> bool:
@@ -134,24 +136,26 @@ def _separator(content: bytes) -> str:
     return max(",;\t|", key=first.count)
 
 
-def _typed(series: polars.Series) -> list[Any]:
+def _typed(series: polars.Series) -> polars.Series:
     """Return a column of text as numbers if all of it is; what has a leading zero or sign stays text."""
     import polars
 
     given = series.set(series.is_in(["NA", "None"]), None)
     if given.null_count() == len(given) or given.str.contains(r"^(?:[+]|-?0\d)").any():
-        return series.to_list()
+        return series
     for kind in (polars.Int64, polars.Float64):
         numbers = given.cast(kind, strict=False)
         if numbers.null_count() == given.null_count():
-            return numbers.to_list()
-    return series.to_list()
+            return numbers
+    return series
 
 
-def _values(series: polars.Series) -> list[Any]:
-    """Plain values; dates and categories as text."""
+def _values(series: polars.Series) -> Sequence[Any]:
+    """Plain values, packed where they are numbers or texts; dates and categories as text."""
     import polars
 
     if series.dtype.is_temporal() or series.dtype in (polars.Categorical, polars.Enum):
         series = series.cast(polars.String)
-    return series.to_list()
+    if series.dtype == polars.String:
+        return Packed(series.set(series == "", None))
+    return Packed(series) if series.dtype.is_numeric() or series.dtype == polars.Boolean else series.to_list()
