@@ -137,8 +137,8 @@ def _refitted(reading: Reading, module: Delivered, *, seconds: float) -> nn.Modu
 def _delivered(
     reading: Reading, trainer: Trainer, floors: Mapping[str, nn.Module], beside: Mapping[str, Outputs]
 ) -> tuple[nn.Module, dict[str, Outputs], Choice | None]:
-    """What is delivered, and its answers on validation rows: logits are calibrated, numbers get intervals, other outputs
-    stay as they are."""
+    """What is delivered, and its answers on validation rows: logits are calibrated, numbers get intervals, and other
+    outputs stay as they are."""
     task, precision = reading.task, trainer.plan.precision
     if task.calibration == "conformal":
         return delivered_number(reading, trainer, floors, beside)
@@ -161,7 +161,7 @@ def _keep_examples(run: RunDirectory, reading: Reading, outputs: dict[str, Outpu
     """
     role = next(iter(reading.task.inputs))
     feature = reading.examples.features[role]
-    if not feature.is_text and not hasattr(feature, "shape"):
+    if not feature.is_text and len(getattr(feature, "shape", ())) < 3:
         return
     outputs = {name: found for name, found in outputs.items() if len(found)}
     each = max(64, int(KEPT_BYTES / np.prod(feature.shape))) if hasattr(feature, "shape") else MOST_KEPT

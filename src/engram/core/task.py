@@ -113,10 +113,10 @@ class Task:
     in pieces.
     sizes: larger networks than "small", and from when on they pay.
     writes: True where an answer is a text, which takes much longer than a step, and `selection` is none of `metrics`.
-    calibration: "softmax" or "sigmoid" where the output is logits that can be calibrated, "conformal" where it is numbers
-    that get intervals, else None. usual_share: the network's in a blend with a floor, and how far from it a share lies.
-    balances: whether examples of rare classes count more where classes are unbalanced.
-    sampling: the options of writing (a dataclass) for tasks whose networks write on from a prompt, else None.
+    calibration: "softmax" or "sigmoid" where the output is logits that can be calibrated, "conformal" where it is
+    numbers that get intervals, else None. usual_share: the network's in a blend with a floor, and how far from it a
+    share lies. balances: whether examples of rare classes count more where classes are unbalanced. sampling: the
+    options of writing (a dataclass) for tasks whose networks write on from a prompt, else None.
     context: tokens that such a network sees at once. converses: whether it replies in conversations.
     ranks: True where an output is scores of all items (B, I), by which network and floors can be blended.
     divides_rows: True where rows are not divided among splits: `examples` divides what is in each.
