@@ -15,6 +15,7 @@ from engram.api.calibrating import calibrated
 from engram.api.competing import Choice
 from engram.api.looking import batches, mixed, plain
 from engram.api.numbers import delivered_number
+from engram.api.ranking import delivered_ranking
 from engram.api.reading import Reading
 from engram.core import events
 from engram.core.rundir import RunDirectory
@@ -143,6 +144,8 @@ def _delivered(
         return delivered_number(reading, trainer, floors, beside)
     if task.calibration is not None:
         return calibrated(reading, trainer, floors, beside, kind=task.calibration)
+    if task.ranks:
+        return delivered_ranking(reading, trainer, floors)
     rows = reading.examples.splits["val"]
     size = BATCH_SIZE
     if not task.inputs:  # a step of one's own: where of a batch only the mean is known, many batches have a spread

@@ -62,6 +62,11 @@ def predict(
     return answers
 
 
+def recommend(run: Any, *, device: str | None = None, **asked: Any) -> Any:
+    """Rank items for users or histories; see `engram.predict.recommending.recommend`."""
+    return load(run, device=device).recommend(**asked)
+
+
 def option_fields(run: Any) -> list[dataclasses.Field[Any]]:
     """The options that a run's task has for its answers; none where there is no such run or task."""
     try:

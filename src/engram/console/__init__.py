@@ -11,6 +11,7 @@ from engram.console.results import (
     show_comparison,
     show_inspection,
     show_promotion,
+    show_recommendations,
     show_scores,
     show_words,
 )
@@ -19,5 +20,5 @@ from engram.console.values import print_csv, print_json
 
 __all__ = [
     "Terminal", "print_csv", "print_json", "show_answers", "show_comparison", "show_inspection", "show_promotion",
-    "show_scores", "show_words", "showing",
+    "show_recommendations", "show_scores", "show_words", "showing",
 ]  # fmt: skip

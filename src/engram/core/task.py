@@ -118,6 +118,8 @@ class Task:
     share lies. balances: whether examples of rare classes count more where classes are unbalanced. sampling: the
     options of writing (a dataclass) for tasks whose networks write on from a prompt, else None.
     context: tokens that such a network sees at once. converses: whether it replies in conversations.
+    ranks: True where an output is scores of all items (B, I), by which network and floors can be blended.
+    divides_rows: True where rows are not divided among splits: `examples` divides what is in each.
     """
 
     inputs: ClassVar[Mapping[str, Any]] = {}
@@ -133,6 +135,8 @@ class Task:
     sampling: ClassVar[type | None] = None
     context: ClassVar[int] = 0
     converses: ClassVar[bool] = False
+    ranks: ClassVar[bool] = False
+    divides_rows: ClassVar[bool] = False
     sizes: ClassVar[Mapping[str, Worth]] = {}
 
     @property
@@ -153,6 +157,13 @@ class Task:
     def matches(self, table: Any) -> Evidence:
         """Say how well a table fits this task, and why."""
         raise AssertionError("a task must say this")
+
+    def arranged(self, table: Any, *, target: Any, inputs: Any, division: str, seed: int) -> Any:
+        """Return a table of other rows, where a row of the user's is no value by itself; None leaves it as it is.
+
+        target, inputs: columns that the user named, which are then done with. division: "time", "random" or "".
+        """
+        return None
 
     def model(self, size: str, features: Any) -> nn.Module:
         """Build the network for fitted features. `size` is "small", "medium" or "large"."""

@@ -20,6 +20,7 @@ from engram.features.feature import Feature
 from engram.models import build
 from engram.models.delivered import Delivered
 from engram.models.delivered_number import DeliveredNumber
+from engram.models.delivered_ranking import DeliveredRanking
 
 FLOORS = "floors.safetensors"
 SHOWN = 4
@@ -96,7 +97,7 @@ def delivered(record: Any, network: nn.Module, run: RunDirectory, *, task: Task,
         return network
     try:
         views, outputs, hidden = tuple(record["views"]), int(record["num_outputs"]), int(record["num_hidden"])
-        kind = DeliveredNumber if task.calibration == "conformal" else Delivered
+        kind = DeliveredNumber if task.calibration == "conformal" else DeliveredRanking if task.ranks else Delivered
         module = kind(network, views=views, num_outputs=outputs, num_hidden=hidden)
         if (name := record.get("floor")) is not None:
             module.blend({floor.name: floor for floor in task.floors}[name].build(features), name)
@@ -130,7 +131,7 @@ def load_weights(module: nn.Module, run: RunDirectory, name: str = "model.safete
     """
     found = read_tensors(run, name)
     saved_tensors = {key.removeprefix(prefix): value for key, value in found.items() if key.startswith(prefix)}
-    own = module.state_dict()
+    own = module.state_dict(keep_vars=True)  # which leaves alone what has no size yet
     problems = [f"{key} is missing" for key in own if key not in saved_tensors]
     problems += [f"{key} is unknown" for key in saved_tensors if key not in own]
     problems += [

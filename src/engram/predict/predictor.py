@@ -85,6 +85,12 @@ class Predictor:
             return next(self.stream([items], **options))
         return list(self.stream(items, **options))
 
+    def recommend(self, **asked: Any) -> Any:
+        """Rank items for users or histories; see `engram.predict.recommending.recommend`."""
+        from engram.predict.recommending import recommend
+
+        return recommend(self, **asked)
+
     def stream(self, items: Iterable[Any], *, batch_size: int = BATCH_SIZE, **options: Any) -> Iterator[Answer]:
         """Answer for any number of items, one after the other, with memory for one batch alone.
 
