@@ -10,6 +10,7 @@ import numpy as np
 from safetensors.torch import save as save_tensors
 from torch import nn
 
+from engram.api import blending
 from engram.api import floors as fitted_floors
 from engram.api.calibrating import calibrated
 from engram.api.competing import Choice
@@ -23,6 +24,7 @@ from engram.evaluate import predictions, written
 from engram.evaluate.evaluation import Outputs, collect, evaluate
 from engram.features.text import text_of
 from engram.models.delivered import Delivered, NetworkAlone
+from engram.models.token_blend import TokenBlend
 from engram.optim.average import reestimate_batchnorm
 from engram.predict.answering import BATCH_SIZE, class_names
 from engram.predict.predictor import Predictor
@@ -42,6 +44,18 @@ LEAST_BATCHES = 20
 
 
 @dataclass(frozen=True)
+class Answered:
+    """What is delivered, and what it answered by split; beside it the floors, and the network by itself where a floor
+    counts. choice: where a floor competed."""
+
+    module: nn.Module
+    outputs: dict[str, Outputs]
+    beside: dict[str, dict[str, Outputs]]
+    by_itself: dict[str, Outputs | None]
+    choice: Choice | None
+
+
+@dataclass(frozen=True)
 class Delivery:
     """What came of it. results: split -> scores, as `engram.evaluate.evaluation.evaluate` gives them. predictor:
     answers with what was delivered, as `engram.load` would. choice: where a floor competed with the network."""
@@ -58,23 +72,18 @@ def deliver(
 
     refit: seconds in which a floor that counts is fitted again on validation rows too; 0 leaves it as it is.
     """
-    task, network, rows = reading.task, trainer.model, reading.examples.splits
+    task, network = reading.task, trainer.model
     if trainer.average is not None:
         reestimate_batchnorm(network, lambda batch: plain(trainer, batch), batches(trainer, mixed(trainer)))
     network.eval()
-    beside = {"val": _beside(reading, floors, "val")}
-    module, outputs, choice = _delivered(reading, trainer, floors, beside["val"])
-    by_itself = {"val": _by_itself(reading, trainer, module, "val")}
-    if isinstance(module, Delivered) and module.floor is not None and refit:
-        floors = {**floors, module.floor_name: _refitted(reading, module, seconds=refit)}
-        fitted_floors.save(run, floors)
-    if "test" in rows:
-        outputs["test"] = collect(task, module, reading.examples, rows["test"], precision=trainer.plan.precision)
-        beside["test"] = _beside(reading, floors, "test")
-        by_itself["test"] = _by_itself(reading, trainer, module, "test")
+    if (name := blending.floor_of(task)) is not None:
+        answered = _of_tokens(reading, trainer, floors, name)
+    else:
+        answered = _answered(run, reading, trainer, floors, refit=refit)
+    module, outputs = answered.module, answered.outputs
     names = class_names(task, reading.examples.features)
     results = {
-        split: evaluate(task, found, names, floors=beside[split], network=by_itself[split])
+        split: evaluate(task, found, names, floors=answered.beside[split], network=answered.by_itself[split])
         for split, found in outputs.items()
     }
     run.write("model.safetensors", save_tensors(separate(module.state_dict())))
@@ -85,11 +94,46 @@ def deliver(
         _keep_examples(run, reading, outputs)
     if task.writes:
         _keep_written(run, reading, outputs)
-    _say(results, choice)
+    _say(results, answered.choice)
     predictor = Predictor(
         run, task, reading.examples.features, module.cpu(), network=network, precision=trainer.plan.precision
     )
-    return Delivery(results, predictor, choice)
+    return Delivery(results, predictor, answered.choice)
+
+
+def _answered(
+    run: RunDirectory, reading: Reading, trainer: Trainer, floors: Mapping[str, nn.Module], *, refit: float
+) -> Answered:
+    """Choose what is delivered by validation rows; where a floor counts in it, fit that again before the test."""
+    task, rows = reading.task, reading.examples.splits
+    beside = {"val": _beside(reading, floors, "val")}
+    module, outputs, choice = _delivered(reading, trainer, floors, beside["val"])
+    by_itself = {"val": _by_itself(reading, trainer, module, "val")}
+    if isinstance(module, Delivered) and module.floor is not None and refit:
+        floors = {**floors, module.floor_name: _refitted(reading, module, seconds=refit)}
+        fitted_floors.save(run, floors)
+    if "test" in rows:
+        outputs["test"] = collect(task, module, reading.examples, rows["test"], precision=trainer.plan.precision)
+        beside["test"] = _beside(reading, floors, "test")
+        by_itself["test"] = _by_itself(reading, trainer, module, "test")
+    return Answered(module, outputs, beside, by_itself, choice)
+
+
+def _of_tokens(reading: Reading, trainer: Trainer, floors: Mapping[str, nn.Module], name: str) -> Answered:
+    """The same for tokens: a floor counts more or less from token to token."""
+    examples, precision = reading.examples, trainer.plan.precision
+    blend, choice = blending.choose(reading.task, trainer.model, name, floors[name], examples, precision=precision)
+    found = {
+        split: blending.collect(reading.task, blend, examples, rows, precision=precision)
+        for split, rows in examples.splits.items()
+        if split != "train"
+    }
+    beside = {split: {name: answers.floor} for split, answers in found.items()}
+    if choice.chosen == "network":
+        alone = {split: answers.network for split, answers in found.items()}
+        return Answered(trainer.model, alone, beside, dict.fromkeys(found), choice)
+    outputs = {split: answers.blend for split, answers in found.items()}
+    return Answered(blend, outputs, beside, {split: answers.network for split, answers in found.items()}, choice)
 
 
 def _keep_written(run: RunDirectory, reading: Reading, outputs: Mapping[str, Outputs]) -> None:
@@ -105,6 +149,8 @@ def _keep_written(run: RunDirectory, reading: Reading, outputs: Mapping[str, Out
 
 def alone(module: nn.Module) -> nn.Module | None:
     """The network of a delivered module by itself, where a floor counts in what it answers; else None."""
+    if isinstance(module, TokenBlend):
+        return module.network
     return NetworkAlone(module).eval() if isinstance(module, Delivered) and module.floor is not None else None
 
 
