@@ -43,23 +43,23 @@ def predict(
 ) -> list[dict[str, Any]]:
     """Answer for items: paths, folders, glob patterns, texts, or anything a `Predictor` takes. One dictionary each.
 
-    explain: add "explains", a label, and "words", what each word of a text does to that label's log-odds.
+    explain: add what each answer hangs on; see `engram.api.explaining.reasoned`.
     stdin: lines to be read where an item is "-".
     """
     predictor = load(run, device=device, model=model, trust_source=trust_source)
+    chosen = taken(predictor, items, stdin=stdin)
+    if explain:
+        from engram.api.explaining import reasoned
+
+        return reasoned(predictor, chosen, **options)[0]
+    return list(predictor.predict(chosen, **options))
+
+
+def taken(predictor: Any, items: Any, *, stdin: Iterable[str] | None = None) -> list[Any]:
+    """The items that one item, or several, stand for; see `expanded`."""
     one = isinstance(items, str | os.PathLike | bytes)
     texts, blank = _reads_texts(predictor)
-    taken = list(expanded([items] if one else items, texts=texts, blank=blank, stdin=stdin))
-    if explain:
-        from engram.explain.influence import refuse_other
-
-        refuse_other(predictor)
-    answers = list(predictor.predict(taken, **options))
-    if explain:
-        for item, answer in zip(taken, answers, strict=True):
-            if "error" not in answer:
-                answer |= _explained(predictor, item)
-    return answers
+    return list(expanded([items] if one else items, texts=texts, blank=blank, stdin=stdin))
 
 
 def option_fields(run: Any) -> list[dataclasses.Field[Any]]:
@@ -69,13 +69,6 @@ def option_fields(run: Any) -> list[dataclasses.Field[Any]]:
     except (EngramError, KeyError, OSError):
         return []  # the verb itself says what is wrong
     return list(dataclasses.fields(task.options))
-
-
-def _explained(predictor: Any, text: str) -> dict[str, Any]:
-    from engram.explain.influence import influences
-
-    label, found = influences(predictor, text)
-    return {"explains": label, "words": [each.record() for each in found]}
 
 
 def _reads_texts(predictor: Any) -> tuple[bool, bool]:

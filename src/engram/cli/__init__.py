@@ -12,7 +12,7 @@ import time
 
 import click
 
-from engram.cli.answering import compare, evaluate, predict
+from engram.cli.answering import compare, evaluate, explain, predict
 from engram.cli.handing_on import export, promote, serve
 from engram.cli.learning import demo, inspect, train
 from engram.cli.verbs import asked, cli, end_at_once, process_age
@@ -42,7 +42,10 @@ def completion(shell: str) -> None:
 
 
 # in the order in which they are used, which is that of --help
-for verb in (train, inspect, predict, evaluate, generate, chat, compare, export, serve, promote, demo, completion):
+VERBS = (
+    train, inspect, predict, explain, evaluate, generate, chat, compare, export, serve, promote, demo, completion,
+)  # fmt: skip
+for verb in VERBS:
     cli.add_command(verb)
 
 
