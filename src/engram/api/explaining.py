@@ -58,8 +58,12 @@ def explain(
         page = pages.of_run(predictor.run, predictor=predictor, seconds=seconds or pages.SECONDS)
         return Explanation(page, files=[page])
     answers, found = reasoned(predictor, chosen, **options)
-    shown = [(str(answer["input"]), why) for answer, why in zip(answers, found, strict=True) if why is not None]
-    files = pages.of_inputs(predictor.run, shown, Path(out) if out is not None else predictor.run / FOLDER)
+    shown = [
+        (str(answer["input"]), item, why)
+        for item, answer, why in zip(chosen, answers, found, strict=True)
+        if why is not None
+    ]
+    files = pages.of_inputs(predictor, shown, Path(out) if out is not None else predictor.run / FOLDER)
     return Explanation(files[0], answers, files)
 
 

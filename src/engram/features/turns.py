@@ -166,7 +166,7 @@ class Turns(Feature):
         return [roles.get(token, piece) for token, piece in zip(ids, found, strict=True)]
 
     def opening(self, ids: Sequence[int], *, most: int) -> list[int]:
-        """The first ids of a conversation up to a turn of the assistant or, where nobody is named, of the other side."""
+        """The first ids of a conversation up to a turn of the assistant or else of the other side."""
         speaks = [at for at, token in enumerate(ids) if token >= self.tokenizer.size]
         replies = [at for at in speaks if ids[at] == self.tokenizer.size + ROLES.index("assistant")]
         chosen = [at for at in (replies or speaks[1:]) if at > 1]

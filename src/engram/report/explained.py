@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from engram.core import durable
 from engram.core.rundir import RunDirectory
@@ -29,6 +29,7 @@ from engram.report.sections import (
     wording,
 )
 from engram.report.sections import why as one_answer
+from engram.report.sections.resembling import Resembling
 
 SECONDS = 40.0
 """Time that the page takes at most, about: it shows what the report has no time for."""
@@ -55,25 +56,24 @@ def of_run(run: RunDirectory | str | Path, *, seconds: float = SECONDS, predicto
     return directory / FILE
 
 
-def of_inputs(run: RunDirectory, found: Sequence[tuple[str, Why]], folder: Path) -> list[Path]:
-    """Write a page of named inputs, explained, and heat maps of pictures into a folder; return what was written."""
-    began = time.monotonic()
+def of_inputs(predictor: Predictor, found: Sequence[tuple[str, Any, Why]], folder: Path) -> list[Path]:
+    """Write a page of explained inputs (name, item, why) and heat maps of pictures into a folder; return the files."""
+    facts = gather(predictor.run, seconds=SECONDS, predictor=predictor)
+    alike = Resembling(facts)
     durable.make_folder(folder)
     written = [folder / "index.html"]
     sections = []
-    for number, (name, why) in enumerate(found, 1):
-        key = f"input-{number}"
-        sections.append(
-            Section(key, name[:80], one_answer.blocks(why, note=f"Answered with {one_answer.certainty(why)}."))
-        )
+    for number, (name, item, why) in enumerate(found, 1):
+        key, note = f"input-{number}", f"Answered with {one_answer.certainty(why)}."
+        sections.append(Section(key, name[:80], [*one_answer.blocks(why, note=note), *alike.blocks(item)]))
         if why.question.parts.kind == "pixels":
             written.append(folder / f"{key}.png")
             durable.write_atomically(written[-1], one_answer.png(why))
     html = page.render(
         title="Why these answers",
-        subtitle=f"What the answers of {run.path.resolve().name} hang on.",
+        subtitle=f"What the answers of {predictor.run.path.resolve().name} hang on.",
         sections=sections,
-        footer=footer(run.read_run(), began),
+        footer=footer(facts.record, facts.began),
         what="answers explained",
     )
     durable.write_atomically(written[0], html.encode("utf-8", "replace"))

@@ -131,6 +131,14 @@ class Facts:
         kept = self.kept
         return "texts" if kept is not None and (kept.texts is not None or kept.tokens is not None) else "pictures"
 
+    def label_of(self, place: int) -> str:
+        """The label, or labels, of a kept example in words."""
+        assert self.kept is not None and self.kept.label is not None
+        label = self.kept.label[place]
+        if label.ndim:
+            return ", ".join(name for name, yes in zip(self.names, label, strict=False) if yes > 0.5) or "none"
+        return self.names[int(label)] if 0 <= int(label) < len(self.names) else "unknown"
+
     @cached_property
     def even(self) -> list[int]:
         """Places of kept examples of the headline's split that stand for all of it, in an order without order."""

@@ -15,6 +15,7 @@ from engram.report import chart, words
 from engram.report.chart import Series
 from engram.report.facts import Facts
 from engram.report.page import Figure, Heading, Section, Text
+from engram.report.sections.resembling import Resembling
 from engram.report.sections.why import blocks, certainty
 
 TELLING = 0.75
@@ -37,7 +38,8 @@ def section(facts: Facts) -> Section | None:
         return None
     found = Section("why", "Why this answer")
     items = _items(facts)
-    shown = [one for entry, item in _telling(items)[:SHOWN] if (one := _example(facts, entry, item))]
+    alike = Resembling(facts)
+    shown = [one for entry, item in _telling(items)[:SHOWN] if (one := _example(facts, entry, item, alike))]
     if not shown:
         return None
     until = facts.left / 2
@@ -85,7 +87,7 @@ def _telling(items: list[tuple[Entry, Any]]) -> list[tuple[Entry, Any]]:
     return [*chosen, *(pair for pair in sure if pair[0] not in [entry for entry, _ in chosen])]
 
 
-def _example(facts: Facts, entry: Entry, item: Any) -> list[Any]:
+def _example(facts: Facts, entry: Entry, item: Any, alike: Resembling) -> list[Any]:
     assert facts.predictor is not None
     question = ask(facts.predictor, item)
     if question is None:
@@ -96,7 +98,8 @@ def _example(facts: Facts, entry: Entry, item: Any) -> list[Any]:
     right = "is right" if entry["correct"] else f"is wrong: it is labelled {words.label(entry['label'])}"
     kind = "text" if facts.things == "texts" else "picture"
     note = f"This {words.split_name(entry['split'])} {kind} was answered with {certainty(found)}, which {right}."
-    return [Heading(f"{found.question.answer}, {'right' if entry['correct'] else 'wrong'}"), *blocks(found, note=note)]
+    title = f"{found.question.answer}, {'right' if entry['correct'] else 'wrong'}"
+    return [Heading(title), *blocks(found, note=note), *alike.blocks(item)]
 
 
 def _tested(facts: Facts, curves: Curves) -> Iterator[Any]:
