@@ -86,6 +86,17 @@ def predict(run: Any, items: Any, **options: Any) -> Any:
     return predict(run, items, **options)
 
 
+def explain(run: Any, items: Any = (), **options: Any) -> Any:
+    """Say what a run learned, or why it answers items as it does; see `engram.api.explaining.explain`.
+
+    Returns an `Explanation`.
+    """
+    run = _checked(run)
+    from engram.api.explaining import explain
+
+    return explain(run, items, **options)
+
+
 def generate(run: Any, prompt: str = "", **options: Any) -> Any:
     """Write on from a prompt; see `engram.api.writing.generate`. Returns a `Writing`: iterate over it, or `str` it."""
     run = _checked(run)

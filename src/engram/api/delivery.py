@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 from safetensors.torch import save as save_tensors
 from torch import nn
 
-from engram.api import blending
+from engram.api import blending, keeping
 from engram.api import floors as fitted_floors
 from engram.api.calibrating import calibrated
 from engram.api.competing import Choice
@@ -30,14 +30,6 @@ from engram.predict.answering import BATCH_SIZE, class_names
 from engram.predict.predictor import Predictor
 from engram.train.checkpoint import separate
 from engram.train.trainer import Trainer
-
-KEPT_BYTES = 8_000_000
-"""Pictures that a run keeps to be shown in its report."""
-
-MOST_KEPT = 1200
-
-SHOWN_CHARACTERS = 1500
-"""Of a text that a run keeps to be shown."""
 
 LEAST_BATCHES = 20
 """Into so many batches validation rows are cut, where outputs are no logits."""
@@ -90,8 +82,12 @@ def deliver(
     if task.calibration is not None:
         first = next(iter(task.inputs))
         where, digest = reading.roles[first].where, reading.examples.stored[first].digest
-        predictions.write(run, outputs, names, where=where, digest=digest)
-        _keep_examples(run, reading, outputs)
+        predictions.write(
+            run, outputs, names, where=where, digest=digest, traits=lambda rows: keeping.traits(reading, rows)
+        )
+        keeping.keep(run, reading, outputs)
+    if task.sampling is not None:
+        keeping.keep_windows(run, reading, outputs)
     if task.writes:
         _keep_written(run, reading, outputs)
     _say(results, answered.choice)
@@ -198,46 +194,6 @@ def _delivered(
         size = min(trainer.plan.micro_batch, max(2, len(rows) // LEAST_BATCHES))
     found = collect(task, trainer.model, reading.examples, rows, precision=precision, batch_size=size)
     return trainer.model, {"val": found}, None
-
-
-def _keep_examples(run: RunDirectory, reading: Reading, outputs: dict[str, Outputs]) -> None:
-    """Keep some scored examples as the network sees them: the worst answers, then an even sample.
-
-    Rows of a table are not kept: they can be looked up by their numbers.
-    """
-    role = next(iter(reading.task.inputs))
-    feature = reading.examples.features[role]
-    if not feature.is_text and len(getattr(feature, "shape", ())) < 3:
-        return
-    outputs = {name: found for name, found in outputs.items() if len(found)}
-    each = max(64, int(KEPT_BYTES / np.prod(feature.shape))) if hasattr(feature, "shape") else MOST_KEPT
-    each = min(each, MOST_KEPT) // len(outputs)
-    chosen = np.unique(np.concatenate([_worth_showing(found, each) for found in outputs.values()]))
-    batch = reading.examples.batch(chosen, roles=[role])
-    run.write_arrays("examples.safetensors", {"rows": chosen, **_arrays(role, feature.decode(getattr(batch, role)))})
-
-
-def _arrays(role: str, decoded: Sequence[Any]) -> dict[str, np.ndarray]:
-    """Pictures as one array, texts one after another as UTF-8 with their sizes."""
-    if not isinstance(decoded[0], str):
-        return {role: np.stack(decoded)}
-    pieces = [np.frombuffer(text[:SHOWN_CHARACTERS].encode(), np.uint8) for text in decoded]
-    return {role: np.concatenate(pieces), "sizes": np.array([len(piece) for piece in pieces])}
-
-
-def _worth_showing(found: Outputs, number: int) -> np.ndarray:
-    """Rows of the least likely labels (a quarter), the most unfamiliar (an eighth), and an even sample."""
-    probability = found.probabilities
-    if found.label is not None and found.label.ndim == 1:
-        of_label = probability[np.arange(len(found)), np.maximum(found.label, 0)]
-    else:
-        of_label = 1 - np.abs(probability - (found.label if found.label is not None else 0)).max(1)
-    worst = np.argsort(of_label, kind="stable")[: number // 4]
-    strange = (
-        np.argsort(-found.unfamiliarity, kind="stable")[: number // 8] if found.unfamiliarity is not None else worst
-    )
-    even = np.linspace(0, len(found) - 1, min(len(found), number - len(worst) - len(strange))).astype(np.int64)
-    return found.rows[np.unique(np.concatenate([worst, strange, even]))]
 
 
 def _say(results: dict[str, Any], choice: Choice | None) -> None:

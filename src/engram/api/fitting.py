@@ -25,6 +25,7 @@ from engram.train import distributed
 from engram.train.callbacks.callback import Callback
 from engram.train.callbacks.checkpointing import Checkpointing
 from engram.train.callbacks.evaluation import Evaluation
+from engram.train.callbacks.gradients import Gradients
 from engram.train.callbacks.pacing import Pacing
 from engram.train.callbacks.reporting import Reporting
 from engram.train.callbacks.rollback import Rollback
@@ -73,6 +74,7 @@ class Training:
         plan, saving, team = planned.plan, Checkpointing(run), distributed.team()
         ways = read.task.augmentations(namespace(read.examples.features), passes=plan.passes)
         paced = bool(deadline.seconds) if paced is None else paced
+        evaluating = Evaluation(every=plan.evaluate_every)
         pacing = [Pacing(lambda: deadline.remaining() - planned.after, most=planned.most_steps)] if paced else []
         trainer = Trainer(
             task=read.task,
@@ -80,7 +82,7 @@ class Training:
             examples=read.examples,
             plan=plan,
             augmentation=ways.get(plan.augmentation),
-            callbacks=[Rollback(run), *pacing, Reporting(), Evaluation(every=plan.evaluate_every), *callbacks, saving],
+            callbacks=[Rollback(run), *pacing, Gradients(), Reporting(), evaluating, *callbacks, saving],
             run=run,
             decisions=Decisions.open(run, writing=team.leads),
             team=team,

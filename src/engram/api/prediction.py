@@ -44,22 +44,27 @@ def predict(
 ) -> list[dict[str, Any]]:
     """Answer for items: paths, folders, glob patterns, texts, or anything a `Predictor` takes. One dictionary each.
 
-    explain: add "explains", a label, and "words", what each word of a text does to that label's log-odds.
+    explain: add what each answer hangs on; see `engram.api.explaining.reasoned`.
     stdin: lines to be read where an item is "-".
     """
     predictor = load(run, device=device, model=model, trust_source=trust_source)
-    one = isinstance(items, str | os.PathLike | bytes | Mapping) or hasattr(items, "columns")
-    taken = list(_taken([items] if one else items, predictor, stdin))
+    chosen = taken(predictor, items, stdin=stdin)
     if explain:
-        from engram.explain.influence import refuse_other
+        from engram.api.explaining import reasoned
 
-        refuse_other(predictor)
-    answers = list(predictor.predict(taken, **options))
-    if explain:
-        for item, answer in zip(taken, answers, strict=True):
-            if "error" not in answer:
-                answer |= _explained(predictor, item)
-    return answers
+        return reasoned(predictor, chosen, **options)[0]
+    return list(predictor.predict(chosen, **options))
+
+
+def taken(predictor: Any, items: Any, *, stdin: Iterable[str] | None = None) -> list[Any]:
+    """The items that one item, or several, stand for: rows of tables, or else see `expanded`."""
+    one = isinstance(items, str | os.PathLike | bytes | Mapping) or hasattr(items, "columns")
+    given = [items] if one else items
+    for role in predictor.task.inputs:
+        if (feature := predictor.features[role]).takes == "rest":
+            return list(given_rows(given, feature, stdin=stdin))
+    texts, blank = _reads_texts(predictor)
+    return list(expanded(given, texts=texts, blank=blank, stdin=stdin))
 
 
 def recommend(run: Any, *, device: str | None = None, **asked: Any) -> Any:
@@ -74,22 +79,6 @@ def option_fields(run: Any) -> list[dataclasses.Field[Any]]:
     except (EngramError, KeyError, OSError):
         return []  # the verb itself says what is wrong
     return list(dataclasses.fields(task.options))
-
-
-def _explained(predictor: Any, text: str) -> dict[str, Any]:
-    from engram.explain.influence import influences
-
-    label, found = influences(predictor, text)
-    return {"explains": label, "words": [each.record() for each in found]}
-
-
-def _taken(items: Iterable[Any], predictor: Any, stdin: Iterable[str] | None) -> Iterator[Any]:
-    """What a run answers for one by one, as it takes it."""
-    for role in predictor.task.inputs:
-        if (feature := predictor.features[role]).takes == "rest":
-            return given_rows(items, feature, stdin=stdin)
-    texts, blank = _reads_texts(predictor)
-    return expanded(items, texts=texts, blank=blank, stdin=stdin)
 
 
 def _reads_texts(predictor: Any) -> tuple[bool, bool]:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor, nn
 
+    from engram.core.claim import Claim
+
 
 class Batch(SimpleNamespace):
     """Some examples, encoded: one attribute per role (`batch.image`, `batch.label`), first axis the example.
@@ -216,6 +218,25 @@ class Task:
     def decode(self, output: Any, features: Any, options: Any) -> list[dict[str, Any]]:
         """Turn raw output into one answer per example, in the user's terms, ready for JSON."""
         raise AssertionError("a task must say this")
+
+    def claim(self, model: Any, example: Batch, features: Any) -> Claim | None:
+        """Put the answer to one example so that other inputs can be asked about it; None: it is not to be explained.
+
+        By default the likeliest label, where outputs are logits. features: by role, as attributes.
+        """
+        if self.calibration not in ("softmax", "sigmoid"):
+            return None
+        from engram.core.claim import Claim, log_odds
+
+        exclusive = self.calibration == "softmax"
+
+        def scores(model: Any, batch: Batch) -> Tensor:
+            logits_BC = self.predict(model, batch, self.options()).double()
+            return log_odds(logits_BC) if exclusive else logits_BC
+
+        names = getattr(features, next(iter(self.target))).names
+        chosen = int(scores(model, example)[0].argmax())
+        return Claim(scores, chosen, lambda number: str(names[number]), exclusive=exclusive)
 
     def plain(self) -> Task:
         """The task as one would have written its step by hand (`recipe="plain"`): without what was not asked for."""

@@ -7,15 +7,20 @@ batch. `decode` returns to the terms of the original. Everything saved is JSON a
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from engram.core.evidence import Evidence, Finding
+from engram.core.parts import Parts
 from engram.core.registry import snake_case
 
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor, nn
+
+Alteration = Callable[[Any, Any], Any]
+"""(raw value, numpy generator) -> the value as it might have come, slightly spoilt."""
 
 Arrays = dict[str, Any]
 """Gathered values of some rows: name -> array whose first axis is the row, or a list for ragged values."""
@@ -155,6 +160,26 @@ class Feature:
     def decode(self, encoded: Any) -> list[Any]:
         """Turn encoded values back into the user's terms, one per example."""
         raise AssertionError("a feature must say this")
+
+    def parts(self, gathered: Arrays) -> Parts | None:
+        """Take one gathered value apart; None where there is nothing to be taken away."""
+        return None
+
+    def pieces(self, ids: Sequence[int]) -> list[str]:
+        """What each id of an encoded text stands for, which together read as the text does."""
+        raise AssertionError("a feature of texts must say this")
+
+    def traits(self, stored: Any, rows: np.ndarray) -> dict[str, list[Any]]:
+        """What each value is like, a number or a word, by which those that are answered worse may be found."""
+        return {}
+
+    def alterations(self) -> dict[str, Alteration]:
+        """Mild ways in which values may be spoilt before they arrive, by name, which should not change an answer."""
+        return {}
+
+    def strange(self, values: Sequence[Any], random: np.random.Generator) -> dict[str, list[Any]]:
+        """Values, by kind, that are unlike any that were learned from, as many as these raw values and as large."""
+        return {}
 
     def summary(self, stored: Any, rows: np.ndarray) -> dict[str, Any]:
         """What these values are, as JSON: numbers, distributions (mappings), `examples`; empty for nothing to say."""

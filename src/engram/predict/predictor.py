@@ -105,7 +105,7 @@ class Predictor:
 
     def encode(self, items: Iterable[Any]) -> Batch:
         """Return items as the network sees them; DataError for one that cannot be read."""
-        return self._encoded([self._stored(item) for item in items])
+        return self._encoded([self.stored(item) for item in items])
 
     @staticmethod
     def gather(stored: Sequence[Mapping[str, Any]], roles: Iterable[str]) -> dict[str, Any]:
@@ -128,7 +128,7 @@ class Predictor:
         stored: list[dict[str, dict[str, Any]]] = []
         for number, item in enumerate(items):
             try:
-                stored.append(self._stored(item))
+                stored.append(self.stored(item))
                 readable.append(number)
             except (DataError, OSError) as error:
                 answers[number]["error"] = str(error)
@@ -141,7 +141,7 @@ class Predictor:
                 answers[readable[place]].update(decoded)
         return answers
 
-    def _stored(self, item: Any) -> dict[str, dict[str, Any]]:
+    def stored(self, item: Any) -> dict[str, dict[str, Any]]:
         """Store an item's value of each input role, as the store does with a column's."""
         if not (roles := list(self.task.inputs)):
             raise ConfigError(
