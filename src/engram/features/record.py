@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from engram.core.errors import DataError, RunError, unknown
+from engram.core.errors import ConfigError, DataError, RunError, unknown
 from engram.core.evidence import Evidence
 from engram.features._fields import digests
 from engram.features._fields.field import Field
@@ -36,7 +36,7 @@ class Record(Feature):
 
     takes = "rest"
     on_disk = True
-    wishes = ("columns",)
+    wishes = ("kind",)
 
     def __init__(self, *, fields: Sequence[Mapping[str, Any]] = (), left_out: Mapping[str, str] | None = None) -> None:
         self.fields: list[Field] = [field_from(config) for config in fields]
@@ -50,17 +50,15 @@ class Record(Feature):
         return Evidence(0.5, f"rows of {len(column.values.columns):,} columns")
 
     @classmethod
-    def survey(cls, column: Any, *, columns: Mapping[str, str] | None = None, **wishes: Any) -> Feature:
-        """Look at every column. columns: name -> kind, in place of what it seems to be.
+    def survey(cls, column: Any, *, kind: Mapping[str, str] | Sequence[str] = (), **wishes: Any) -> Feature:
+        """Look at every column. kind: column -> kind, or "column=kind" each, in place of what it seems to be.
 
         ConfigError for a column that does not exist, DataError where nothing can be learned from any.
         """
-        given, wanted = column.values.columns, dict(columns or {})
-        for name, kind in wanted.items():
+        given, wanted = column.values.columns, _wanted(kind)
+        for name in wanted:
             if name not in given:
                 raise unknown("column", name, given)
-            if kind.partition(":")[0] not in (*KINDS, IGNORE):
-                raise unknown("kind of column", kind, [*KINDS, IGNORE])
         judged = {name: surveyed(name, one, wanted.get(name)) for name, one in given.items()}
         fields = [field.config() for field in judged.values() if isinstance(field, Field)]
         if not fields:
@@ -218,13 +216,13 @@ class Record(Feature):
             return {}
         table = []
         for field, read in self._read(stored.arrays, rows):
-            table.append({"column": field.name, "kind": field.kind, **field.summary(read), "why": field.reason})
+            lacking = field.missing(read).mean()
+            known = {"missing": f"{lacking:.1%}" if lacking else "", "values": field.summary(read)}
+            table.append({"column": field.name, "kind": field.kind, **known, "why": field.reason})
         order = {name: place for place, name in enumerate(self.columns)}
         table.sort(key=lambda row: order[row["column"]])
-        return {"columns": len(table), "table": [*table, *self._unused()]}
-
-    def _unused(self) -> list[dict[str, Any]]:
-        return [{"column": name, "kind": "left out", "why": why} for name, why in self.left_out.items()]
+        unused = [{"column": name, "kind": "left out", "why": why} for name, why in self.left_out.items()]
+        return {"columns": len(table), "left out": len(unused), "table": [*table, *unused]}
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """The fitted state of each column."""
@@ -244,6 +242,16 @@ class Record(Feature):
         for place, (field, state) in enumerate(zip(self.fields, states, strict=True)):
             prefix = f"{place}/"
             field.load_state(state, {n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)})
+
+
+def _wanted(kind: Mapping[str, str] | Sequence[str]) -> dict[str, str]:
+    """The kinds that the user wishes, by column; ConfigError for what is none."""
+    pairs = kind.items() if isinstance(kind, Mapping) else [one.rpartition("=")[::2] for one in kind]
+    for name, wish in pairs:
+        if not name or wish.partition(":")[0] not in (*KINDS, IGNORE):
+            known = ", ".join((*KINDS, IGNORE))
+            raise ConfigError(f"expected COLUMN=KIND with a kind out of {known}; got {name}={wish}.")
+    return dict(pairs)
 
 
 def _series(column: Any, number: int) -> Any:

@@ -88,9 +88,13 @@ class Field:
         """Such a cell."""
         raise AssertionError("a field must say this")
 
-    def summary(self, stored: Any) -> dict[str, Any]:
-        """A few facts of what was read, for a person."""
-        return {}
+    def summary(self, stored: Any) -> str:
+        """What was read, in a few words."""
+        return ""
+
+    def missing(self, stored: Any) -> np.ndarray:
+        """Where there is no cell, bool (N,)."""
+        return np.isnan(stored)
 
 
 def saved(arrays: Mapping[str, np.ndarray], name: str, *, axes: int) -> np.ndarray:

@@ -146,10 +146,14 @@ class WordsField(Field):
         """Some words."""
         return "some words"
 
-    def summary(self, stored: Sequence[np.ndarray]) -> dict[str, Any]:
-        """How many words a text has."""
+    def missing(self, stored: Sequence[np.ndarray]) -> np.ndarray:
+        """Where there are no words."""
+        return np.array([not len(text) for text in stored], bool)
+
+    def summary(self, stored: Sequence[np.ndarray]) -> str:
+        """How many words texts have, and how many topics were found."""
         sizes = [len(stored[row]) for row in range(0, len(stored), 1 + len(stored) // 1000)]
-        return {"words": float(np.median(sizes))} if sizes else {}
+        return f"{np.median(sizes or [0]):.0f} words in the middle, {self.weight.shape[1]} topics"
 
 
 def place(word: str) -> int:
