@@ -156,7 +156,7 @@ class Record(Feature):
         """Each field with what was read of some rows."""
         cells_NC = arrays["cells"]
         found: list[tuple[Field, Any]] = [(f, cells_NC[rows, place]) for place, f in enumerate(self._plain)]
-        return found + [(f, [arrays[name][row] for row in rows.tolist()]) for name, f in self._ragged.items()]
+        return found + [(f, _flat(arrays[name], rows)) for name, f in self._ragged.items()]
 
     def refined(self, stored: Any) -> dict[str, np.ndarray]:
         """Encode every row once."""
@@ -242,6 +242,18 @@ class Record(Feature):
         for place, (field, state) in enumerate(zip(self.fields, states, strict=True)):
             prefix = f"{place}/"
             field.load_state(state, {n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)})
+
+
+def _flat(values: Any, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The arrays of some rows, one after the other, and how long each is."""
+    if not hasattr(values, "offsets"):
+        chosen = [values[row] for row in rows.tolist()]
+        sizes = np.array([len(one) for one in chosen], np.int64)
+        return np.concatenate([np.zeros(0, np.int64), *chosen]).astype(np.int64), sizes
+    sizes = values.shapes[rows, 0].astype(np.int64)
+    before = np.cumsum(sizes) - sizes
+    place = np.arange(sizes.sum()) + np.repeat(values.offsets[rows] - before, sizes)
+    return values.flat[place].astype(np.int64), sizes
 
 
 def _wanted(kind: Mapping[str, str] | Sequence[str]) -> dict[str, str]:

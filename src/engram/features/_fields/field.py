@@ -35,7 +35,8 @@ class Field:
     """Whether it gives a code (0 for missing or unknown) rather than numbers."""
 
     is_ragged: ClassVar[bool] = False
-    """Whether cells are stored as several numbers, not as one."""
+    """Whether cells are stored as several numbers, not as one; they are fitted and encoded as (all numbers, int64, how
+    many each row has)."""
 
     def __init__(self, name: str, *, reason: str = "", optional: bool = False) -> None:
         self.name, self.reason, self.optional = name, reason, optional
