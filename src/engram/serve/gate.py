@@ -71,7 +71,7 @@ class Gate:
 
     async def _guarded(self, scope: Scope, receive: Receive, send: Send) -> None:
         began, status = time.monotonic(), 0
-        body = bytearray()
+        chunks: list[bytes] = []
 
         async def sending(message: Message) -> None:
             nonlocal status
@@ -84,8 +84,8 @@ class Gate:
         try:
             if refusal := self.access.refusal(scope["path"], scope["headers"]):
                 raise Refused(*refusal, close=True)
-            await self._read(scope, receive, body)
-            await self.app(scope, _replaying(body, receive), sending)
+            await self._read(scope, receive, chunks)
+            await self.app(scope, _replaying(b"".join(chunks), receive), sending)
         except Refused as refused:
             await refused(scope, receive, sending)
         except Exception:
@@ -93,39 +93,42 @@ class Gate:
             if not status:
                 await FAILED(scope, receive, sending)
         finally:
-            self.held -= len(body)
+            self.held -= sum(map(len, chunks))
             self.seen(scope, status, time.monotonic() - began)
 
-    async def _read(self, scope: Scope, receive: Receive, body: bytearray) -> None:
+    async def _read(self, scope: Scope, receive: Receive, chunks: list[bytes]) -> None:
         """Read a whole body within the limits; Refused where it is too large, too slow, or where too many are held."""
         declared = dict(scope["headers"]).get(b"content-length", b"0")
         if not declared.isdigit() or len(declared) > 18 or int(declared) > self.limits.body_bytes:
             raise self._too_large()
+        size = 0
         try:
             async with asyncio.timeout(self.limits.body_seconds):
                 while True:
                     message = await receive()
                     if message["type"] == "http.disconnect":
                         raise Refused(400, "the connection ended before the body did", close=True)
-                    self._hold(body, message.get("body", b""))
+                    if chunk := message.get("body", b""):
+                        size += len(chunk)
+                        self._check_size(size, len(chunk))
+                        chunks.append(chunk)
+                        self.held += len(chunk)
                     if not message.get("more_body", False):
                         return
         except TimeoutError:
             raise Refused(408, f"the body took longer than {self.limits.body_seconds:g} seconds", close=True) from None
 
-    def _hold(self, body: bytearray, more: bytes) -> None:
-        if len(body) + len(more) > self.limits.body_bytes:
+    def _check_size(self, size: int, more: int) -> None:
+        if size > self.limits.body_bytes:
             raise self._too_large()
-        if self.held + len(more) > self.limits.all_bodies_bytes:
+        if self.held + more > self.limits.all_bodies_bytes:
             raise Refused(503, "too much is being received", retry=1, close=True)
-        body += more
-        self.held += len(more)
 
     def _too_large(self) -> Refused:
         return Refused(413, f"expected a body of at most {self.limits.body_bytes:,} bytes; it is larger", close=True)
 
 
-def _replaying(body: bytearray, receive: Receive) -> Receive:
+def _replaying(body: bytes, receive: Receive) -> Receive:
     """What was read, as one message; after it whatever comes."""
     waiting = True
 
@@ -133,7 +136,7 @@ def _replaying(body: bytearray, receive: Receive) -> Receive:
         nonlocal waiting
         if waiting:
             waiting = False
-            return {"type": "http.request", "body": bytes(body), "more_body": False}
+            return {"type": "http.request", "body": body, "more_body": False}
         return await receive()
 
     return again

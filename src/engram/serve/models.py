@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,12 +41,14 @@ class Served:
 
 
 class Model:
-    """One name. What it serves may change between two batches, never within one."""
+    """One name. What it serves may change between two batches, never within one. thread: all its computing."""
 
     def __init__(self, name: str, version: Served, *, limits: Limits, counts: Counts) -> None:
         self.name, self.version, self._counts = name, version, counts
+        self.thread = ThreadPoolExecutor(1, thread_name_prefix=name)
         self.batcher = Batcher(
             self._answers,
+            self.thread,
             queue_items=limits.queue_items,
             queue_seconds=limits.queue_seconds,
             batch_seconds=limits.batch_seconds,
@@ -126,9 +129,9 @@ class Models:
         events.note(f"{model.name} now serves {version.name}")
 
     def close(self) -> None:
-        """End the threads, once they have answered what waits."""
+        """End the threads. What was asked has been answered by then; what takes too long is left."""
         for model in self:
-            model.batcher.close()
+            model.thread.shutdown(wait=False, cancel_futures=True)
 
 
 def entries(predictor: Predictor) -> dict[str, Any]:

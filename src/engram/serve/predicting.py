@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from functools import partial
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -38,9 +39,11 @@ def add(app: FastAPI, model: Model, limits: Limits) -> None:
 
     async def predict(request: Request) -> Response:
         refuse_where_full(model)  # before the work of parsing is done in vain
-        reading = asked(request, model.version.predictor, limits, schema)
-        large = len(await request.body()) > INLINE_BYTES
-        found = await (asyncio.to_thread(asyncio.run, reading) if large else reading)
+        body = await request.body()
+        reading = partial(
+            asked, body, request.headers.get("content-type", ""), model.version.predictor, limits, schema
+        )
+        found = await asyncio.to_thread(reading) if len(body) > INLINE_BYTES else reading()
         answers = found.whole(await answered(model, found, limits) if found.items else [])
         unread = found.one and "error" in answers[0]
         return as_json(

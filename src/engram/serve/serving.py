@@ -54,7 +54,9 @@ def serve(
         models = Models(runs, Registry(registry), opening=opening, limits=bounds, counts=counts)
         allow_files(bounds.connections)
         listener = Listener(Server(models, access=allowed, limits=bounds, counts=counts))
-        asyncio.run(_listen(listener, address, started, [(m.name, m.version.name, m.version.promoted) for m in models]))
+        served = [(model.name, model.version.name, model.version.promoted) for model in models]
+        with asyncio.Runner(loop_factory=listener.config.get_loop_factory()) as runner:  # the fastest that is here
+            runner.run(_listen(listener, address, started, served))
 
 
 async def _listen(listener: Listener, address: Any, started: Callable[[str], None], served: list[Any]) -> None:
