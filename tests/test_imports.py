@@ -38,8 +38,7 @@ MAY_IMPORT = {
     "api": "core features data models losses metrics optim floors tasks train predict evaluate explain export report "
     "serve console",
     "console": "core",
-    "cli": "core api console demo cli_writing",
-    "cli_writing": "core api console",
+    "cli": "core api console demo",
     "__main__": "cli",
     "": "core api",
 }

@@ -9,7 +9,10 @@ from typing import Any
 
 import click
 
-SAMPLING = (
+from engram.cli.options import DEBUG, DEVICE, JSON, together
+from engram.core.errors import EngramError
+
+SAMPLING = together(
     click.option("--temperature", type=float, default=0.8, show_default=True, help="Below 1 safer, above 1 bolder."),
     click.option("--top-p", type=float, default=1.0, show_default=True, help="Draw among the likeliest of this share."),
     click.option(
@@ -19,13 +22,8 @@ SAMPLING = (
     click.option("--stop", multiple=True, metavar="TEXT", help="Stop where this is written; repeat for several."),
     click.option("--seed", type=int, help="Write the same every time."),
 )
+
 CHAT_HELP = "/reset begins anew · /save FILE keeps what was said · /help shows this · Ctrl-D ends"
-
-
-def _sampling(function: Any) -> Any:
-    for option in reversed(SAMPLING):
-        function = option(function)
-    return function
 
 
 @click.command(
@@ -38,7 +36,10 @@ Examples:
 )
 @click.argument("run")
 @click.option("--prompt", default="", metavar="TEXT", help="What to go on from; - reads it from stdin.")
-@_sampling
+@SAMPLING
+@DEVICE
+@JSON
+@DEBUG
 def generate(run: str, prompt: str, as_json: bool, **options: Any) -> None:
     """Write on from a prompt, as RUN has learned to.
 
@@ -68,7 +69,10 @@ Example:
 """
 )
 @click.argument("run")
-@_sampling
+@SAMPLING
+@DEVICE
+@JSON
+@DEBUG
 def chat(run: str, as_json: bool, **options: Any) -> None:
     """Talk with RUN, which was trained on conversations.
 
@@ -102,7 +106,6 @@ def _lines(*, prompted: bool) -> Iterable[str]:
 
 def _command(talk: Any, line: str) -> None:
     """Do what begins with a slash. A mistake in it ends nothing."""
-    from engram.core.errors import EngramError
 
     verb, _, rest = line.partition(" ")
     try:
