@@ -9,8 +9,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from engram.api import keeping
 from engram.core import machine
-from engram.core.errors import DataError, EngramError
+from engram.core.errors import ConfigError, DataError, EngramError
 from engram.core.registry import find
 from engram.core.rundir import RunDirectory
 from engram.data.table import Table
@@ -39,16 +40,25 @@ def predict(
     trust_source: bool = False,
     explain: bool = False,
     stdin: Iterable[str] | None = None,
+    out: str | os.PathLike[str] | None = None,
     **options: Any,
-) -> list[dict[str, Any]]:
+) -> Any:
     """Answer for items: paths, folders, glob patterns, texts, or anything a `Predictor` takes. One dictionary each.
 
+    out: a .parquet file that the answers are written to, one row each, with flat memory; see `engram.api.keeping.keep`,
+    whose facts are then returned. Interrupted, the same call goes on where it was.
     explain: add "explains", a label, and "words", what each word of a text does to that label's log-odds.
     stdin: lines to be read where an item is "-".
     """
     predictor = load(run, device=device, model=model, trust_source=trust_source)
     one = isinstance(items, str | os.PathLike | bytes)
     texts, blank = _reads_texts(predictor)
+    if out is not None:
+        if explain:
+            raise ConfigError("expected either explain or out. Explain a few answers by themselves")
+        given = [items] if one else list(items)
+        values = expanded(given, texts=texts, blank=blank, stdin=stdin)
+        return keeping.keep(predictor, values, out, key=keeping.identity(given), **options)
     taken = list(expanded([items] if one else items, texts=texts, blank=blank, stdin=stdin))
     if explain:
         from engram.explain.influence import refuse_other

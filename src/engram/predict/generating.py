@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -80,12 +79,13 @@ def sampling_of(predictor: Predictor, options: Mapping[str, Any]) -> Any:
             raise unknown("option of writing", name, sorted(fields))
     stop = options.get("stop", ())
     sampling = kind(**{**options, "stop": (stop,) if isinstance(stop, str) else tuple(stop or ())})
-    if not 0 <= sampling.temperature < math.inf:
-        raise ConfigError(f"expected a temperature of 0 or more; got {sampling.temperature}")
+    for name, least, most in (("temperature", 0, 100), ("top_k", 0, 2**31), ("max_tokens", 1, 2**31)):
+        if not least <= getattr(sampling, name) <= most:
+            raise ConfigError(f"expected {name} of {least} to {most}; got {getattr(sampling, name)}")
     if not 0 < sampling.top_p <= 1:
         raise ConfigError(f"expected top_p above 0 and up to 1; got {sampling.top_p}")
-    if sampling.top_k < 0 or sampling.max_tokens < 1:
-        raise ConfigError("expected top_k of 0 or more, and 1 token or more to write")
+    if sampling.seed is not None and not -(2**63) <= sampling.seed < 2**63:
+        raise ConfigError(f"expected a seed of 64 bits; got {sampling.seed}")
     return sampling
 
 

@@ -46,6 +46,7 @@ class Model:
     def __init__(self, name: str, version: Served, *, limits: Limits, counts: Counts) -> None:
         self.name, self.version, self._counts = name, version, counts
         self.thread = ThreadPoolExecutor(1, thread_name_prefix=name)
+        self.writers = asyncio.Semaphore(limits.writers)
         self.batcher = Batcher(
             self._answers,
             self.thread,
@@ -60,6 +61,11 @@ class Model:
         answers = version.predictor.answers(items, options, names=names)
         version.drift.add(answers)
         return answers
+
+    def count_tokens(self, read: int, written: int) -> None:
+        """Count what was written for one who asked."""
+        self._counts.count("engram_tokens_read_total", read, model=self.name)
+        self._counts.count("engram_tokens_written_total", written, model=self.name)
 
     def _observed(self, number: int, seconds: float) -> None:
         self._counts.observe("engram_batch_items", number, model=self.name)

@@ -47,17 +47,22 @@ class Asked:
 
 
 def options_model(task: Task) -> type[BaseModel]:
-    """The task's options as a schema: names, kinds, defaults and what its dataclass says of each."""
-    hints = get_type_hints(task.options)
+    """The task's options as a schema."""
+    return schema_of(task.options, name=f"{type(task).__name__}Options")
+
+
+def schema_of(kind: type, *, name: str) -> type[BaseModel]:
+    """A dataclass of options as a schema: names, kinds, defaults and what it says of each."""
+    hints = get_type_hints(kind)
     fields: dict[str, Any] = {}
-    for option in dataclasses.fields(task.options):
+    for option in dataclasses.fields(kind):
         help = option.metadata.get("help")
         if option.default_factory is not dataclasses.MISSING:
             default = Field(default_factory=option.default_factory, description=help)
         else:
             default = Field(default=... if option.default is dataclasses.MISSING else option.default, description=help)
         fields[option.name] = (hints[option.name], default)
-    return create_model(f"{type(task).__name__}Options", __config__=ConfigDict(extra="forbid"), **fields)
+    return create_model(name, __config__=ConfigDict(extra="forbid"), **fields)
 
 
 def asked(body: bytes, content_type: str, predictor: Predictor, limits: Limits, schema: type[BaseModel]) -> Asked:
@@ -79,12 +84,7 @@ def asked(body: bytes, content_type: str, predictor: Predictor, limits: Limits, 
 
 def _of_json(body: bytes, limits: Limits) -> tuple[list[Any], list[str], Any, bool]:
     """(values, their files' names, options, whether one was meant)."""
-    try:
-        content = strict.parse(body, most_parts=limits.json_values)
-    except ValueError as error:
-        raise Refused(400, f"expected JSON: {error}") from None
-    if not isinstance(content, dict):
-        raise Refused(422, 'expected an object such as {"input": …}')
+    content = json_object(body, limits)
     if unknown := set(content) - {"input", "inputs", "options"}:
         raise Refused(422, f"expected input or inputs, and options; got {sorted(unknown)[0]!r}")
     if ("input" in content) == ("inputs" in content):
@@ -118,15 +118,29 @@ def _of_form(body: bytes, content_type: str, roles: list[str]) -> tuple[list[Any
 
 
 def _options(task: Task, schema: type[BaseModel], given: Any) -> Any:
-    if given == {}:
-        return task.options()
+    return task.options(**dict(validated(schema, given, at="options"))) if given != {} else task.options()
+
+
+def validated(schema: type[BaseModel], given: Any, *, at: str = "") -> BaseModel:
+    """Check what was given against a schema; Refused says what first does not fit. at: what it is a part of."""
     try:
-        chosen = schema.model_validate(given)
+        return schema.model_validate(given)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        place = ".".join(("options", *map(str, first["loc"])))
-        raise Refused(422, f"{place}: {first['msg']}; there are: {', '.join(schema.model_fields) or 'none'}") from None
-    return task.options(**{name: getattr(chosen, name) for name in schema.model_fields})
+        place = ".".join((*([at] if at else []), *map(str, first["loc"])))
+        known = ", ".join(schema.model_fields) or "none"
+        raise Refused(422, f"{place}: {first['msg']}; there are: {known}") from None
+
+
+def json_object(body: bytes, limits: Limits) -> dict[str, Any]:
+    """Read a body that is to be an object of JSON; Refused where it is none."""
+    try:
+        content = strict.parse(body, most_parts=limits.json_values)
+    except ValueError as error:
+        raise Refused(400, f"expected JSON: {error}") from None
+    if not isinstance(content, dict):
+        raise Refused(422, f"expected an object of JSON; got {type(content).__name__}")
+    return content
 
 
 def _add(found: Asked, number: int, value: Any, filename: str, predictor: Predictor, limits: Limits) -> None:
