@@ -10,6 +10,7 @@ from PIL import Image as Pictures
 import engram
 from engram.api import keeping
 from engram.core.errors import ConfigError, DataError
+from engram.predict.predictor import Predictor
 
 OWN = {"model": tiny_run.Net}
 
@@ -80,7 +81,7 @@ def test_other_options_or_files_begin_anew(run, files, tmp_path, monkeypatch):
 
 def test_what_cannot_be_kept_is_refused_before_anything_is_computed(run, tmp_path, monkeypatch):
     (tmp_path / "there.parquet").touch()
-    monkeypatch.setattr("engram.predict.predictor.Predictor.stream", lambda *a, **k: pytest.fail("it answered"))
+    monkeypatch.setattr(Predictor, "stream", lambda *a, **k: pytest.fail("it answered"))
     picture = np.zeros((16, 16), np.uint8)
     for name, said in (("answers.csv", "parquet"), ("there.parquet", "not there yet"), ("no/a.parquet", "folder")):
         with pytest.raises(ConfigError, match=said):
