@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 import glob
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from engram.core import machine
-from engram.core.errors import DataError, EngramError
+from engram.core import events, machine
+from engram.core.errors import ConfigError, DataError, EngramError
 from engram.core.registry import find
 from engram.core.rundir import RunDirectory
 from engram.data.table import Table
@@ -32,7 +32,7 @@ def load(run: Any, **options: Any) -> Any:
 
 def predict(
     run: Any,
-    items: Any,
+    items: Any = None,
     *,
     device: str | None = None,
     model: Any = None,
@@ -43,13 +43,12 @@ def predict(
 ) -> list[dict[str, Any]]:
     """Answer for items: paths, folders, glob patterns, texts, or anything a `Predictor` takes. One dictionary each.
 
+    items: none for what the run has at hand, such as the series that it learned from, which are then continued.
     explain: add "explains", a label, and "words", what each word of a text does to that label's log-odds.
     stdin: lines to be read where an item is "-".
     """
     predictor = load(run, device=device, model=model, trust_source=trust_source)
-    one = isinstance(items, str | os.PathLike | bytes)
-    texts, blank = _reads_texts(predictor)
-    taken = list(expanded([items] if one else items, texts=texts, blank=blank, stdin=stdin))
+    taken = list(_taken(predictor, items, stdin=stdin))
     if explain:
         from engram.explain.influence import refuse_other
 
@@ -60,6 +59,40 @@ def predict(
             if "error" not in answer:
                 answer |= _explained(predictor, item)
     return answers
+
+
+def _taken(predictor: Any, items: Any, *, stdin: Iterable[str] | None) -> Iterable[Any]:
+    """What is to be answered for, as the predictor takes it."""
+    if items is None or (isinstance(items, tuple | list) and not items):
+        return _at_hand(predictor)
+    one = isinstance(items, str | os.PathLike | bytes) or not isinstance(items, Iterable) or hasattr(items, "columns")
+    given = [items] if one or isinstance(items, Mapping) else items
+    if predictor.task.divides_rows:
+        return (value for item in given for value in _arranged(predictor, item))
+    texts, blank = _reads_texts(predictor)
+    return expanded(given, texts=texts, blank=blank, stdin=stdin)
+
+
+def _at_hand(predictor: Any) -> list[Any]:
+    found = [value for role in predictor.task.inputs for value in predictor.features[role].at_hand()]
+    if not found:
+        raise ConfigError(f"expected items to answer for; got none, and {predictor.run} has none at hand. Name some.")
+    return found
+
+
+def _arranged(predictor: Any, item: Any) -> Iterable[Any]:
+    """The values that a task makes of a table; anything but a table as it is."""
+    from engram.data import source
+
+    table = isinstance(item, str | os.PathLike | Mapping) or hasattr(item, "columns")
+    if not table:
+        return [item]
+    read = source.read(item, target=())
+    arranged = predictor.task.arranged(read, target=None, inputs=None, wishes={}, features=predictor.features)
+    for sentence in arranged.notes:
+        events.note(sentence)
+    (column,) = arranged.columns.values()
+    return column.values
 
 
 def option_fields(run: Any) -> list[dataclasses.Field[Any]]:

@@ -116,6 +116,7 @@ class Task:
     calibration: "softmax" or "sigmoid" where the output is logits that can be calibrated, else None.
     sampling: the options of writing (a dataclass) for tasks whose networks write on from a prompt, else None.
     context: tokens that such a network sees at once. converses: whether it replies in conversations.
+    divides_rows: True where rows are not divided among splits: `examples` divides what is in each.
     """
 
     inputs: ClassVar[Mapping[str, Any]] = {}
@@ -129,6 +130,7 @@ class Task:
     sampling: ClassVar[type | None] = None
     context: ClassVar[int] = 0
     converses: ClassVar[bool] = False
+    divides_rows: ClassVar[bool] = False
     sizes: ClassVar[Mapping[str, Worth]] = {}
 
     @property
@@ -144,6 +146,14 @@ class Task:
     def matches(self, table: Any) -> Evidence:
         """Say how well a table fits this task, and why."""
         raise AssertionError("a task must say this")
+
+    def arranged(self, table: Any, *, target: Any, inputs: Any, wishes: Mapping[str, Any], features: Any = None) -> Any:
+        """Return a table of other rows, where a row of the user's is no value by itself; None leaves it as it is.
+
+        target, inputs: columns that the user named, which are then done with. wishes: see `engram.core.wishes`.
+        features: fitted ones, by role, where a run is asked about new data.
+        """
+        return None
 
     def model(self, size: str, features: Any) -> nn.Module:
         """Build the network for fitted features. `size` is "small", "medium" or "large"."""
@@ -196,6 +206,13 @@ class Task:
     def decode(self, output: Any, features: Any, options: Any) -> list[dict[str, Any]]:
         """Turn raw output into one answer per example, in the user's terms, ready for JSON."""
         raise AssertionError("a task must say this")
+
+    def completed(self, answer: dict[str, Any], stored: Mapping[str, Any], features: Any) -> dict[str, Any]:
+        """An answer with what only its own input says, such as the times that a forecast is for.
+
+        stored: what `Feature.store` gave of the input, by role.
+        """
+        return answer
 
     def plain(self) -> Task:
         """The task as one would have written its step by hand (`recipe="plain"`): without what was not asked for."""

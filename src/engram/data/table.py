@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-KINDS = ("path", "bytes", "text", "number", "array", "names", "turns")
+KINDS = ("path", "bytes", "text", "number", "array", "names", "turns", "series")
 """path: str or Path of a file · bytes: an encoded file · text: str · number: int, float, bool ·
 array: numpy array, tensor or PIL picture · names: list of str (several labels of one example) ·
-turns: list of (role, text), a conversation."""
+turns: list of (role, text), a conversation · series: a history of numbers, see `engram.features.series`."""
 
 
 class Lazy(Sequence[Any]):
