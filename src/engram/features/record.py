@@ -16,6 +16,7 @@ import numpy as np
 
 from engram.core.errors import ConfigError, DataError, RunError, unknown
 from engram.core.evidence import Evidence
+from engram.core.wishes import Wish
 from engram.features._fields import digests
 from engram.features._fields.field import Field
 from engram.features._fields.survey import IGNORE, KINDS, field_from, surveyed
@@ -23,6 +24,8 @@ from engram.features.feature import Arrays, Entry, Feature, Whole
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+COLUMNS = Wish("columns", "what a column is, in place of what it seems to be", several=True, metavar="NAME=KIND")
 
 TOGETHER = 1 << 16
 """Rows that are encoded at a time."""
@@ -36,7 +39,7 @@ class Record(Feature):
 
     takes = "rest"
     on_disk = True
-    wishes = ("kind",)
+    wishes = (COLUMNS,)
 
     def __init__(self, *, fields: Sequence[Mapping[str, Any]] = (), left_out: Mapping[str, str] | None = None) -> None:
         self.fields: list[Field] = [field_from(config) for config in fields]
@@ -50,13 +53,15 @@ class Record(Feature):
         return Evidence(0.5, f"rows of {len(column.values.columns):,} columns")
 
     @classmethod
-    def survey(cls, column: Any, *, kind: Mapping[str, str] | Sequence[str] = (), **wishes: Any) -> Feature:
-        """Look at every column. kind: column -> kind, or "column=kind" each, in place of what it seems to be.
+    def survey(
+        cls, column: Any, *, columns: Mapping[str, str] | Sequence[str] | str | None = None, **wishes: Any
+    ) -> Feature:
+        """Look at every column. columns: name -> kind, or "NAME=KIND" each, in place of what it seems to be.
 
         ConfigError for a column that does not exist, DataError where nothing can be learned from any.
         """
-        given, wanted = column.values.columns, _wanted(kind)
-        for name in wanted:
+        given, wanted = column.values.columns, _wished(columns)
+        for name, kind in wanted.items():
             if name not in given:
                 raise unknown("column", name, given)
         judged = {name: surveyed(name, one, wanted.get(name)) for name, one in given.items()}
@@ -244,26 +249,14 @@ class Record(Feature):
             field.load_state(state, {n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)})
 
 
-def _flat(values: Any, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The arrays of some rows, one after the other, and how long each is."""
-    if not hasattr(values, "offsets"):
-        chosen = [values[row] for row in rows.tolist()]
-        sizes = np.array([len(one) for one in chosen], np.int64)
-        return np.concatenate([np.zeros(0, np.int64), *chosen]).astype(np.int64), sizes
-    sizes = values.shapes[rows, 0].astype(np.int64)
-    before = np.cumsum(sizes) - sizes
-    place = np.arange(sizes.sum()) + np.repeat(values.offsets[rows] - before, sizes)
-    return values.flat[place].astype(np.int64), sizes
-
-
-def _wanted(kind: Mapping[str, str] | Sequence[str]) -> dict[str, str]:
-    """The kinds that the user wishes, by column; ConfigError for what is none."""
-    pairs = kind.items() if isinstance(kind, Mapping) else [one.rpartition("=")[::2] for one in kind]
-    for name, wish in pairs:
-        if not name or wish.partition(":")[0] not in (*KINDS, IGNORE):
-            known = ", ".join((*KINDS, IGNORE))
-            raise ConfigError(f"expected COLUMN=KIND with a kind out of {known}; got {name}={wish}.")
-    return dict(pairs)
+def _wished(columns: Mapping[str, str] | Sequence[str] | str | None) -> dict[str, str]:
+    """Column -> kind; ConfigError for what says no kind."""
+    if columns is None or isinstance(columns, Mapping):
+        return dict(columns or {})
+    pairs = [pair.partition("=") for pair in ([columns] if isinstance(columns, str) else columns)]
+    if wrong := ["".join(pair) for pair in pairs if not (pair[0] and pair[2])]:
+        raise ConfigError(f"expected NAME=KIND for columns, such as zip=category; got {', '.join(wrong)}")
+    return {name: kind for name, _, kind in pairs}
 
 
 def _series(column: Any, number: int) -> Any:

@@ -71,7 +71,7 @@ def _columns(path: Path, key: str) -> dict[str, Sequence[Any]]:
         else:
             if path.suffix.lower() in (".csv", ".tsv") and key not in _first_line(path):
                 return {}
-            columns, first = read_sheet(str(path)).columns, key
+            columns, first = dict(read_sheet(str(path)).columns), key
     except DataError:
         return {}
     return {first: columns[first], **columns} if first in columns else {}
