@@ -16,9 +16,9 @@ import numpy as np
 
 from engram.core import machine
 from engram.core.errors import ConfigError, DataError, RunError, unknown
-from engram.core.evidence import Evidence
+from engram.core.evidence import Evidence, Finding
 from engram.core.wishes import Wish
-from engram.features._fields import digests
+from engram.features._fields import digests, quality
 from engram.features._fields.field import Field
 from engram.features._fields.survey import field_from, surveyed
 from engram.features.feature import Arrays, Entry, Feature, Whole
@@ -165,9 +165,9 @@ class Record(Feature):
         """Fit each column on the training rows."""
         rows = np.asarray(rows)
         places = range(len(self.fields))
-        machine.each(lambda place: self.fields[place].fit(self._read(stored.arrays, rows, place)), places)
+        machine.each(lambda place: self.fields[place].fit(self.read_of(stored.arrays, rows, place)), places)
 
-    def _read(self, arrays: Mapping[str, Any], rows: np.ndarray, place: int) -> Any:
+    def read_of(self, arrays: Mapping[str, Any], rows: np.ndarray, place: int) -> Any:
         """What was read of some rows of a field."""
         field = self.fields[place]
         before = sum(other.is_ragged == field.is_ragged for other in self.fields[:place])
@@ -199,7 +199,7 @@ class Record(Feature):
         number, code = 0, self.num_numbers
         for place, field in enumerate(self.fields):
             first, width = (code, 1) if field.is_code else (number, len(field.labels))
-            record_BF[:, first : first + width] = field.encode(self._read(arrays, rows, place))
+            record_BF[:, first : first + width] = field.encode(self.read_of(arrays, rows, place))
             number, code = (number, code + 1) if field.is_code else (number + width, code)
 
     def decode(self, encoded: Tensor) -> list[dict[str, Any]]:
@@ -240,12 +240,25 @@ class Record(Feature):
             return {}
         table = []
         for place, field in enumerate(self.fields):
-            read = self._read(stored.arrays, rows, place)
+            read = self.read_of(stored.arrays, rows, place)
             lacking = field.missing(read).mean()
             known = {"missing": f"{lacking:.1%}" if lacking else "", "values": field.summary(read)}
             table.append({"column": field.name, "kind": field.kind, **known, "why": field.reason})
         unused = [{"column": name, "kind": "left out", "why": why} for name, why in self.left_out.items()]
         return {"columns": len(table), "left out": len(unused), "table": [*table, *unused]}
+
+    def check(self, stored: Any, rows: np.ndarray) -> list[Finding]:
+        """What is odd about the columns, which are not used, and which rows are equal by chance."""
+        plain = [place for place, field in enumerate(self.fields) if not field.is_ragged]
+        columns = [(self.fields[place], self.read_of(stored.arrays, rows, place)) for place in plain]
+        found = list(quality.check(columns, rows))
+        if self.left_out:
+            message = f"{len(self.left_out)} columns are not used"
+            where = tuple(f"{name}: {why}" for name, why in self.left_out.items())
+            found.append(
+                Finding("info", "unused_columns", message, where, "to use one all the same: --columns NAME=KIND")
+            )
+        return found
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """The fitted state of each column."""
