@@ -58,8 +58,8 @@ def _numbers(field: Field, cells: np.ndarray, rows: np.ndarray) -> Iterator[Find
     if (stands_for := _placeholder(cells[known], high - low)) is not None:
         where = rows[known[cells[known] == stands_for]]
         message = (
-            f"the column {field.name} says {stands_for:g} in {len(where):,} rows, far from all other numbers in it: it may "
-            "stand for a missing one"
+            f"the column {field.name} says {stands_for:g} in {len(where):,} rows, far from all other numbers in it: it "
+            "may stand for a missing one"
         )
         yield _named("warning", "placeholder", message, field, where, "leave these cells empty, if it does")
     far = known[np.abs(cells[known] - middle) > FAR * (high - low)] if high > low else known[:0]
@@ -117,6 +117,5 @@ def _alike(columns: Sequence[Read]) -> Iterator[Finding]:
 
 def _named(severity: str, kind: str, message: str, field: Field, rows: np.ndarray, fix: str) -> Finding:
     fixes = tuple(Fix(int(row), "keep", message, score=0.2) for row in rows[:SHOWN])
-    return Finding(
-        severity, kind, message, tuple(f"row[{row}]: {field.name}" for row in rows[:SHOWN].tolist()), fix, fixes
-    )
+    where = tuple(f"row[{row}]: {field.name}" for row in rows[:SHOWN].tolist())
+    return Finding(severity, kind, message, where, fix, fixes)
