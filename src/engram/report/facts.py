@@ -140,6 +140,15 @@ class Facts:
         return self.names[int(label)] if 0 <= int(label) < len(self.names) else "unknown"
 
     @cached_property
+    def texts(self) -> list[str]:
+        """The kept texts, or pieces of running text; none where examples are something else."""
+        kept = self.kept
+        if kept is None or kept.tokens is None or self.predictor is None:
+            return [] if kept is None else kept.texts or []
+        feature = self.predictor.features[next(iter(self.task.inputs))]
+        return ["".join(feature.pieces(ids)) for ids in kept.tokens.tolist()]
+
+    @cached_property
     def even(self) -> list[int]:
         """Places of kept examples of the headline's split that stand for all of it, in an order without order."""
         import numpy as np

@@ -140,6 +140,14 @@ def count(value: int) -> str:
     return few[value] if 0 <= value < len(few) else f"{value:,}"
 
 
+def idle(dead: int, twins: int) -> str:
+    """How many units do nothing, and how many say what another says."""
+    alone = (
+        "None is dead (the same whatever is seen)" if not dead else f"Dead (the same whatever is seen): {count(dead)}"
+    )
+    return f"{alone}; {'none says' if not twins else f'{count(twins)} say'} what another says too."
+
+
 def signed(value: float) -> str:
     """-0.1 -> "−0.10", with a true minus."""
     return f"{value:.2f}".replace("-", "−")

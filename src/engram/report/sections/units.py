@@ -98,11 +98,7 @@ def _summed_up(facts: Facts, stage: Stage, judged: Roles | None) -> Iterator[Tex
         if best
         else f"No unit here tells a class from all others by itself (AUROC of {TELLS} or more)."
     )
-    yield Text(
-        f"{tells} {words.count(dead).capitalize()} of them {'is' if dead == 1 else 'are'} dead (the same whatever is "
-        f"seen), and {words.count(twins)} {'says' if twins == 1 else 'say'} what another says too.",
-        "note",
-    )
+    yield Text(f"{tells} {words.idle(dead, twins)}", "note")
 
 
 def _mixed(facts: Facts) -> np.ndarray:
