@@ -113,6 +113,14 @@ def chat(run: Any, **options: Any) -> Any:
     return Chat(run, **options)
 
 
+def recommend(run: Any, **options: Any) -> Any:
+    """Recommend to a user, for a history, or what is like an item; see `engram.api.prediction.recommend`."""
+    run = _checked(run)
+    from engram.api.prediction import recommend
+
+    return recommend(run, **options)
+
+
 def evaluate(run: Any, data: Any = None, **options: Any) -> Any:
     """Score a run; see `engram.api.scoring.evaluate`. Returns a dictionary."""
     run = _checked(run)

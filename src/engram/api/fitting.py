@@ -19,6 +19,7 @@ from engram.core.rundir import RunDirectory
 from engram.core.task import Batch
 from engram.data.examples import namespace
 from engram.models.delivered import Delivered
+from engram.models.token_blend import TokenBlend
 from engram.predict.predictor import Predictor
 from engram.train import distributed
 from engram.train.callbacks.callback import Callback
@@ -100,7 +101,7 @@ def fit(training: Training, fitted: dict[str, nn.Module]) -> Trained:
             delivery = deliver(run, read, training.trainer, fitted, refit=_seconds_to_refit(training))
         predictor, seconds = delivery.predictor, round(training.deadline.elapsed(), 2)
         module, choice = predictor.module, delivery.choice
-        delivered = module.record() if isinstance(module, Delivered) else {}
+        delivered = module.record() if isinstance(module, Delivered | TokenBlend) else {}
         competed = vars(choice) if choice is not None else None
         run.seal(status="delivered", delivered=delivered, competed=competed, results=delivery.results, seconds=seconds)
         example = read.examples.batch(read.examples.splits["val"][:1])

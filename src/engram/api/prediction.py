@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 import glob
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from engram.api.rows import given_rows
 from engram.core import machine
 from engram.core.errors import DataError, EngramError
 from engram.core.registry import find
@@ -57,9 +58,13 @@ def predict(
 
 def taken(predictor: Any, items: Any, *, stdin: Iterable[str] | None = None) -> list[Any]:
     """The items that one item, or several, stand for; see `expanded`."""
-    one = isinstance(items, str | os.PathLike | bytes)
-    texts, blank = _reads_texts(predictor)
-    return list(expanded([items] if one else items, texts=texts, blank=blank, stdin=stdin))
+    one = isinstance(items, str | os.PathLike | bytes | Mapping) or hasattr(items, "columns")
+    return list(_taken([items] if one else items, predictor, stdin))
+
+
+def recommend(run: Any, *, device: str | None = None, **asked: Any) -> Any:
+    """Rank items for users or histories; see `engram.predict.recommending.recommend`."""
+    return load(run, device=device).recommend(**asked)
 
 
 def option_fields(run: Any) -> list[dataclasses.Field[Any]]:
@@ -69,6 +74,15 @@ def option_fields(run: Any) -> list[dataclasses.Field[Any]]:
     except (EngramError, KeyError, OSError):
         return []  # the verb itself says what is wrong
     return list(dataclasses.fields(task.options))
+
+
+def _taken(items: Iterable[Any], predictor: Any, stdin: Iterable[str] | None) -> Iterator[Any]:
+    """What a run answers for one by one, as it takes it."""
+    for role in predictor.task.inputs:
+        if (feature := predictor.features[role]).takes == "rest":
+            return given_rows(items, feature, stdin=stdin)
+    texts, blank = _reads_texts(predictor)
+    return expanded(items, texts=texts, blank=blank, stdin=stdin)
 
 
 def _reads_texts(predictor: Any) -> tuple[bool, bool]:

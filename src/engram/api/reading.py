@@ -27,6 +27,9 @@ from engram.data.stored import Stored, is_named
 from engram.data.table import Column, Table
 
 TASKS = "engram.tasks"
+DIVISIONS = ("time", "random")
+"""Ways to divide data that may be asked for in place of a column that says it."""
+
 CLOSE = 0.1
 """Tasks whose evidence differs by less than this are too close to choose between."""
 
@@ -73,7 +76,8 @@ def read(
     the split `only`, or of "test" where the data has it) are then to be answered for.
     BudgetError when preparing alone would exceed the deadline.
     """
-    table = source.read(data, target=target, inputs=input, split=split, group=group)
+    division = split if isinstance(split, str) and split in DIVISIONS else ""
+    table = source.read(data, target=target, inputs=input, split=None if division else split, group=group)
     for sentence in table.notes:
         events.note(sentence)
     chosen, why = choose_task(table, task=task, target=target, input=input)
@@ -82,6 +86,13 @@ def read(
             f"expected a task that reads its examples from data; {chosen.name} is handed them in Python: "
             "engram.train(dataset, model=MyNet(), step=FUNCTION)"
         )
+    arranged = chosen.arranged(table, target=target, inputs=input, division=division, seed=seed)
+    if arranged is not None:
+        for sentence in arranged.notes[len(table.notes) :]:
+            events.note(sentence)
+        table, target, input = arranged, None, None
+    elif division:
+        raise ConfigError(f"expected a column for --split; {chosen.name} does not divide its data by {division}.")
     roles, reasons = infer.columns_for(table, chosen, target=target, inputs=input)
     for sentence in reasons:
         events.note(sentence)
@@ -159,7 +170,9 @@ def prepare(
         near = features is None and (table.position is None or not np.isfinite(table.position).any())
         alike = {role: copies.find(made[role], stored[role], near=near) for role in task.inputs}
     usable = np.logical_and.reduce([values.ok for values in stored.values()])
-    if features is None:
+    if features is None and task.divides_rows:
+        splits = split.Splits(dict.fromkeys(split.SPLITS, np.flatnonzero(usable)))
+    elif features is None:
         # A copy has the digest of what it is a copy of, and so stays on its side.
         splits = split.assign(
             labels=next((roles[role].values for role in task.target if role in roles and is_named(stored[role])), None),
@@ -221,7 +234,7 @@ def warn(findings: list[Finding]) -> None:
 def _balance(task: Task, examples: Examples) -> None:
     """Let rare classes count more where classes are unbalanced, and say so."""
     role = next(iter(task.target), "")
-    if role not in examples.stored or task.calibration != "softmax":
+    if role not in examples.stored or task.calibration != "softmax" or not task.balances:
         return
     labels = np.full(len(examples.stored[role]), -1)
     usable = np.flatnonzero(examples.stored[role].ok)

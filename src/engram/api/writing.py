@@ -66,7 +66,7 @@ def generate(run: Any, prompt: str = "", *, device: str | None = None, **options
             f"The prompt has {len(ids) - 1:,} tokens, more than the {context} that the network sees at once: "
             f"its last {len(kept(ids, context))} are read."
         )
-    writer = Writer(predictor.network, context, tokenizer.size)
+    writer = Writer(predictor.module, context, tokenizer.size)
     return Writing(writer, ids, Stream(tokenizer, ids, sampling.stop), sampling)
 
 
@@ -144,7 +144,7 @@ class Chat:
                 f"The conversation is longer than the network sees at once: its first {dropped} turns are left out."
             )
             self.forgotten = dropped
-        writer = Writer(self._predictor.network, self._predictor.task.context, turns.tokenizer.size)
+        writer = Writer(self._predictor.module, self._predictor.task.context, turns.tokenizer.size)
         stream = Stream(turns.tokenizer, (), self._sampling.stop)
         writing, answer = Writing(writer, ids, stream, self._sampling), ""
         try:

@@ -12,6 +12,7 @@ from engram.console.results import (
     show_inspection,
     show_promotion,
     show_reasons,
+    show_recommendations,
     show_scores,
 )
 from engram.console.terminal import Terminal, showing
@@ -19,5 +20,5 @@ from engram.console.values import print_csv, print_json
 
 __all__ = [
     "Terminal", "print_csv", "print_json", "show_answers", "show_comparison", "show_inspection", "show_promotion",
-    "show_reasons", "show_scores", "showing",
+    "show_reasons", "show_recommendations", "show_scores", "showing",
 ]  # fmt: skip

@@ -127,6 +127,33 @@ def show_values(role: str, values: Mapping[str, Any]) -> None:
         console.print(f"    {example!r}", soft_wrap=True)
 
 
+def show_recommendations(answer: Mapping[str, Any]) -> None:
+    """Items, the best first, and beside each what speaks most for it."""
+    if "like" in answer:
+        stdout().print(f"Like {_item(answer['like'])}:", soft_wrap=True)
+    elif "user" in answer:
+        stdout().print(f"For {answer['user']}:", soft_wrap=True)
+    rows = [
+        (
+            str(place),
+            item["item"],
+            item.get("title", ""),
+            text(item["score"]),
+            ", ".join(map(_item, item.get("because", ()))),
+        )
+        for place, item in enumerate(answer["items"], start=1)
+    ]
+    columns = ("", "item", "title", "score", "because of")
+    shown = [at for at in range(len(columns)) if any(row[at] for row in rows)]
+    show_table([columns[at] for at in shown], [[row[at] for at in shown] for row in rows])
+    if not rows:
+        stdout().print("No item is left to recommend.")
+
+
+def _item(item: Mapping[str, Any]) -> str:
+    return str(item.get("title") or item["item"])
+
+
 def show_answers(answers: Sequence[Mapping[str, Any]], *, ranked: bool) -> None:
     """One line per answer, which stands alone where it is a text.
 

@@ -26,6 +26,7 @@ CHOSEN, PLAIN, RANDOM = "chosen", "plain gradients", "random order"
 Attribution = Callable[[Question], "np.ndarray | None"]
 METHODS: dict[str, Attribution] = {
     "occlusion": attribution.occlusion,
+    "many orders": attribution.by_orders,
     "integrated gradients": attribution.integrated,
 }
 """Those that may be chosen."""

@@ -41,6 +41,20 @@ class Entry:
     details: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Whole:
+    """All values of a column as a feature stores them, made at once.
+
+    arrays: name -> array whose first axis is the row, list, or, where rows differ in length, (all of them one after
+    the other, how many each row has). digest: uint8 (N, 16), equal for equal content. problems: row -> why it cannot
+    be read, of features that are not kept on disk; what stands in the arrays there means nothing.
+    """
+
+    arrays: dict[str, Any]
+    digest: np.ndarray
+    problems: dict[int, str] = field(default_factory=dict)
+
+
 class Misconfigured(Exception):  # noqa: N818  (a signal between a feature and the store, never an error for the user)
     """A value does not fit what a survey of some values had concluded; `config` is the configuration that fits all."""
 
@@ -60,6 +74,9 @@ class Feature:
 
     is_text: ClassVar[bool] = False
     """Whether values are texts, which can be typed where a path is expected."""
+
+    takes: ClassVar[str] = "column"
+    """What a feature is given: one "column", or the "rest" of a table, all columns that play no other role."""
 
     near_copies: ClassVar[str] = "changed on the way"
     """How copies that `signatures` find may differ, for findings."""
@@ -97,14 +114,19 @@ class Feature:
         """Turn one raw value into arrays, independent of any fit. DataError says why a value cannot be read."""
         raise AssertionError("a feature must say this")
 
+    def store_all(self, column: Any) -> Whole | None:
+        """Store a whole column at once, each row as `store` would; None where that cannot be: one by one, then."""
+        return None
+
     def fit(self, stored: Any, rows: np.ndarray) -> None:
         """Learn the fitted state from the training rows of an `engram.data.store.Stored`."""
 
-    def refined(self, stored: Any) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    def refined(self, stored: Any) -> dict[str, tuple[np.ndarray, np.ndarray] | np.ndarray]:
         """What the fitted state makes of all stored values once, so that `encode` need not in every epoch.
 
         Returns further arrays of one axis by name, each as (the rows' values one after the other, how many each row
-        has). `encode` takes gathered values with them and without.
+        has), and `encode` takes gathered values with them and without. Or arrays whose first axis is the row, which
+        are all that is gathered from then on.
         """
         return {}
 
@@ -224,6 +246,11 @@ class Configured:
     def matches(self, column: Any) -> Evidence:
         """Say how well a column's values fit the feature."""
         return self.feature.matches(column)
+
+    @property
+    def takes(self) -> str:
+        """What the feature is given."""
+        return self.feature.takes
 
     def survey(self, column: Any, **wishes: Any) -> Feature:
         """Configure the feature from a look at some values, as the task and the user wish."""

@@ -22,6 +22,7 @@ from engram.report.sections import (
     headline,
     inside_texts,
     network,
+    numbers,
     reasons,
     running_text,
     slices,
@@ -35,7 +36,7 @@ from engram.report.sections import (
 
 SECTIONS = (
     headline, data, translations, running_text, network, example, units, inside_texts, wording, depth, reasons,
-    training, errors, slices, calibration, trust, use,
+    training, errors, numbers, slices, calibration, trust, use,
 )  # fmt: skip
 """In the order of the page."""
 

@@ -19,6 +19,7 @@ WIDTH, HEIGHT, TALL = 440, 240, 320
 LEFT, RIGHT, TOP, BOTTOM = 46, 14, 26, 34
 MOST_POINTS = 220
 MOST_HOVERS = 60
+MOST_DOTS = 400
 
 
 @dataclass
@@ -221,6 +222,40 @@ def histogram(counts: Sequence[int], edges: Sequence[float], *, threshold: float
     svg = _svg(join(pieces), f"{y_name} by {x_name}", height=TALL)
     numbers = zip(map(float, edges[:-1]), map(float, edges[1:]), counts, strict=True)
     return with_data(svg, f"{y_name} by {x_name}", ("from", "to", y_name), numbers)
+
+
+def scatter(
+    x: Sequence[float], y: Sequence[float], usual: Sequence[bool], *, x_name: str, y_name: str, diagonal: bool = False
+) -> Markup:
+    """Draw points, those that are not usual in another colour, over the line y = x where `diagonal`, else y = 0."""
+    kept = range(0, len(x), math.ceil(len(x) / MOST_DOTS))
+    x_ends, y_ends = ((min(v), max(v)) for v in (x, y))
+    if diagonal:
+        x_ends = y_ends = (min(*x_ends, *y_ends), max(*x_ends, *y_ends))
+    x_ticks, y_ticks = ticks(*x_ends, 5), ticks(*y_ends, 5)
+
+    def px(value: float) -> float:
+        return round(LEFT + (value - x_ticks[0]) / (x_ticks[-1] - x_ticks[0]) * (WIDTH - LEFT - RIGHT), 1)
+
+    def py(value: float) -> float:
+        return round(TALL - BOTTOM - (value - y_ticks[0]) / (y_ticks[-1] - y_ticks[0]) * (TALL - TOP - BOTTOM), 1)
+
+    first, last = (x_ticks[0], x_ticks[-1]) if diagonal else (0.0, 0.0)
+    dots = [
+        draw(
+            '<circle class="dot {tone}" cx="{x}" cy="{y}" r="2.5"><title>{said}</title></circle>',
+            tone="accent" if usual[i] else "warn", x=px(x[i]), y=py(y[i]),
+            said=f"{x_name} {short(x[i])}, {y_name} {short(y[i])}",
+        )
+        for i in kept
+    ]  # fmt: skip
+    line = '<path class="ideal" d="M{a},{b}L{c},{d}"/>'
+    pieces = [
+        _axes([(px(t), short(t)) for t in x_ticks], [(py(t), short(t)) for t in y_ticks], height=TALL),
+        _names(x_name, y_name, height=TALL),
+        draw(line, a=px(x_ticks[0]), b=py(first), c=px(x_ticks[-1]), d=py(last)),
+    ]
+    return _svg(join([*pieces, *dots]), f"{y_name} over {x_name}", height=TALL)
 
 
 def ticks(low: float, high: float, number: int) -> list[float]:

@@ -23,8 +23,8 @@ MOST_BARS = 16
 
 
 def section(facts: Facts) -> Section | None:
-    """The walk; a sentence where it cannot be made; nothing for a task without classes or pictures."""
-    if facts.task.calibration is None or facts.things != "pictures":
+    """The walk; a sentence where it cannot be made; nothing for a task without classes."""
+    if not facts.task.gives_logits or facts.things != "pictures":
         return None
     found = Section("example", "One example, there and back")
     if facts.predictor is None or facts.kept is None or not facts.known:

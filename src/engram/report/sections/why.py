@@ -65,19 +65,16 @@ def _image(address: str, name: str) -> Markup:
 def _way(why: Why) -> str:
     return {
         "occlusion": "taking it away with its neighbours and asking again",
+        "many orders": "taking all away in many orders and asking after each",
         "integrated gradients": "gradients added up on the way from nothing to this input",
     }[why.method]
 
 
 def _passage(why: Why) -> Iterator[Any]:
-    way = (
-        "Each word was left out in turn. Teal speaks for"
-        if why.method == "occlusion"
-        else "Gradients were added up on the way from no words to these. Teal speaks for"
-    )
     yield Figure(
         _coloured(why),
-        f"{way} {why.question.answer}: without it the answer would be less sure; orange speaks against it. The "
+        f"Each word was judged by {_way(why)}. Teal speaks for {why.question.answer}: "
+        " without it the answer would be less sure; orange speaks against it. The "
         "stronger the colour, the more.",
     )
     if len(why.influence) > 1:
