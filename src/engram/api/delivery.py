@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -83,8 +82,9 @@ def deliver(
     if task.calibration is not None:
         first = next(iter(task.inputs))
         where, digest = reading.roles[first].where, reading.examples.stored[first].digest
-        traits = functools.partial(keeping.traits, reading)
-        predictions.write(run, outputs, names, where=where, digest=digest, traits=traits)
+        predictions.write(
+            run, outputs, names, where=where, digest=digest, traits=lambda rows: keeping.traits(reading, rows)
+        )
         keeping.keep(run, reading, outputs)
     if task.sampling is not None:
         keeping.keep_windows(run, reading, outputs)

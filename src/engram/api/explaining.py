@@ -53,7 +53,7 @@ def explain(
     from engram.report import explained as pages
 
     predictor = load(run, device=device, model=model, trust_source=trust_source)
-    chosen = taken(predictor, items, stdin=stdin)
+    chosen = list(taken(predictor, items, stdin=stdin))
     if not chosen:
         page = pages.of_run(predictor.run, predictor=predictor, seconds=seconds or pages.SECONDS)
         return Explanation(page, files=[page])

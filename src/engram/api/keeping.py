@@ -100,12 +100,10 @@ def _packed(kind: str, texts: list[str]) -> dict[str, np.ndarray]:
 
 
 def _worth_showing(found: Outputs, number: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return (rows of the least likely labels (a quarter) and the most unfamiliar (an eighth), an even sample).
-
-    Where answers are numbers, the sample alone.
-    """
-    if found.logits is None:
-        return found.rows[:0], _spread(found.rows, number)
+    """Return (rows of the least likely labels (a quarter) and the most unfamiliar (an eighth), an even sample)."""
+    if found.numbers is not None and found.label is not None:
+        of_label = -np.abs(found.numbers[:, 0] - found.label)
+        return found.rows[np.sort(np.argsort(of_label, kind="stable")[: number // 4])], _spread(found.rows, number)
     probability = found.probabilities
     if found.label is not None and found.label.ndim == 1:
         of_label = probability[np.arange(len(found)), np.maximum(found.label, 0)]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 import glob
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from engram.api import to_parquet
 from engram.api.rows import given_rows
 from engram.core import machine
-from engram.core.errors import DataError, EngramError
+from engram.core.errors import ConfigError, DataError, EngramError
 from engram.core.registry import find
 from engram.core.rundir import RunDirectory
 from engram.data.table import Table
@@ -40,26 +41,43 @@ def predict(
     trust_source: bool = False,
     explain: bool = False,
     stdin: Iterable[str] | None = None,
+    out: str | os.PathLike[str] | None = None,
     **options: Any,
-) -> list[dict[str, Any]]:
+) -> Any:
     """Answer for items: paths, folders, glob patterns, texts, or anything a `Predictor` takes. One dictionary each.
 
+    out: a .parquet file that the answers are written to, one row each, with flat memory; see
+    `engram.api.to_parquet.write`, whose facts are then returned. Interrupted, the same call goes on where it was.
     explain: add what each answer hangs on; see `engram.api.explaining.reasoned`.
     stdin: lines to be read where an item is "-".
     """
     predictor = load(run, device=device, model=model, trust_source=trust_source)
     chosen = taken(predictor, items, stdin=stdin)
+    if out is not None:
+        if explain:
+            raise ConfigError("expected either explain or out. Explain a few answers by themselves")
+        return to_parquet.write(predictor, chosen, out, key=to_parquet.identity(_several(items)), **options)
     if explain:
         from engram.api.explaining import reasoned
 
-        return reasoned(predictor, chosen, **options)[0]
+        return reasoned(predictor, list(chosen), **options)[0]
     return list(predictor.predict(chosen, **options))
 
 
-def taken(predictor: Any, items: Any, *, stdin: Iterable[str] | None = None) -> list[Any]:
-    """The items that one item, or several, stand for; see `expanded`."""
+def taken(predictor: Any, items: Any, *, stdin: Iterable[str] | None = None) -> Iterator[Any]:
+    """The items that one item, or several, stand for: rows of tables, or else see `expanded`."""
+    for role in predictor.task.inputs:
+        if (feature := predictor.features[role]).takes == "rest":
+            yield from given_rows(_several(items), feature, stdin=stdin)
+            return
+    texts, blank = _reads_texts(predictor)
+    yield from expanded(_several(items), texts=texts, blank=blank, stdin=stdin)
+
+
+def _several(items: Any) -> Any:
+    """Items, where it may be one."""
     one = isinstance(items, str | os.PathLike | bytes | Mapping) or hasattr(items, "columns")
-    return list(_taken([items] if one else items, predictor, stdin))
+    return [items] if one else items if isinstance(items, Sequence) else list(items)
 
 
 def recommend(run: Any, *, device: str | None = None, **asked: Any) -> Any:
@@ -74,15 +92,6 @@ def option_fields(run: Any) -> list[dataclasses.Field[Any]]:
     except (EngramError, KeyError, OSError):
         return []  # the verb itself says what is wrong
     return list(dataclasses.fields(task.options))
-
-
-def _taken(items: Iterable[Any], predictor: Any, stdin: Iterable[str] | None) -> Iterator[Any]:
-    """What a run answers for one by one, as it takes it."""
-    for role in predictor.task.inputs:
-        if (feature := predictor.features[role]).takes == "rest":
-            return given_rows(items, feature, stdin=stdin)
-    texts, blank = _reads_texts(predictor)
-    return expanded(items, texts=texts, blank=blank, stdin=stdin)
 
 
 def _reads_texts(predictor: Any) -> tuple[bool, bool]:

@@ -43,22 +43,11 @@ def completion(shell: str) -> None:
 
 
 # in the order in which they are used, which is that of --help
-for verb in (
-    train,
-    inspect,
-    predict,
-    explain,
-    evaluate,
-    recommend,
-    generate,
-    chat,
-    compare,
-    export,
-    serve,
-    promote,
-    demo,
+VERBS = (
+    train, inspect, predict, explain, evaluate, recommend, generate, chat, compare, export, serve, promote, demo,
     completion,
-):
+)  # fmt: skip
+for verb in VERBS:
     cli.add_command(verb)
 
 

@@ -17,6 +17,7 @@ from engram.core.errors import ConfigError
 Examples:
   engram predict runs/photos cat.jpg
   engram predict runs/photos new/ --csv > answers.csv
+  engram predict runs/reviews all.csv --out answers.parquet   however many there are
   find . -name '*.jpg' | engram predict runs/photos - --json
   engram predict runs/reviews "not bad at all" --explain
   engram predict runs/reviews new.csv             or lines of a .txt, or - for lines on stdin
@@ -29,6 +30,7 @@ What else a run's task lets you choose is said by: engram predict RUN --help
 @click.argument("items", nargs=-1, required=True)
 @click.option("--top", type=click.IntRange(min=1), metavar="K", help="Show the K most probable labels.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV, one line per item.")
+@click.option("--out", metavar="FILE", help="Write the answers to FILE (.parquet), however many there are.")
 @click.option("--explain", is_flag=True, help="Show what each answer hangs on, as explain does.")
 @OWN_NETWORK
 @DEVICE
@@ -49,6 +51,10 @@ def predict(run: str, items: tuple[str, ...], as_json: bool, as_csv: bool, **opt
         raise ConfigError("expected one form of output; got --json and --csv. Give one of them.")
     ranked = options["top"] is not None
     options = {name: value for name, value in options.items() if value is not None}  # the task has its own defaults
+    if options.get("out"):
+        with console.showing(as_json, events=False):
+            _tell_kept(api.predict(run, items, stdin=sys.stdin, **options), as_json=as_json)
+        return
     answers = api.predict(run, items, stdin=sys.stdin, **options)
     if as_json:
         for answer in answers:
@@ -60,6 +66,18 @@ def predict(run: str, items: tuple[str, ...], as_json: bool, as_csv: bool, **opt
         console.show_reasons(answers)
     if unread := sum("error" in answer for answer in answers):
         click.echo(f"{unread} of {len(answers)} items could not be read; their answers say why.", err=True)
+        raise SystemExit(1)
+
+
+def _tell_kept(kept: dict[str, Any], *, as_json: bool) -> None:
+    from engram import console
+
+    if as_json:
+        console.print_json(kept)
+    else:
+        click.echo(f"{kept['rows']:,} answers are in {kept['out']} ({kept['seconds']:.0f} s).")
+    if kept["unread"]:
+        click.echo(f"{kept['unread']:,} items could not be read; the column error says why.", err=True)
         raise SystemExit(1)
 
 

@@ -55,7 +55,7 @@ def write(
     probability_of_label, correct, unfamiliarity, "probability of NAME" for each class, or where there are more than 50
     classes top_labels and top_probabilities, and "trait NAME" for each trait. For several labels an example, label and
     predicted are lists, probability that of the least certain answer. Where answers are numbers: row, where, digest,
-    split, label, predicted, low and high (the ends of its interval), unfamiliarity, and traits.
+    split, label, predicted, low and high (the ends of its interval), unfamiliarity, and the traits.
     """
     import polars
 
@@ -106,12 +106,6 @@ def _frame(
     return polars.DataFrame(columns, schema_overrides=types)
 
 
-def _traits(found: Mapping[str, Sequence[Any]]) -> list[polars.Series]:
-    import polars
-
-    return [polars.Series(TRAIT + name, values, strict=False) for name, values in found.items()]
-
-
 def _answers(out: Outputs, names: Sequence[str]) -> dict[str, Any]:
     """The truth and what was answered."""
     if out.numbers is not None:
@@ -123,6 +117,12 @@ def _answers(out: Outputs, names: Sequence[str]) -> dict[str, Any]:
 def of_numbers(frame: polars.DataFrame) -> bool:
     """Whether kept answers are numbers."""
     return "low" in frame.columns and "correct" not in frame.columns
+
+
+def _traits(found: Mapping[str, Sequence[Any]]) -> list[polars.Series]:
+    import polars
+
+    return [polars.Series(TRAIT + name, values, strict=False) for name, values in found.items()]
 
 
 def _single(out: Outputs, names: Sequence[str]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from engram.core.errors import DataError, RunError, unknown
 from engram.core.evidence import Evidence
 from engram.core.vocabulary import BEGIN, END, PADDING
 from engram.features._tokenizers import KINDS, Tokenizer, pieces
-from engram.features.feature import Arrays, Feature
+from engram.features.feature import Arrays, Entry, Feature
 from engram.features.text import AUTO, fitted_tokenizer
 
 if TYPE_CHECKING:
@@ -96,6 +96,30 @@ class Turns(Feature):
         roles = [ROLES.index(role) if role in ROLES else ROLES.index("user") for role, _ in value]
         turns = np.array([roles, list(map(len, texts))], np.int32).T
         return {"utf8": np.frombuffer(b"".join(texts), np.uint8), "turns": np.ascontiguousarray(turns)}
+
+    def entry(self) -> Entry:
+        """The turns one after the other, as conversations are written in JSONL."""
+        turn = {
+            "type": "object",
+            "properties": {"role": {"enum": list(ROLES)}, "content": {"type": "string"}},
+            "required": ["role", "content"],
+            "additionalProperties": False,
+        }
+        return Entry(
+            kind="turns",
+            unit="characters",
+            schema={"type": "array", "items": turn, "minItems": 2},
+            example=[{"role": "user", "content": "Hello."}, {"role": "assistant", "content": "Hello to you."}],
+        )
+
+    def received(self, value: Any, *, most: int) -> list[Turn]:
+        """Take a list of {"role", "content"} whose texts have at most so many characters."""
+        if not isinstance(value, list):
+            raise DataError(f"expected a conversation, a list of turns; got {type(value).__name__}")
+        turns = [_turn(turn) for turn in value]
+        if (number := sum(len(text) for _, text in turns)) > most:
+            raise DataError(f"expected at most {most:,} characters; the conversation has {number:,}")
+        return turns
 
     def fit(self, stored: Any, rows: np.ndarray) -> None:
         """Learn the vocabulary from what is said in training rows."""
@@ -209,3 +233,14 @@ class Turns(Feature):
         if values.get("roles") != list(ROLES):
             raise RunError(f"the saved template has other roles than {', '.join(ROLES)}: {values.get('roles')}")
         self._tokenizer = KINDS[kind].from_state(values, arrays)
+
+
+def _turn(value: Any) -> Turn:
+    if not isinstance(value, dict) or set(value) != {"role", "content"}:
+        raise DataError('expected turns such as {"role": "user", "content": "Hello."}')
+    role, text = value["role"], value["content"]
+    if role not in ROLES:
+        raise DataError(f"expected a role out of {', '.join(ROLES)}; got {role!r}")
+    if not isinstance(text, str):
+        raise DataError(f"expected a text in each turn; got {type(text).__name__}")
+    return role, text

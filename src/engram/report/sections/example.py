@@ -23,7 +23,7 @@ MOST_BARS = 16
 
 
 def section(facts: Facts) -> Section | None:
-    """The walk; a sentence where it cannot be made; nothing for a task without classes."""
+    """The walk; a sentence where it cannot be made; nothing for a task without classes or pictures."""
     if not facts.task.gives_logits or facts.things != "pictures":
         return None
     found = Section("example", "One example, there and back")

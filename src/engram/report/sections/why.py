@@ -74,8 +74,7 @@ def _passage(why: Why) -> Iterator[Any]:
     yield Figure(
         _coloured(why),
         f"Each word was judged by {_way(why)}. Teal speaks for {why.question.answer}: "
-        " without it the answer would be less sure; orange speaks against it. The "
-        "stronger the colour, the more.",
+        "without it the answer would be less sure; orange speaks against it. The stronger the colour, the more.",
     )
     if len(why.influence) > 1:
         yield _bars(why)
