@@ -126,7 +126,8 @@ class History(Feature):
         return found
 
     def encode(self, gathered: Arrays, views: Any = None) -> Tensor:
-        """Return (B, L, 2), float32: the item's number from 1 on, 0 for none, and its rating in spreads from the mean."""
+        """Return (B, L, 2), float32: the item's number from 1 on, 0 for none, and its rating in spreads from the "
+        "mean."""
         items, ratings = (list(gathered[name]) for name in ("item", "rating"))
         sizes = np.array([len(of_user) for of_user in items], np.int64)
         flat = np.concatenate([*items, np.zeros(0, np.int32)]), np.concatenate([*ratings, np.zeros(0, np.float32)])
