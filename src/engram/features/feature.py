@@ -79,6 +79,9 @@ class Feature:
     takes: ClassVar[str] = "column"
     """What a feature is given: one "column", or the "rest" of a table, all columns that play no other role."""
 
+    thing: ClassVar[str] = "example"
+    """What one value is called in a sentence."""
+
     near_copies: ClassVar[str] = "changed on the way"
     """How copies that `signatures` find may differ, for findings."""
 
@@ -238,6 +241,11 @@ class Configured:
 
     feature: type[Feature]
     config: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def thing(self) -> str:
+        """What one value is called."""
+        return self.feature.thing
 
     @property
     def wishes(self) -> tuple[str, ...]:

@@ -36,6 +36,8 @@ class History(Feature):
     "ratings", "times" and "user".
     """
 
+    thing = "history"
+
     def __init__(self) -> None:
         self.catalogue = Catalogue([])
         self.users: dict[str, int] = {}

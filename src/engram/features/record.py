@@ -36,6 +36,7 @@ class Record(Feature):
     """
 
     takes = "rest"
+    thing = "row"
     on_disk = True
     wishes = ("columns",)
 

@@ -50,6 +50,7 @@ class Text(Feature):
     """
 
     is_text = True
+    thing = "text"
     wishes = ("tokenizer",)
     near_copies = "in case, spaces, signs or a few letters"
     on_disk = True

@@ -15,6 +15,7 @@ from engram.evaluate import predictions
 from engram.explain import kept
 from engram.predict.opening import task_of
 from engram.predict.predictor import Predictor, load
+from engram.report import words
 
 if TYPE_CHECKING:
     import numpy as np
@@ -126,10 +127,14 @@ class Facts:
         return self.kept.pictures if self.kept is not None else None
 
     @property
+    def thing(self) -> str:
+        """What one example is: a picture, a text, a row."""
+        return next((str(feature.thing) for feature in self.task.inputs.values()), "example")
+
+    @property
     def things(self) -> str:
-        """What examples are: "texts" or "pictures"."""
-        kept = self.kept
-        return "texts" if kept is not None and (kept.texts is not None or kept.tokens is not None) else "pictures"
+        """What examples are: pictures, texts, rows."""
+        return words.plural(self.thing)
 
     def label_of(self, place: int) -> str:
         """The label, or labels, of a kept example in words."""

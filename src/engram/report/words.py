@@ -140,6 +140,11 @@ def label(value: Any) -> str:
     return str(value)
 
 
+def plural(thing: str) -> str:
+    """picture -> pictures, history -> histories, series -> series."""
+    return thing if thing.endswith("s") else f"{thing[:-1]}ies" if thing.endswith("y") else f"{thing}s"
+
+
 def sentence(text: str) -> str:
     """A clause with a capital letter and a full stop."""
     text = text.strip()

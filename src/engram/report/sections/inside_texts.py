@@ -31,9 +31,10 @@ LEAST_LEFT = 1.5
 
 def section(facts: Facts) -> Section | None:
     """Tables; nothing where examples are no texts."""
-    if facts.predictor is None or facts.things != "texts" or facts.left < LEAST_LEFT:
+    if facts.predictor is None or not facts.texts or facts.left < LEAST_LEFT:
         return None
-    known = frequent(facts.texts, most=MOST_WORDS)
+    reads_texts = all(facts.predictor.features[role].is_text for role in facts.task.inputs)
+    known = frequent(facts.texts, most=MOST_WORDS) if reads_texts else []
     found = Section("inside", "What words, units and heads stand for")
     found.blocks += [*_alike(facts, known), *_units(facts, known), *_heads(facts)]
     return found if found.blocks else None

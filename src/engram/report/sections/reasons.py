@@ -96,8 +96,7 @@ def _example(facts: Facts, entry: Entry, item: Any, alike: Resembling) -> list[A
     if not entry:
         return [Heading(f"… {found.question.answer}"), *blocks(found, note=f"What comes next is {certainty(found)}.")]
     right = "is right" if entry["correct"] else f"is wrong: it is labelled {words.label(entry['label'])}"
-    kind = "text" if facts.things == "texts" else "picture"
-    note = f"This {words.split_name(entry['split'])} {kind} was answered with {certainty(found)}, which {right}."
+    note = f"This {words.split_name(entry['split'])} {facts.thing} was answered with {certainty(found)}, which {right}."
     title = f"{found.question.answer}, {'right' if entry['correct'] else 'wrong'}"
     return [Heading(title), *blocks(found, note=note), *alike.blocks(item)]
 

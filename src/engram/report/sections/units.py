@@ -30,7 +30,7 @@ def section(facts: Facts) -> Section | None:
     if not facts.task.inputs:
         return None
     found = Section("units", "What its units look for")
-    if facts.things == "texts":
+    if facts.thing != "picture":
         return None
     if facts.predictor is None or facts.pictures is None:
         missing = "the network could not be opened" if facts.predictor is None else "the run keeps no pictures"
