@@ -28,6 +28,9 @@ from engram.predict.answering import moved
 STEPS = 24
 """Copies along each way."""
 
+TOLERATED = 0.5
+"""By so much of the whole change integrated gradients may miss it."""
+
 WAYS = 4
 NOISE = 0.1
 """Ways that are gone, and how noisy they are beside the spread of the input."""
@@ -77,7 +80,21 @@ def gradients(question: Question) -> np.ndarray | None:
 
 
 def integrated(question: Question) -> np.ndarray | None:
-    """Return (P,) integrated gradients: about how far the support falls by each part; None where there are none."""
+    """Return (P,) integrated gradients: about how far the support falls by each part.
+
+    None where there are none, or where they do not add up to the whole change, as where a part of the model that has
+    no gradients counts too (trees, a floor that looks words up).
+    """
+    found_P = _integrated(question)
+    if found_P is None:
+        return None
+    number = len(question.parts.names)
+    with_all, with_none = question.support(np.array([np.zeros(number, bool), np.ones(number, bool)]))
+    whole = float(with_all - with_none)
+    return found_P if abs(float(found_P.sum()) - whole) <= TOLERATED * abs(whole) else None
+
+
+def _integrated(question: Question) -> np.ndarray | None:
     alpha_K = (torch.arange(STEPS) + 0.5) / STEPS
     if question.parts.shares is None:
         found = _of_embeddings(question, alpha_K)
