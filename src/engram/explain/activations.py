@@ -92,9 +92,12 @@ def _outputs(predictor: Predictor, batch: Batch, kinds: dict[str, str]) -> dict[
 
 
 def run(predictor: Predictor, batch: Batch) -> Any:
-    """Run the bare network: one view, no calibration."""
+    """Run the bare network once: one view, no calibration, and no loop where a batch has all that one pass takes."""
+    task = predictor.task
     with torch.inference_mode():
-        return predictor.task.graph(predictor.network, batch)
+        if all(hasattr(batch, role) for role in task.graph_inputs):
+            return task.graph(predictor.network, batch)
+        return task.predict(predictor.network, batch, task.options())
 
 
 def _pooled(output: Tensor) -> Tensor:

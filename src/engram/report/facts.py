@@ -145,6 +145,25 @@ class Facts:
         return self.names[int(label)] if 0 <= int(label) < len(self.names) else "unknown"
 
     @cached_property
+    def encoded(self) -> Batch | None:
+        """One example as the network sees it: a kept one, or that which was handed over."""
+        kept = self.kept
+        if kept is None or self.predictor is None:
+            return self.example
+        if kept.tokens is not None:
+            return self.windows(1)
+        return self.predictor.encode([kept.values[0]])
+
+    def windows(self, number: int) -> Batch:
+        """The first kept windows of running text, but for the last token of each, after which nothing is asked."""
+        import numpy as np
+        import torch
+
+        assert self.kept is not None and self.kept.tokens is not None
+        text = torch.from_numpy(self.kept.tokens[:number, :-1])
+        return Batch(rows=np.arange(len(text)), **{next(iter(self.task.inputs)): text})
+
+    @cached_property
     def texts(self) -> list[str]:
         """The kept texts, or pieces of running text; none where examples are something else."""
         kept = self.kept

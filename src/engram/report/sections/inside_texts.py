@@ -6,9 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import torch
 
-from engram.core.task import Batch
 from engram.explain.activations import run
 from engram.explain.heads import heads
 from engram.explain.roles import roles
@@ -92,13 +90,9 @@ def _heads(facts: Facts) -> Iterator[Any]:
     assert facts.predictor is not None and facts.kept is not None
     predictor, kept = facts.predictor, facts.kept
     found = []
-    if kept.tokens is not None:
-        text = torch.from_numpy(kept.tokens[:READ, :-1])
-        batches = [Batch(rows=np.arange(len(text)), **{next(iter(facts.task.inputs)): text})]
-    else:
-        batches = [predictor.encode([text]) for text in facts.texts[:1]]
-    for batch in batches:
-        found = heads(lambda batch=batch: run(predictor, batch))  # type: ignore[misc]
+    running = kept.tokens is not None
+    batch = facts.windows(READ) if running else predictor.encode([max(facts.texts[:READ], key=len)])
+    found = heads(lambda batch=batch: run(predictor, batch))  # type: ignore[misc]
     if not found:
         return
     rows = [
