@@ -25,13 +25,13 @@ from engram.core.task import Batch
 from engram.explain.question import Question
 from engram.predict.answering import moved
 
-STEPS = 24
+STEPS = 16
 """Copies along each way."""
 
 TOLERATED = 0.5
 """By so much of the whole change integrated gradients may miss it."""
 
-WAYS = 4
+WAYS = 2
 NOISE = 0.1
 """Ways that are gone, and how noisy they are beside the spread of the input."""
 

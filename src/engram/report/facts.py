@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     import polars
 
-SECONDS = 4.0
+SECONDS = 8.0
 """Time that a report takes at most, about, where nobody says otherwise."""
 
 

@@ -27,32 +27,41 @@ SHOWN = 3
 TOKENS = 40
 """Of running text, after which the next token is explained."""
 
-TESTED = 40
+TESTED, LEAST_TESTED = 40, 8
+"""Examples that are put to the test, at most and at least."""
+
+LEAST_LEFT, SHARE = 1.0, 0.5
+"""Seconds below which no further example is explained; and the share of the time left that is kept from the test."""
+
 MOST_CHARACTERS = 400
 """A text of so many at most is shown: a longer one is more than one looks at."""
 
 
 def section(facts: Facts) -> Section | None:
-    """Examples and the test; nothing where answers are not to be explained, or no example is kept."""
-    if facts.predictor is None:
+    """Examples and the test, as far as there is time; nothing where answers are not to be explained."""
+    if facts.predictor is None or facts.left < LEAST_LEFT:
         return None
-    found = Section("why", "Why this answer")
     items = _items(facts)
     alike = Resembling(facts)
-    shown = [one for entry, item in _telling(items)[:SHOWN] if (one := _example(facts, entry, item, alike))]
+    shown: list[list[Any]] = []
+    for entry, item in _telling(items)[:SHOWN]:
+        if (not shown or facts.left > LEAST_LEFT) and (one := _example(facts, entry, item, alike)):
+            shown.append(one)
     if not shown:
         return None
-    until = facts.left / 2
+    until = SHARE * facts.left
     curves = deletion.test(facts.predictor, [item for _, item in items][:TESTED], keep_going=lambda: facts.left > until)
-    found.blocks += [Text(_opening(facts), "lead"), *(block for some in shown for block in some)]
-    found.blocks += _tested(facts, curves) if curves is not None else []
+    found = Section("why", "Why this answer", [Text(_opening(facts), "lead")])
+    found.blocks += [block for some in shown for block in some]
+    if curves is not None and len(curves.found[CHOSEN]) >= LEAST_TESTED:
+        found.blocks += _tested(facts, curves)
     return found
 
 
 def _opening(facts: Facts) -> str:
     return (
         f"What in these {facts.things} speaks for the answers, and what against? Parts of them were taken away, and "
-        "the model was asked again. Below stands the test of whether such explanations are to be believed."
+        f"the model was asked again. engram explain RUN {facts.thing.upper()} says it of others."
     )
 
 

@@ -15,7 +15,7 @@ from engram.report.facts import Facts
 from engram.report.page import Gallery, Heading, Section, Text, Tile
 from engram.report.picture import enlarged, opaque, shrunk, strip, uri
 
-SHARE = 0.6
+SHARE = 0.35
 """Of the time left, what this may take."""
 
 MOST_PIXELS = 64
