@@ -100,9 +100,9 @@ def test_the_model_card_says_scores_floors_and_limits(run: RunDirectory) -> None
     assert "weakest for" in card and "engram predict" in card and "beware of" in card
 
 
-def test_building_again_gives_the_same_page(run: RunDirectory, html: str) -> None:
-    again = build(str(run), seconds=4.0).read_text("utf-8")
-    assert re.sub(r"in [\d.]+ s\.", "", again) == re.sub(r"in [\d.]+ s\.", "", html)
+def test_building_again_gives_the_same_page(run: RunDirectory) -> None:
+    first, again = (build(str(run), seconds=100.0).read_text("utf-8") for _ in range(2))
+    assert re.sub(r"in [\d.]+ s\.", "", again) == re.sub(r"in [\d.]+ s\.", "", first)
 
 
 def test_without_pictures_the_sections_say_so(tmp_path: Path) -> None:

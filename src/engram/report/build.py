@@ -12,7 +12,7 @@ from engram.core.task import Batch
 from engram.predict.checking import checked
 from engram.predict.predictor import Predictor
 from engram.report import card, page
-from engram.report.facts import SECONDS, Facts, gather
+from engram.report.facts import Facts, gather
 from engram.report.sections import (
     calibration,
     data,
@@ -55,7 +55,7 @@ def build(
     drawn where the run keeps none. RunError where the run is missing or damaged.
     """
     directory = checked(run)
-    facts = gather(directory, seconds=min(seconds or SECONDS, SECONDS), predictor=predictor, example=example)
+    facts = gather(directory, seconds=seconds, predictor=predictor, example=example)
     sections = [section for part in SECTIONS if (section := part.section(facts)) is not None]
     html = page.render(
         title=title(facts),

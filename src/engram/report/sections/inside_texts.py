@@ -62,8 +62,9 @@ def _units(facts: Facts, known: list[str]) -> Iterator[Any]:
     """The words that excite units of the last hidden layer, and the class that each serves."""
     predictor, kept = facts.predictor, facts.kept
     assert predictor is not None
-    if kept is None or kept.label is None or kept.label.ndim > 1 or not facts.names or facts.left < LEAST_LEFT:
+    if kept is None or not facts.single or facts.left < LEAST_LEFT:
         return
+    assert kept.label is not None
     value_WU = excited(predictor, known)
     places = facts.even[:300]
     value_MU = excited(predictor, [kept.values[place] for place in places]) if value_WU is not None else None

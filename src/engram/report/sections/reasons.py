@@ -10,7 +10,7 @@ import numpy as np
 from engram.explain import deletion
 from engram.explain.deletion import CHOSEN, PLAIN, RANDOM, SHARES, Curves
 from engram.explain.question import ask
-from engram.explain.why import why
+from engram.explain.why import Why, why
 from engram.report import chart, words
 from engram.report.chart import Series
 from engram.report.facts import Facts
@@ -27,7 +27,7 @@ SHOWN = 3
 TOKENS = 40
 """Of running text, after which the next token is explained."""
 
-TESTED, LEAST_TESTED = 40, 8
+TESTED, LEAST_TESTED = 24, 8
 """Examples that are put to the test, at most and at least."""
 
 LEAST_LEFT, SHARE = 1.0, 0.5
@@ -86,10 +86,10 @@ def _telling(items: list[tuple[Entry, Any]]) -> list[tuple[Entry, Any]]:
     """An answer that was right without being quite sure, the surest mistake, and a sure one; short texts alone."""
     short = [pair for pair in items if not isinstance(pair[1], str) or len(pair[1]) <= MOST_CHARACTERS]
     scored = [pair for pair in short if pair[0].get("label") is not None]
-    if not scored:
+    if not scored or "correct" not in scored[0][0]:
         return short
-    right = [pair for pair in scored if pair[0]["correct"]]
-    wrong = [pair for pair in scored if not pair[0]["correct"]]
+    right = [pair for pair in scored if pair[0].get("correct")]
+    wrong = [pair for pair in scored if not pair[0].get("correct")]
     chosen = sorted(right, key=lambda pair: abs(pair[0]["probability"] - TELLING))[:1]
     chosen += sorted(wrong, key=lambda pair: -pair[0]["probability"])[:1]
     sure = sorted(right, key=lambda pair: -pair[0]["probability"])[:1]
@@ -102,12 +102,20 @@ def _example(facts: Facts, entry: Entry, item: Any, alike: Resembling) -> list[A
     if question is None:
         return []
     found = why(question)
-    if not entry:
-        return [Heading(f"… {found.question.answer}"), *blocks(found, note=f"What comes next is {certainty(found)}.")]
-    right = "is right" if entry["correct"] else f"is wrong: it is labelled {words.label(entry['label'])}"
-    note = f"This {words.split_name(entry['split'])} {facts.thing} was answered with {certainty(found)}, which {right}."
-    title = f"{found.question.answer}, {'right' if entry['correct'] else 'wrong'}"
+    title, note = _told(facts, entry, found)
     return [Heading(title), *blocks(found, note=note), *alike.blocks(item)]
+
+
+def _told(facts: Facts, entry: Entry, found: Why) -> tuple[str, str]:
+    """What was answered, as a heading and in a sentence."""
+    answer = found.question.answer
+    if not entry:
+        return (f"… {answer}", f"What comes next is {certainty(found)}.") if facts.texts else (answer, certainty(found))
+    which = f"This {words.split_name(entry['split'])} {facts.thing} was answered with {certainty(found)}"
+    if "correct" not in entry:
+        return answer, f"{which}; the truth is {entry['label']:,.4g}."
+    right = "is right" if entry["correct"] else f"is wrong: it is labelled {words.label(entry['label'])}"
+    return f"{answer}, {'right' if entry['correct'] else 'wrong'}", f"{which}, which {right}."
 
 
 def _tested(facts: Facts, curves: Curves) -> Iterator[Any]:

@@ -81,8 +81,9 @@ def _filters(predictor: Predictor) -> Iterator[Gallery]:
 def _judged(facts: Facts, stage: Stage) -> Roles | None:
     """What the units of a stage are for; None where pictures have no single label."""
     kept = facts.kept
-    if kept is None or kept.label is None or kept.label.ndim > 1 or not facts.names:
+    if kept is None or not facts.single:
         return None
+    assert kept.label is not None
     return roles(stage.values, kept.label[_order(facts)][: len(stage.values)], len(facts.names))
 
 
