@@ -70,6 +70,13 @@ def inspect(data: Any, **options: Any) -> Any:
     return inspect(data, **options)
 
 
+def wishes() -> Any:
+    """Return the options by which users decide how data is seen; see `engram.core.wishes.Wish`."""
+    from engram.api.wishing import known_wishes
+
+    return known_wishes()
+
+
 def load(run: Any, **options: Any) -> Any:
     """Open a run for answers; see `engram.predict.predictor.load`. Returns a `Predictor`."""
     run = _checked(run)
@@ -78,7 +85,7 @@ def load(run: Any, **options: Any) -> Any:
     return load(run, **options)
 
 
-def predict(run: Any, items: Any, **options: Any) -> Any:
+def predict(run: Any, items: Any = None, **options: Any) -> Any:
     """Answer for items; see `engram.api.prediction.predict`. Returns a list of dictionaries."""
     run = _checked(run)
     from engram.api.prediction import predict

@@ -11,7 +11,7 @@ from typing import Any
 
 from engram.api import to_parquet
 from engram.api.rows import given_rows
-from engram.core import machine
+from engram.core import events, machine
 from engram.core.errors import ConfigError, DataError, EngramError
 from engram.core.registry import find
 from engram.core.rundir import RunDirectory
@@ -34,7 +34,7 @@ def load(run: Any, **options: Any) -> Any:
 
 def predict(
     run: Any,
-    items: Any,
+    items: Any = None,
     *,
     device: str | None = None,
     model: Any = None,
@@ -46,6 +46,7 @@ def predict(
 ) -> Any:
     """Answer for items: paths, folders, glob patterns, texts, or anything a `Predictor` takes. One dictionary each.
 
+    items: none for what the run has at hand, such as the series that it learned from, which are then continued.
     out: a .parquet file that the answers are written to, one row each, with flat memory; see
     `engram.api.to_parquet.write`, whose facts are then returned. Interrupted, the same call goes on where it was.
     explain: add what each answer hangs on; see `engram.explain.why.reasoned`.
@@ -65,24 +66,55 @@ def predict(
 
 
 def taken(predictor: Any, items: Any, *, stdin: Iterable[str] | None = None) -> Iterator[Any]:
-    """The items that one item, or several, stand for: rows of tables, or else see `expanded`."""
+    """The items that one item, or several, stand for; see `expanded`. Tables are taken apart as the task takes them."""
+    if items is None or (isinstance(items, tuple | list) and not items):
+        yield from _at_hand(predictor)
+        return
+    given = _several(items)
+    if predictor.task.divides_rows:
+        for item in given:
+            yield from _arranged(predictor, item)
+        return
     for role in predictor.task.inputs:
         if (feature := predictor.features[role]).takes == "rest":
-            yield from given_rows(_several(items), feature, stdin=stdin)
+            yield from given_rows(given, feature, stdin=stdin)
             return
     texts, blank = _reads_texts(predictor)
-    yield from expanded(_several(items), texts=texts, blank=blank, stdin=stdin)
+    yield from expanded(given, texts=texts, blank=blank, stdin=stdin)
 
 
 def _several(items: Any) -> Any:
     """Items, where it may be one."""
     one = isinstance(items, str | os.PathLike | bytes | Mapping) or hasattr(items, "columns")
+    one = one or not isinstance(items, Iterable)
     return [items] if one else items if isinstance(items, Sequence) else list(items)
 
 
 def recommend(run: Any, *, device: str | None = None, **asked: Any) -> Any:
     """Rank items for users or histories; see `engram.predict.recommending.recommend`."""
     return load(run, device=device).recommend(**asked)
+
+
+def _at_hand(predictor: Any) -> list[Any]:
+    found = [value for role in predictor.task.inputs for value in predictor.features[role].at_hand()]
+    if not found:
+        raise ConfigError(f"expected items to answer for; got none, and {predictor.run} has none at hand. Name some.")
+    return found
+
+
+def _arranged(predictor: Any, item: Any) -> Iterable[Any]:
+    """The values that a task makes of a table; anything but a table as it is."""
+    from engram.data import source
+
+    table = isinstance(item, str | os.PathLike | Mapping) or hasattr(item, "columns")
+    if not table:
+        return [item]
+    read = source.read(item, target=())
+    arranged = predictor.task.arranged(read, target=None, inputs=None, wishes={}, features=predictor.features)
+    for sentence in arranged.notes:
+        events.note(sentence)
+    (column,) = arranged.columns.values()
+    return column.values
 
 
 def option_fields(run: Any) -> list[dataclasses.Field[Any]]:

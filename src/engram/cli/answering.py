@@ -27,7 +27,7 @@ What else a run's task lets you choose is said by: engram predict RUN --help
 """,
 )
 @click.argument("run")
-@click.argument("items", nargs=-1, required=True)
+@click.argument("items", nargs=-1)
 @click.option("--top", type=click.IntRange(min=1), metavar="K", help="Show the K most probable labels.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV, one line per item.")
 @click.option("--out", metavar="FILE", help="Write the answers to FILE (.parquet), however many there are.")

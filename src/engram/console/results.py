@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from engram.console.values import show_table, stdout, text, unit_of
+from engram.console.values import amount, show_table, stdout, text, unit_of
 
 MOST_CLASSES = 20
 """Of more classes than these, the largest and the smallest are shown."""
@@ -19,6 +19,9 @@ FAINT, STRONG, MOST_SHOWN_PARTS = 0.15, 0.6, 8
 
 EXPLAINING = frozenset({"explains", "method", "kind", "unit", "parts", "without", "answer_without"})
 """What an explanation adds to an answer, which is not a column of the table of answers."""
+
+STEP = ("time", "value", "low", "high")
+"""What is said of each step of a forecast."""
 
 STYLES = {"error": "red", "warning": "yellow"}
 
@@ -163,10 +166,31 @@ def show_answers(answers: Sequence[Mapping[str, Any]], *, ranked: bool) -> None:
         for answer in answers:  # as a filter does; an input that has no answer keeps its line
             print(" ".join(answer.get("translation", "").splitlines()))
         return
+    if any("forecast" in answer for answer in answers):
+        show_forecasts(answers)
+        return
     hidden = {*EXPLAINING, *(("label", "labels", "probability") if ranked else ("probabilities",))}
     rows = [{name: value for name, value in answer.items() if name not in hidden} for answer in answers]
     columns = list(dict.fromkeys(column for row in rows for column in row))
     show_table(columns, [[text(row.get(column), column) for column in columns] for row in rows])
+
+
+def show_forecasts(answers: Sequence[Mapping[str, Any]]) -> None:
+    """One line per step: value and interval, or of several columns their values."""
+    for answer in answers:
+        steps = answer.get("forecast", [])
+        if called := answer.get("series") or answer.get("error"):
+            stdout().print(called, soft_wrap=True)
+        if not any("column" in step for step in steps):
+            show_table(STEP, [[amount(step[name]) for name in STEP] for step in steps])
+            continue
+        columns = list(dict.fromkeys(step["column"] for step in steps))
+        by_time: dict[str, dict[str, Any]] = {}
+        for step in steps:
+            by_time.setdefault(step["time"], {})[step["column"]] = step["value"]
+        show_table(
+            ("time", *columns), [[time, *(amount(row[name]) for name in columns)] for time, row in by_time.items()]
+        )
 
 
 def show_reasons(answers: Sequence[Mapping[str, Any]]) -> None:

@@ -160,10 +160,21 @@ class Task:
         """Say how well a table fits this task, and why."""
         raise AssertionError("a task must say this")
 
-    def arranged(self, table: Any, *, target: Any, inputs: Any, division: str, seed: int) -> Any:
+    def arranged(
+        self,
+        table: Any,
+        *,
+        target: Any,
+        inputs: Any,
+        wishes: Mapping[str, Any],
+        features: Mapping[str, Any] | None = None,
+        division: str = "",
+        seed: int = 0,
+    ) -> Any:
         """Return a table of other rows, where a row of the user's is no value by itself; None leaves it as it is.
 
-        target, inputs: columns that the user named, which are then done with. division: "time", "random" or "".
+        target, inputs: columns that the user named, which are then done with. wishes: see `engram.core.wishes`.
+        features: fitted ones, by role, where a run is asked about new data. division: "time", "random" or "".
         """
         return None
 
@@ -237,6 +248,13 @@ class Task:
         names = getattr(features, next(iter(self.target))).names
         chosen = int(scores(model, example)[0].argmax())
         return Claim(scores, chosen, lambda number: str(names[number]), exclusive=exclusive)
+
+    def completed(self, answer: dict[str, Any], stored: Mapping[str, Any], features: Any) -> dict[str, Any]:
+        """An answer with what only its own input says, such as the times that a forecast is for.
+
+        stored: what `Feature.store` gave of the input, by role.
+        """
+        return answer
 
     def plain(self) -> Task:
         """The task as one would have written its step by hand (`recipe="plain"`): without what was not asked for."""

@@ -17,6 +17,7 @@ import numpy as np
 
 from engram.core.errors import ConfigError, RunError
 from engram.core.vocabulary import NUM_SPECIAL, PADDING, UNKNOWN
+from engram.core.wishes import Wish
 
 WORD = re.compile(r"[^\W_]+(?:'[^\W\d_]+)?|[^\w\s]|_", re.UNICODE)
 """Letters and digits, with what follows an apostrophe; any other sign stands alone."""
@@ -234,6 +235,8 @@ class Subwords:
 
 
 KINDS: dict[str, type[Tokenizer]] = {kind.kind: kind for kind in (Bytes, Characters, Subwords, Words)}
+
+TOKENIZER = Wish("tokenizer", "what texts are cut into (default: what suits task and data)", choices=tuple(KINDS))
 
 
 def split_words(text: str) -> list[str]:

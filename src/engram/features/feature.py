@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from engram.core.evidence import Evidence, Finding
 from engram.core.parts import Parts
 from engram.core.registry import snake_case
+from engram.core.wishes import Wish
 
 if TYPE_CHECKING:
     import numpy as np
@@ -85,8 +86,8 @@ class Feature:
     near_copies: ClassVar[str] = "changed on the way"
     """How copies that `signatures` find may differ, for findings."""
 
-    wishes: ClassVar[tuple[str, ...]] = ()
-    """Names of the configuration that the user may decide in place of what suits the data."""
+    wishes: ClassVar[tuple[Wish, ...]] = ()
+    """What of its configuration, or of the way to it, the user may decide in place of what suits the data."""
 
     varying: ClassVar[dict[int, str]] = {}
     """Axes of what an exported model is given whose lengths vary, by name; the first, the example's, varies always."""
@@ -144,6 +145,10 @@ class Feature:
     def entry(self) -> Entry | None:
         """How a value is given from elsewhere, once the feature is fitted; None: only from this machine's files."""
         return None
+
+    def at_hand(self) -> list[Any]:
+        """Raw values that a run answers for where none is named, such as the series that it learned from."""
+        return []
 
     def received(self, value: Any, *, most: int) -> Any:
         """Turn what came from elsewhere, a value of JSON or a file's bytes, into a raw value for `store`.
@@ -248,7 +253,7 @@ class Configured:
         return self.feature.thing
 
     @property
-    def wishes(self) -> tuple[str, ...]:
+    def wishes(self) -> tuple[Wish, ...]:
         """What the user may decide."""
         return self.feature.wishes
 

@@ -18,7 +18,15 @@ from engram.core.evidence import Evidence, Finding, Fix
 from engram.core.parts import Parts
 from engram.core.vocabulary import BEGIN, END, PADDING, UNKNOWN
 from engram.features import _text_quality, _wording
-from engram.features._tokenizers import KINDS, MOST_FITTED_BYTES, Tokenizer, decoded, pieces, split_words
+from engram.features._tokenizers import (
+    KINDS,
+    MOST_FITTED_BYTES,
+    TOKENIZER,
+    Tokenizer,
+    decoded,
+    pieces,
+    split_words,
+)  # fmt: skip
 from engram.features.feature import Alteration, Arrays, Entry, Feature
 
 if TYPE_CHECKING:
@@ -51,7 +59,7 @@ class Text(Feature):
 
     is_text = True
     thing = "text"
-    wishes = ("tokenizer",)
+    wishes = (TOKENIZER,)
     near_copies = "in case, spaces, signs or a few letters"
     on_disk = True
     varying = {1: "length"}  # noqa: RUF012  (declared in the base class)

@@ -16,7 +16,7 @@ import numpy as np
 from engram.core.errors import DataError, RunError, unknown
 from engram.core.evidence import Evidence
 from engram.core.vocabulary import BEGIN, END, PADDING
-from engram.features._tokenizers import KINDS, Tokenizer, pieces
+from engram.features._tokenizers import KINDS, TOKENIZER, Tokenizer, pieces
 from engram.features.feature import Arrays, Entry, Feature
 from engram.features.text import AUTO, fitted_tokenizer
 
@@ -39,7 +39,7 @@ class Turns(Feature):
     named and both sides answer one another.
     """
 
-    wishes = ("tokenizer",)
+    wishes = (TOKENIZER,)
     thing = "conversation"
     varying = {1: "length"}  # noqa: RUF012  (declared in the base class)
     least_reply = 64

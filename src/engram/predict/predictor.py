@@ -138,7 +138,7 @@ class Predictor:
         for some in _batched(places, batch_size):
             found = self._decoded(self._encoded([stored[place] for place in some]), options)
             for place, decoded in zip(some, found, strict=True):
-                answers[readable[place]].update(decoded)
+                answers[readable[place]].update(self.task.completed(decoded, stored[place], self.by_role))
         return answers
 
     def stored(self, item: Any) -> dict[str, dict[str, Any]]:
@@ -244,5 +244,5 @@ def name_of(item: Any, number: int) -> str:
     """Name an item so that the user finds it: its path, or its kind and place."""
     if isinstance(item, str | os.PathLike):
         return os.fspath(item) if isinstance(os.fspath(item), str) else os.fsdecode(os.fspath(item))
-    filename = getattr(item, "filename", "")
+    filename = getattr(item, "filename", "") or getattr(item, "name", "")
     return str(filename) if filename else f"{type(item).__name__}[{number}]"
