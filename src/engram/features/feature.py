@@ -174,6 +174,10 @@ class Feature:
         """Take one gathered value apart; None where there is nothing to be taken away."""
         return None
 
+    def remembered(self, number: int) -> list[Any]:
+        """Some raw values that the fitted feature itself keeps, for examples; none where it keeps none."""
+        return []
+
     def pieces(self, ids: Sequence[int]) -> list[str]:
         """What each id of an encoded text stands for, which together read as the text does."""
         raise AssertionError("a feature of texts must say this")

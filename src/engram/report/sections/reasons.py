@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from engram.evaluate import written
 from engram.explain import deletion
 from engram.explain.deletion import CHOSEN, PLAIN, RANDOM, SHARES, Curves
 from engram.explain.question import ask
@@ -67,12 +68,16 @@ def _opening(facts: Facts) -> str:
 
 def _items(facts: Facts) -> list[tuple[Entry, Any]]:
     """Examples that stand for the headline's split, each with its answer where one is kept."""
-    kept = facts.kept
-    if kept is None:
-        return []
-    if kept.tokens is not None:
+    kept, predictor = facts.kept, facts.predictor
+    assert predictor is not None
+    if kept is not None and kept.tokens is not None:
         return [({}, text) for text in _beginnings(facts, kept.tokens)]
-    return [(facts.known[int(kept.rows[place])], kept.values[place]) for place in facts.even]
+    if kept is not None:
+        return [(facts.known[int(kept.rows[place])], kept.values[place]) for place in facts.even]
+    if (frame := written.read(facts.run)) is not None:
+        sources = frame.filter(frame["split"] == facts.split)["source"].to_list()
+        return [({}, text) for text in sources[:: max(1, len(sources) // TESTED)]]
+    return [({}, {role: value}) for role in facts.task.inputs for value in predictor.features[role].remembered(TESTED)]
 
 
 def _beginnings(facts: Facts, token_MT: np.ndarray) -> list[str]:
@@ -110,7 +115,9 @@ def _told(facts: Facts, entry: Entry, found: Why) -> tuple[str, str]:
     """What was answered, as a heading and in a sentence."""
     answer = found.question.answer
     if not entry:
-        return (f"… {answer}", f"What comes next is {certainty(found)}.") if facts.texts else (answer, certainty(found))
+        if facts.texts:
+            return f"… {answer}", f"What comes next is {certainty(found)}."
+        return answer, f"One of the {facts.things} was answered with {certainty(found)}."
     which = f"This {words.split_name(entry['split'])} {facts.thing} was answered with {certainty(found)}"
     if "correct" not in entry:
         return answer, f"{which}; the truth is {entry['label']:,.4g}."
