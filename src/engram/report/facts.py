@@ -157,8 +157,11 @@ class Facts:
     def encoded(self) -> Batch | None:
         """One example as the network sees it: a kept one, or that which was handed over."""
         kept = self.kept
-        if kept is None or self.predictor is None:
+        if self.predictor is None:
             return self.example
+        if kept is None:
+            known = {role: self.predictor.features[role].remembered(1) for role in self.task.inputs}
+            return self.predictor.encode([{r: v[0] for r, v in known.items()}]) if all(known.values()) else self.example
         if kept.tokens is not None:
             return self.windows(1)
         return self.predictor.encode([kept.values[0]])

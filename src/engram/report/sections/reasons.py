@@ -140,8 +140,8 @@ def _tested(facts: Facts, curves: Curves) -> Iterator[Any]:
         chart.lines(series, x_name="% of the parts taken away", y_name=_left(facts), y_from=0.0,
                     say_y=lambda share: words.percent(share, 0)),
         f"The mean over {number} {facts.things}: what is said to speak most for the answer is taken away first. The "
-        "sooner the curve falls, the better it was known what the answer hangs on. Teal: these explanations; orange: "
-        "plain gradients; grey: a random order.",
+        "sooner the curve falls, the better it was known what the answer hangs on. Teal: these explanations; grey: a "
+        f"random order{'; orange: plain gradients' if PLAIN in curves.found else ', as there are no plain gradients'}.",
     )  # fmt: skip
     yield Text(_verdict(curves))
 
