@@ -84,7 +84,7 @@ def _described(facts: Facts, seen: tuple[int, ...], chain: Sequence[Block], tota
 def _from_to(facts: Facts, seen: tuple[int, ...], last: tuple[int, ...]) -> str:
     """What comes in and what leaves, in a sentence."""
     if facts.pictures is None:
-        what = "A text" if facts.kept is not None else "An example"
+        what = f"{'An' if facts.thing[0] in 'aeiou' else 'A'} {facts.thing}"
         return f"{what} comes in as {words.shape(seen) or 'one'} numbers, and leaves as {words.shape(last) or 'one'}."
     height, width, channels = facts.pictures.shape[1:]
     each = "one grey value" if channels == 1 else f"{channels} colour values"

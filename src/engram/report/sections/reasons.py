@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -137,17 +137,20 @@ def _tested(facts: Facts, curves: Curves) -> Iterator[Any]:
     ]
     yield Heading("Are these explanations to be believed?")
     yield Figure(
-        chart.lines(series, x_name="% of the parts taken away", y_name=_left(facts), y_from=0.0,
-                    say_y=lambda share: words.percent(share, 0)),
+        chart.lines(series, x_name="% of the parts taken away", y_name=_left(curves), y_from=0.0, say_y=_said(curves)),
         f"The mean over {number} {facts.things}: what is said to speak most for the answer is taken away first. The "
         "sooner the curve falls, the better it was known what the answer hangs on. Teal: these explanations; grey: a "
         f"random order{'; orange: plain gradients' if PLAIN in curves.found else ', as there are no plain gradients'}.",
-    )  # fmt: skip
+    )
     yield Text(_verdict(curves))
 
 
-def _left(facts: Facts) -> str:
-    return "probability left of the answer"
+def _left(curves: Curves) -> str:
+    return "probability left of the answer" if curves.log_odds else "how far the answer has moved"
+
+
+def _said(curves: Curves) -> Callable[[float], str]:
+    return (lambda share: words.percent(share, 0)) if curves.log_odds else words.amount
 
 
 def _verdict(curves: Curves) -> str:
@@ -160,6 +163,9 @@ def _verdict(curves: Curves) -> str:
             said.append(
                 f"{how} {'a random order' if name == RANDOM else name} by {words.percent(abs(gain))} "
                 f"(95 % interval {words.percent_span(low, high)})"
+                if curves.log_odds
+                else f"{how} {'a random order' if name == RANDOM else name} by {words.amount(abs(gain))} "
+                f"(95 % interval {words.amount(low)} to {words.amount(high)})"
             )
     ways = words.listed([f"{name} ({count})" for name, count in curves.chosen.items()])
     return f"Over the whole way they are {words.listed(said)}. For each input the way was taken that did best: {ways}."

@@ -28,7 +28,7 @@ def section(facts: Facts) -> Section | None:
     found = Section("slices", "Where it is weak")
     if not weak:
         said = (
-            f"{tried} groups of {words.split_name(facts.split)} {facts.things} were looked at, by what they are like "
+            f"Groups of {words.split_name(facts.split)} {facts.things} were looked at ({tried}), by what they are like "
             f"({words.listed(_traits(facts), most=8)}). None is answered worse than the rest beyond chance."
         )
         found.blocks.append(Text(said, "lead"))
