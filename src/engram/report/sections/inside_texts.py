@@ -72,7 +72,8 @@ def _units(facts: Facts, known: list[str]) -> Iterator[Any]:
         return
     judged = roles(value_MU, kept.label[places], len(facts.names))
     rows = []
-    for unit in np.argsort(-judged.auroc, kind="stable")[:UNITS].tolist():
+    ranked = np.argsort(-judged.auroc, kind="stable")
+    for unit in ranked[judged.twin[ranked] < 0][:UNITS].tolist():
         strongest = np.argsort(-value_WU[:, unit], kind="stable")[:WORDS_A_UNIT].tolist()
         served = facts.names[int(judged.serves[unit])]
         rows.append((str(unit), ", ".join(known[at] for at in strongest), f"{served} ({judged.auroc[unit]:.2f})"))
