@@ -51,11 +51,18 @@ class Delivery:
 
 
 def deliver(
-    run: RunDirectory, reading: Reading, trainer: Trainer, floors: dict[str, nn.Module], *, refit: float = 0.0
+    run: RunDirectory,
+    reading: Reading,
+    trainer: Trainer,
+    floors: dict[str, nn.Module],
+    *,
+    refit: float = 0.0,
+    report: bool = True,
 ) -> Delivery:
     """Choose between network, floor and blend, calibrate, score and save.
 
-    refit: seconds in which a floor that counts is fitted again on validation rows too; 0 leaves it as it is.
+    refit: seconds in which a floor that counts is fitted again on validation rows too; 0 leaves it as it is. report:
+    whether what was answered is scored and kept.
     """
     task, network, rows = reading.task, trainer.model, reading.examples.splits
     if trainer.average is not None:
@@ -63,20 +70,37 @@ def deliver(
     network.eval()
     beside = {"val": _beside(reading, floors, "val")}
     module, outputs, choice = _delivered(reading, trainer, floors, beside["val"])
-    by_itself = {"val": _by_itself(reading, trainer, module, "val")}
     if isinstance(module, Delivered) and module.floor is not None and refit:
         floors = {**floors, module.floor_name: _refitted(reading, module, seconds=refit)}
         fitted_floors.save(run, floors)
-    if "test" in rows:
-        outputs["test"] = collect(task, module, reading.examples, rows["test"], precision=trainer.plan.precision)
-        beside["test"] = _beside(reading, floors, "test")
-        by_itself["test"] = _by_itself(reading, trainer, module, "test")
-    names = class_names(task, reading.examples.features)
+    run.write("model.safetensors", save_tensors(separate(module.state_dict())))
+    results: dict[str, Any] = {}
+    if report:
+        if "test" in rows:
+            outputs["test"] = collect(task, module, reading.examples, rows["test"], precision=trainer.plan.precision)
+            beside["test"] = _beside(reading, floors, "test")
+        results = _scored(run, reading, trainer, module, outputs, beside)
+        _say(results, choice)
+    predictor = Predictor(
+        run, task, reading.examples.features, module.cpu(), network=network, precision=trainer.plan.precision
+    )
+    return Delivery(results, predictor, choice)
+
+
+def _scored(
+    run: RunDirectory,
+    reading: Reading,
+    trainer: Trainer,
+    module: nn.Module,
+    outputs: dict[str, Outputs],
+    beside: Mapping[str, Mapping[str, Outputs]],
+) -> dict[str, Any]:
+    """Score answers beside the floors' and the network's alone, and keep them with some examples; return the scores."""
+    task, names = reading.task, class_names(reading.task, reading.examples.features)
     results = {
-        split: evaluate(task, found, names, floors=beside[split], network=by_itself[split])
+        split: evaluate(task, found, names, floors=beside[split], network=_by_itself(reading, trainer, module, split))
         for split, found in outputs.items()
     }
-    run.write("model.safetensors", save_tensors(separate(module.state_dict())))
     if task.calibration is not None:
         first = next(iter(task.inputs))
         where, digest = reading.roles[first].where, reading.examples.stored[first].digest
@@ -84,11 +108,7 @@ def deliver(
         _keep_examples(run, reading, outputs)
     if task.writes:
         _keep_written(run, reading, outputs)
-    _say(results, choice)
-    predictor = Predictor(
-        run, task, reading.examples.features, module.cpu(), network=network, precision=trainer.plan.precision
-    )
-    return Delivery(results, predictor, choice)
+    return results
 
 
 def _keep_written(run: RunDirectory, reading: Reading, outputs: Mapping[str, Outputs]) -> None:
