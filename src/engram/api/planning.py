@@ -178,7 +178,8 @@ def _window(reading: Reading, plan: Plan) -> None:
 
 
 def _seconds_answering(reading: Reading, cost: Cost, *, views: int) -> float:
-    """What comes after training before the report: answers for validation, test and, where they are calibrated, some training rows."""
+    """What comes after training but before a report: answers for validation, test and, where they are calibrated, some
+    training rows."""
     asked = sum(len(rows) for name, rows in reading.examples.splits.items() if name != "train")
     calibrated = reading.task.calibration is not None
     learned_from = min(10_000, len(reading.examples.splits["train"])) if calibrated else 0
