@@ -130,7 +130,7 @@ def load_weights(module: nn.Module, run: RunDirectory, name: str = "model.safete
     """
     found = read_tensors(run, name)
     saved_tensors = {key.removeprefix(prefix): value for key, value in found.items() if key.startswith(prefix)}
-    own = module.state_dict()
+    own = module.state_dict(keep_vars=True)  # of what has no shape yet, too
     problems = [f"{key} is missing" for key in own if key not in saved_tensors]
     problems += [f"{key} is unknown" for key in saved_tensors if key not in own]
     problems += [
