@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from engram.floors._lightgbm import arrays_of
-from engram.floors._trees import ARRAYS, Trees
-from engram.floors.boosted_trees import Boosting, categories
+from engram.floors._trees import Trees
+from engram.floors.boosted_trees import Boosting, arrays_of, categories
 
 lightgbm = pytest.importorskip("lightgbm")
 

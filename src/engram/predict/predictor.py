@@ -85,6 +85,12 @@ class Predictor:
             return next(self.stream([items], **options))
         return list(self.stream(items, **options))
 
+    def recommend(self, **asked: Any) -> Any:
+        """Rank items for users or histories; see `engram.predict.recommending.recommend`."""
+        from engram.predict.recommending import recommend
+
+        return recommend(self, **asked)
+
     def stream(self, items: Iterable[Any], *, batch_size: int = BATCH_SIZE, **options: Any) -> Iterator[Answer]:
         """Answer for any number of items, one after the other, with memory for one batch alone.
 
@@ -99,7 +105,7 @@ class Predictor:
 
     def encode(self, items: Iterable[Any]) -> Batch:
         """Return items as the network sees them; DataError for one that cannot be read."""
-        return self._encoded([self._stored(item) for item in items])
+        return self._encoded([self.stored(item) for item in items])
 
     def encode_table(self, data: Any) -> Batch:
         """Return all rows of a table (columns, a data frame) as the network sees them, read column by column."""
@@ -128,7 +134,7 @@ class Predictor:
         stored: list[dict[str, dict[str, Any]]] = []
         for number, item in enumerate(items):
             try:
-                stored.append(self._stored(item))
+                stored.append(self.stored(item))
                 readable.append(number)
             except (DataError, OSError) as error:
                 answers[number]["error"] = str(error)
@@ -138,10 +144,10 @@ class Predictor:
         for some in _batched(places, batch_size):
             found = self._decoded(self._encoded([stored[place] for place in some]), options)
             for place, decoded in zip(some, found, strict=True):
-                answers[readable[place]].update(decoded)
+                answers[readable[place]].update(self.task.completed(decoded, stored[place], self.by_role))
         return answers
 
-    def _stored(self, item: Any) -> dict[str, dict[str, Any]]:
+    def stored(self, item: Any) -> dict[str, dict[str, Any]]:
         """Store an item's value of each input role, as the store does with a column's."""
         if not (roles := list(self.task.inputs)):
             raise ConfigError(
@@ -244,5 +250,5 @@ def name_of(item: Any, number: int) -> str:
     """Name an item so that the user finds it: its path, or its kind and place."""
     if isinstance(item, str | os.PathLike):
         return os.fspath(item) if isinstance(os.fspath(item), str) else os.fsdecode(os.fspath(item))
-    filename = getattr(item, "filename", "")
+    filename = getattr(item, "filename", "") or getattr(item, "name", "")
     return str(filename) if filename else f"{type(item).__name__}[{number}]"
