@@ -40,9 +40,8 @@ def fit(reading: Reading, *, seconds: float) -> dict[str, nn.Module]:
 
 def refit(reading: Reading, name: str, fitted: nn.Module, *, seconds: float) -> nn.Module:
     """Fit one floor again, on training and validation rows: nothing about it is left to be chosen."""
-    splits = reading.examples.splits
     floor = {floor.name: floor for floor in reading.task.floors}[name]
-    batches = batches_of(reading, np.concatenate([splits["train"], splits["val"]]))
+    batches = batches_of(reading, reading.examples.learned_and_chosen_by())
     return floor.refit(fitted, batches, namespace(reading.examples.features), seconds=seconds).eval()
 
 
