@@ -6,11 +6,11 @@ import re
 import pytest
 import torch
 from click.testing import CliRunner
+from engram.explain.influence import influences, log_odds
 
 import engram
 from engram.cli import cli
 from engram.core.errors import ConfigError, DataError
-from engram.explain.influence import influences, log_odds
 from engram.predict.opening import floors_of
 from engram.tasks._texts import text_sample
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from engram.floors._trees import Trees
-from engram.floors.boosted_trees import Boosting, arrays_of, categories
+from engram.floors._lightgbm import arrays_of
+from engram.floors._trees import ARRAYS, Trees
+from engram.floors.boosted_trees import Boosting, categories
 
 lightgbm = pytest.importorskip("lightgbm")
 
