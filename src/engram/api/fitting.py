@@ -169,12 +169,14 @@ def finish(
     """
     if not report:
         return _finish_untold(run, deadline)
+    from engram.report import SECONDS
     from engram.report import build as build_report
 
     gained = gain.of_fixes(run)
     run.update_run(gain=gained)
     with events.stage("report"):
-        build_report(run, seconds=max(1.0, deadline.remaining()), predictor=predictor, example=example)
+        left = max(1.0, min(deadline.remaining(), SECONDS))
+        build_report(run, seconds=left, predictor=predictor, example=example)
     seconds = round(deadline.elapsed(), 2)
     run.update_run(status="done", seconds=seconds)
     facts = run.read_run()

@@ -49,7 +49,7 @@ def predict(
     items: none for what the run has at hand, such as the series that it learned from, which are then continued.
     out: a .parquet file that the answers are written to, one row each, with flat memory; see
     `engram.api.to_parquet.write`, whose facts are then returned. Interrupted, the same call goes on where it was.
-    explain: add what each answer hangs on; see `engram.api.explaining.reasoned`.
+    explain: add what each answer hangs on; see `engram.explain.why.reasoned`.
     stdin: lines to be read where an item is "-".
     """
     predictor = load(run, device=device, model=model, trust_source=trust_source)
@@ -59,7 +59,7 @@ def predict(
             raise ConfigError("expected either explain or out. Explain a few answers by themselves")
         return to_parquet.write(predictor, chosen, out, key=to_parquet.identity(_several(items)), **options)
     if explain:
-        from engram.api.explaining import reasoned
+        from engram.explain.why import reasoned
 
         return reasoned(predictor, list(chosen), **options)[0]
     return list(predictor.predict(chosen, **options))

@@ -80,6 +80,9 @@ class Feature:
     takes: ClassVar[str] = "column"
     """What a feature is given: one "column", or the "rest" of a table, all columns that play no other role."""
 
+    thing: ClassVar[str] = "example"
+    """What one value is called in a sentence."""
+
     near_copies: ClassVar[str] = "changed on the way"
     """How copies that `signatures` find may differ, for findings."""
 
@@ -171,6 +174,10 @@ class Feature:
         """Take one gathered value apart; None where there is nothing to be taken away."""
         return None
 
+    def remembered(self, number: int) -> list[Any]:
+        """Some raw values that the fitted feature itself keeps, for examples; none where it keeps none."""
+        return []
+
     def pieces(self, ids: Sequence[int]) -> list[str]:
         """What each id of an encoded text stands for, which together read as the text does."""
         raise AssertionError("a feature of texts must say this")
@@ -243,6 +250,11 @@ class Configured:
 
     feature: type[Feature]
     config: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def thing(self) -> str:
+        """What one value is called."""
+        return self.feature.thing
 
     @property
     def wishes(self) -> tuple[Wish, ...]:

@@ -15,6 +15,7 @@ import numpy as np
 
 from engram.core.errors import DataError, RunError
 from engram.core.evidence import Evidence
+from engram.core.parts import Parts
 from engram.features._catalogue import Catalogue, packed, unpacked
 from engram.features.feature import Arrays, Entry, Feature, Whole
 
@@ -26,10 +27,16 @@ ARRAYS = {"item": np.int32, "rating": np.float32, "time": np.float64, "side": np
 time (NaN where unknown), and whether it is to be learned from (0), to choose by (1) or to be asked for (2)."""
 
 
+MOST_PARTS = 100
+"""Interactions that are taken away one by one: the latest."""
+
+
 class History(Feature):
     """A user's interactions. A value is a list of items, by name or title, or a mapping with "items" and perhaps
     "ratings", "times" and "user".
     """
+
+    thing = "history"
 
     def __init__(self) -> None:
         self.catalogue = Catalogue([])
@@ -121,7 +128,8 @@ class History(Feature):
         return found
 
     def encode(self, gathered: Arrays, views: Any = None) -> Tensor:
-        """Return (B, L, 2), float32: the item's number from 1 on, 0 for none, and its rating in spreads from the mean."""
+        """Return (B, L, 2), float32: the item's number from 1 on, 0 for none, and its rating in spreads from the "
+        "mean."""
         items, ratings = (list(gathered[name]) for name in ("item", "rating"))
         sizes = np.array([len(of_user) for of_user in items], np.int64)
         flat = np.concatenate([*items, np.zeros(0, np.int32)]), np.concatenate([*ratings, np.zeros(0, np.float32)])
@@ -149,6 +157,34 @@ class History(Feature):
                 value["ratings"] = [round(float(r) * self.spread + self.mean, 3) for r in taken[:, 1]]
             values.append(value)
         return values
+
+    def remembered(self, number: int) -> list[Any]:
+        """Histories of some users, evenly chosen."""
+        rows = np.unique(np.linspace(0, len(self.begins) - 2, number).astype(int)).tolist()
+        own = [slice(int(self.begins[row]), int(self.begins[row + 1])) for row in rows if len(self.begins) > 1]
+        return [
+            self.decode(self.encode({"item": [self.item[part]], "rating": [self.rating[part]]}))[0]
+            for part in own
+            if (self.item[part] >= 0).any()
+        ]
+
+    def parts(self, gathered: Arrays) -> Parts | None:
+        """The latest of what was taken, one by one."""
+        (item,), (rating,) = gathered["item"], gathered["rating"]
+        first = max(0, len(item) - MOST_PARTS)
+        shown = [number for number in range(first, len(item)) if item[number] >= 0]
+        if not shown:
+            return None
+
+        def encode(gone_KP: np.ndarray) -> Tensor:
+            kept_KL = np.ones((len(gone_KP), len(item)), bool)
+            kept_KL[:, shown] = ~np.asarray(gone_KP, bool)
+            rows = [np.flatnonzero(kept_L) for kept_L in kept_KL]
+            return self.encode({"item": [item[row] for row in rows], "rating": [rating[row] for row in rows]})
+
+        names = [self.catalogue.title(int(item[number])) for number in shown]
+        number = len(shown)
+        return Parts("items", names, names, np.zeros((number, 0), np.int64), encode, np.eye(number, dtype=bool))
 
     def entry(self) -> Entry:
         """A list of items, or a text with commas between them."""

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from engram.core.claim import Claim, log_odds
 from engram.core.evidence import Evidence
 from engram.core.task import Batch, Sample, Step, Task, Worth
 from engram.data import interactions
@@ -111,6 +112,17 @@ class Recommendation(Task):
         """Scores of all items (B, I), those of what was taken far below all others."""
         score_BI = model(inputs.history).float()
         return score_BI if options.include_seen else without(score_BI, inputs.history)
+
+    def claim(self, model: nn.Module, example: Batch, features: Any) -> Claim:
+        """The item ranked first, against all others; what the user had taken stays out of it."""
+        taken_BL2 = example.history
+
+        def scores(model: nn.Module, batch: Batch) -> Tensor:
+            score_BI = without(model(batch.history).float(), taken_BL2.expand(len(batch.history), -1, -1))
+            return log_odds(score_BI.double())
+
+        chosen = int(scores(model, example)[0].argmax())
+        return Claim(scores, chosen, features.history.catalogue.title)
 
     def graph(self, model: nn.Module, inputs: Batch) -> Tensor:
         """What is exported: the scores as they are."""
