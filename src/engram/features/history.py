@@ -37,7 +37,7 @@ class History(Feature):
         self.item, self.rating = np.zeros(0, np.int32), np.zeros(0, np.float32)
         self.begins = np.zeros(1, np.int64)
         self.popularity = np.zeros(0, np.int64)
-        self.explicit, self.mean, self.spread = False, 0.0, 1.0
+        self.explicit, self.mean, self.spread, self.low, self.high = False, 0.0, 1.0, 0.0, 0.0
 
     @classmethod
     def matches(cls, column: Any) -> Evidence:
@@ -103,6 +103,7 @@ class History(Feature):
         self.explicit = bool(len(rated))
         if self.explicit:
             self.mean, self.spread = float(rated.mean(dtype=np.float64)), float(max(rated.std(dtype=np.float64), 1e-3))
+            self.low, self.high = float(rated.min()), float(rated.max())
 
     def history_of(self, user: str) -> dict[str, Any]:
         """What a user has taken, as a value; DataError where there is no such user."""
@@ -188,12 +189,16 @@ class History(Feature):
         arrays |= packed("users", users)
         arrays |= {"item": self.item, "sizes": np.diff(self.begins).astype(np.int32), "popularity": self.popularity}
         arrays |= {"rating": self.rating} if self.explicit else {}
-        return {**values, "explicit": self.explicit, "mean": self.mean, "spread": self.spread}, arrays
+        return {**values, **self._scale()}, arrays
+
+    def _scale(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in ("explicit", "mean", "spread", "low", "high")}
 
     def load_state(self, values: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
         """Take back what `state` gave; RunError where it is damaged."""
         self.catalogue = Catalogue.from_state(values, arrays)
-        self.explicit, self.mean, self.spread = bool(values["explicit"]), float(values["mean"]), float(values["spread"])
+        self.explicit = bool(values["explicit"])
+        self.mean, self.spread, self.low, self.high = (float(values[n]) for n in ("mean", "spread", "low", "high"))
         self.item, self.popularity = arrays["item"], arrays["popularity"]
         self.rating = arrays["rating"] if self.explicit else np.full(len(self.item), np.nan, np.float32)
         self.begins = np.concatenate([[0], np.cumsum(arrays["sizes"])]).astype(np.int64)
@@ -207,7 +212,7 @@ class History(Feature):
     def before(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """The catalogue, and how ratings are scaled; nobody's history."""
         values, arrays = self.catalogue.state()
-        return {**values, "explicit": self.explicit, "mean": self.mean, "spread": self.spread}, arrays
+        return {**values, **self._scale()}, arrays
 
 
 def _items(value: Any) -> list[str]:

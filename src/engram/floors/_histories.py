@@ -45,9 +45,7 @@ def worth_pairing(count_I: Tensor, *, most: int = MOST_ITEMS) -> Tensor:
     return often[count_I[often].argsort(descending=True, stable=True)][:most].sort().values
 
 
-def pairs_together(
-    batches: Batches, kept_K: Tensor, num_items: int, *, until: float, all_known: bool = True
-) -> Tensor:
+def pairs_together(batches: Batches, kept_K: Tensor, num_items: int, *, until: float, all_known: bool = True) -> Tensor:
     """Return how often each two items were taken by one user (K, K); by some users alone where time ends before."""
     together_KK = torch.zeros(len(kept_K), len(kept_K))
     place_I = torch.full((num_items,), -1)

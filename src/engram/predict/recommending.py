@@ -213,7 +213,7 @@ def recommend(
     like it. where: conditions on the catalogue. because: whether to name reasons; None names them for one user.
     ConfigError or DataError where nobody is named, or what is named does not exist.
     """
-    if not predictor.task.ranks:
+    if "history" not in predictor.task.inputs:
         raise ConfigError(
             f"expected a run that recommends; {predictor.run} is one of {predictor.task.name}. Ask it with: "
             f"engram predict {predictor.run} ITEMS"
