@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from engram.floors._trees import ARRAYS, Trees
-from engram.floors.boosted_trees import Boosting, BoostedTrees, arrays_of, categories
+from engram.floors._trees import Trees
+from engram.floors.boosted_trees import Boosting, arrays_of, categories
 
 lightgbm = pytest.importorskip("lightgbm")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 from safetensors.torch import save as save_tensors
 from torch import nn
 
+from engram.api import blending, keeping
 from engram.api import floors as fitted_floors
 from engram.api.calibrating import calibrated
 from engram.api.competing import Choice
@@ -23,22 +24,27 @@ from engram.evaluate import predictions, written
 from engram.evaluate.evaluation import Outputs, collect, evaluate
 from engram.features.text import text_of
 from engram.models.delivered import Delivered, NetworkAlone
+from engram.models.token_blend import TokenBlend
 from engram.optim.average import reestimate_batchnorm
 from engram.predict.answering import BATCH_SIZE, class_names
 from engram.predict.predictor import Predictor
 from engram.train.checkpoint import separate
 from engram.train.trainer import Trainer
 
-KEPT_BYTES = 8_000_000
-"""Pictures that a run keeps to be shown in its report."""
-
-MOST_KEPT = 1200
-
-SHOWN_CHARACTERS = 1500
-"""Of a text that a run keeps to be shown."""
-
 LEAST_BATCHES = 20
 """Into so many batches validation rows are cut, where outputs are no logits."""
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What is delivered, and what it answered by split; beside it the floors, and the network by itself where a floor
+    counts. choice: where a floor competed."""
+
+    module: nn.Module
+    outputs: dict[str, Outputs]
+    beside: dict[str, dict[str, Outputs]]
+    by_itself: dict[str, Outputs | None]
+    choice: Choice | None
 
 
 @dataclass(frozen=True)
@@ -58,10 +64,44 @@ def deliver(
 
     refit: seconds in which a floor that counts is fitted again on validation rows too; 0 leaves it as it is.
     """
-    task, network, rows = reading.task, trainer.model, reading.examples.splits
+    task, network = reading.task, trainer.model
     if trainer.average is not None:
         reestimate_batchnorm(network, lambda batch: plain(trainer, batch), batches(trainer, mixed(trainer)))
     network.eval()
+    if (name := blending.floor_of(task)) is not None:
+        answered = _of_tokens(reading, trainer, floors, name)
+    else:
+        answered = _answered(run, reading, trainer, floors, refit=refit)
+    module, outputs = answered.module, answered.outputs
+    names = class_names(task, reading.examples.features)
+    results = {
+        split: evaluate(task, found, names, floors=answered.beside[split], network=answered.by_itself[split])
+        for split, found in outputs.items()
+    }
+    run.write("model.safetensors", save_tensors(separate(module.state_dict())))
+    if task.calibration is not None:
+        first = next(iter(task.inputs))
+        where, digest = reading.roles[first].where, reading.examples.stored[first].digest
+        predictions.write(
+            run, outputs, names, where=where, digest=digest, traits=lambda rows: keeping.traits(reading, rows)
+        )
+        keeping.keep(run, reading, outputs)
+    if task.sampling is not None:
+        keeping.keep_windows(run, reading, outputs)
+    if task.writes:
+        _keep_written(run, reading, outputs)
+    _say(results, answered.choice)
+    predictor = Predictor(
+        run, task, reading.examples.features, module.cpu(), network=network, precision=trainer.plan.precision
+    )
+    return Delivery(results, predictor, answered.choice)
+
+
+def _answered(
+    run: RunDirectory, reading: Reading, trainer: Trainer, floors: Mapping[str, nn.Module], *, refit: float
+) -> Answered:
+    """Choose what is delivered by validation rows; where a floor counts in it, fit that again before the test."""
+    task, rows = reading.task, reading.examples.splits
     beside = {"val": _beside(reading, floors, "val")}
     module, outputs, choice = _delivered(reading, trainer, floors, beside["val"])
     by_itself = {"val": _by_itself(reading, trainer, module, "val")}
@@ -72,24 +112,24 @@ def deliver(
         outputs["test"] = collect(task, module, reading.examples, rows["test"], precision=trainer.plan.precision)
         beside["test"] = _beside(reading, floors, "test")
         by_itself["test"] = _by_itself(reading, trainer, module, "test")
-    names = class_names(task, reading.examples.features)
-    results = {
-        split: evaluate(task, found, names, floors=beside[split], network=by_itself[split])
-        for split, found in outputs.items()
+    return Answered(module, outputs, beside, by_itself, choice)
+
+
+def _of_tokens(reading: Reading, trainer: Trainer, floors: Mapping[str, nn.Module], name: str) -> Answered:
+    """The same for tokens: a floor counts more or less from token to token."""
+    examples, precision = reading.examples, trainer.plan.precision
+    blend, choice = blending.choose(reading.task, trainer.model, name, floors[name], examples, precision=precision)
+    found = {
+        split: blending.collect(reading.task, blend, examples, rows, precision=precision)
+        for split, rows in examples.splits.items()
+        if split != "train"
     }
-    run.write("model.safetensors", save_tensors(separate(module.state_dict())))
-    if task.calibration is not None:
-        first = next(iter(task.inputs))
-        where, digest = reading.roles[first].where, reading.examples.stored[first].digest
-        predictions.write(run, outputs, names, where=where, digest=digest)
-        _keep_examples(run, reading, outputs)
-    if task.writes:
-        _keep_written(run, reading, outputs)
-    _say(results, choice)
-    predictor = Predictor(
-        run, task, reading.examples.features, module.cpu(), network=network, precision=trainer.plan.precision
-    )
-    return Delivery(results, predictor, choice)
+    beside = {split: {name: answers.floor} for split, answers in found.items()}
+    if choice.chosen == "network":
+        alone = {split: answers.network for split, answers in found.items()}
+        return Answered(trainer.model, alone, beside, dict.fromkeys(found), choice)
+    outputs = {split: answers.blend for split, answers in found.items()}
+    return Answered(blend, outputs, beside, {split: answers.network for split, answers in found.items()}, choice)
 
 
 def _keep_written(run: RunDirectory, reading: Reading, outputs: Mapping[str, Outputs]) -> None:
@@ -105,6 +145,8 @@ def _keep_written(run: RunDirectory, reading: Reading, outputs: Mapping[str, Out
 
 def alone(module: nn.Module) -> nn.Module | None:
     """The network of a delivered module by itself, where a floor counts in what it answers; else None."""
+    if isinstance(module, TokenBlend):
+        return module.network
     return NetworkAlone(module).eval() if isinstance(module, Delivered) and module.floor is not None else None
 
 
@@ -152,46 +194,6 @@ def _delivered(
         size = min(trainer.plan.micro_batch, max(2, len(rows) // LEAST_BATCHES))
     found = collect(task, trainer.model, reading.examples, rows, precision=precision, batch_size=size)
     return trainer.model, {"val": found}, None
-
-
-def _keep_examples(run: RunDirectory, reading: Reading, outputs: dict[str, Outputs]) -> None:
-    """Keep some scored examples as the network sees them: the worst answers, then an even sample.
-
-    Rows of a table are not kept: they can be looked up by their numbers.
-    """
-    role = next(iter(reading.task.inputs))
-    feature = reading.examples.features[role]
-    if not feature.is_text and len(getattr(feature, "shape", ())) < 3:
-        return
-    outputs = {name: found for name, found in outputs.items() if len(found)}
-    each = max(64, int(KEPT_BYTES / np.prod(feature.shape))) if hasattr(feature, "shape") else MOST_KEPT
-    each = min(each, MOST_KEPT) // len(outputs)
-    chosen = np.unique(np.concatenate([_worth_showing(found, each) for found in outputs.values()]))
-    batch = reading.examples.batch(chosen, roles=[role])
-    run.write_arrays("examples.safetensors", {"rows": chosen, **_arrays(role, feature.decode(getattr(batch, role)))})
-
-
-def _arrays(role: str, decoded: Sequence[Any]) -> dict[str, np.ndarray]:
-    """Pictures as one array, texts one after another as UTF-8 with their sizes."""
-    if not isinstance(decoded[0], str):
-        return {role: np.stack(decoded)}
-    pieces = [np.frombuffer(text[:SHOWN_CHARACTERS].encode(), np.uint8) for text in decoded]
-    return {role: np.concatenate(pieces), "sizes": np.array([len(piece) for piece in pieces])}
-
-
-def _worth_showing(found: Outputs, number: int) -> np.ndarray:
-    """Rows of the least likely labels (a quarter), the most unfamiliar (an eighth), and an even sample."""
-    probability = found.probabilities
-    if found.label is not None and found.label.ndim == 1:
-        of_label = probability[np.arange(len(found)), np.maximum(found.label, 0)]
-    else:
-        of_label = 1 - np.abs(probability - (found.label if found.label is not None else 0)).max(1)
-    worst = np.argsort(of_label, kind="stable")[: number // 4]
-    strange = (
-        np.argsort(-found.unfamiliarity, kind="stable")[: number // 8] if found.unfamiliarity is not None else worst
-    )
-    even = np.linspace(0, len(found) - 1, min(len(found), number - len(worst) - len(strange))).astype(np.int64)
-    return found.rows[np.unique(np.concatenate([worst, strange, even]))]
 
 
 def _say(results: dict[str, Any], choice: Choice | None) -> None:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor, nn
 
+    from engram.core.claim import Claim
+
 
 class Batch(SimpleNamespace):
     """Some examples, encoded: one attribute per role (`batch.image`, `batch.label`), first axis the example.
@@ -158,10 +160,21 @@ class Task:
         """Say how well a table fits this task, and why."""
         raise AssertionError("a task must say this")
 
-    def arranged(self, table: Any, *, target: Any, inputs: Any, division: str, seed: int) -> Any:
+    def arranged(
+        self,
+        table: Any,
+        *,
+        target: Any,
+        inputs: Any,
+        wishes: Mapping[str, Any],
+        features: Mapping[str, Any] | None = None,
+        division: str = "",
+        seed: int = 0,
+    ) -> Any:
         """Return a table of other rows, where a row of the user's is no value by itself; None leaves it as it is.
 
-        target, inputs: columns that the user named, which are then done with. division: "time", "random" or "".
+        target, inputs: columns that the user named, which are then done with. wishes: see `engram.core.wishes`.
+        features: fitted ones, by role, where a run is asked about new data. division: "time", "random" or "".
         """
         return None
 
@@ -216,6 +229,32 @@ class Task:
     def decode(self, output: Any, features: Any, options: Any) -> list[dict[str, Any]]:
         """Turn raw output into one answer per example, in the user's terms, ready for JSON."""
         raise AssertionError("a task must say this")
+
+    def claim(self, model: Any, example: Batch, features: Any) -> Claim | None:
+        """Put the answer to one example so that other inputs can be asked about it; None: it is not to be explained.
+
+        By default the likeliest label, where outputs are logits. features: by role, as attributes.
+        """
+        if self.calibration not in ("softmax", "sigmoid"):
+            return None
+        from engram.core.claim import Claim, log_odds
+
+        exclusive = self.calibration == "softmax"
+
+        def scores(model: Any, batch: Batch) -> Tensor:
+            logits_BC = self.predict(model, batch, self.options()).double()
+            return log_odds(logits_BC) if exclusive else logits_BC
+
+        names = getattr(features, next(iter(self.target))).names
+        chosen = int(scores(model, example)[0].argmax())
+        return Claim(scores, chosen, lambda number: str(names[number]), exclusive=exclusive)
+
+    def completed(self, answer: dict[str, Any], stored: Mapping[str, Any], features: Any) -> dict[str, Any]:
+        """An answer with what only its own input says, such as the times that a forecast is for.
+
+        stored: what `Feature.store` gave of the input, by role.
+        """
+        return answer
 
     def plain(self) -> Task:
         """The task as one would have written its step by hand (`recipe="plain"`): without what was not asked for."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +12,7 @@ from engram.core.errors import ConfigError, DataError, unknown
 from engram.core.evidence import Evidence
 from engram.core.task import Task
 from engram.data.packed import Rows, packed
+from engram.data.source.columns import kind_of
 from engram.data.source.fingerprint import digest
 from engram.data.source.rows import Names, as_names, is_binary, is_input, missing
 from engram.data.table import Column, Table
@@ -56,6 +57,11 @@ def columns_for(
         chosen = as_names(inputs) or list(free)
         roles[rest] = rows_of({name: column for name, column in free.items() if name in chosen})
     return {role: roles[role] for role in (*task.inputs, *target_roles)}, reasons
+
+
+def columns_of(values: Mapping[str, Sequence[Any]]) -> dict[str, Column]:
+    """Name plain columns of values and their kinds."""
+    return {name: Column(name, column, kind_of(column)) for name, column in values.items()}
 
 
 def rows_of(columns: Mapping[str, Column]) -> Column:

@@ -99,3 +99,7 @@ class Rows(Sequence[Any]):
         if isinstance(row, slice):
             return [self[one] for one in range(*row.indices(len(self)))]
         return {name: column.values[int(row)] for name, column in self.columns.items()}
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        for cells in zip(*(column.values for column in self.columns.values()), strict=True):
+            yield dict(zip(self.columns, cells, strict=True))

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-KINDS = ("path", "bytes", "text", "number", "array", "names", "turns", "record", "history")
+KINDS = ("path", "bytes", "text", "number", "array", "names", "turns", "record", "history", "series")
 """path: str or Path of a file · bytes: an encoded file · text: str · number: int, float, bool ·
 array: numpy array, tensor or PIL picture · names: list of str (several labels of one example) ·
 turns: list of (role, text), a conversation · record: a row of a table, from column to value (`Rows`) ·
-history: a user's interactions (`engram.data.histories`)."""
+history: a user's interactions (`engram.data.histories`) · series: a history of numbers (`engram.features.series`)."""
 
 
 class Lazy(Sequence[Any]):

@@ -32,6 +32,9 @@ BY_CLASS = ("accuracy", "cross_entropy", "macro_f1", "micro_f1")
 
 _PREFIX = "probability of "
 
+TRAIT = "trait "
+"""What columns begin with that say what an example is like, so that weak groups can be found by them."""
+
 
 def write(
     run: RunDirectory,
@@ -40,21 +43,27 @@ def write(
     *,
     where: Callable[[int], str],
     digest: np.ndarray | None = None,
+    traits: Callable[[np.ndarray], Mapping[str, Sequence[Any]]] = lambda rows: {},
 ) -> None:
     """Write the answers to the run, split after split.
 
     outputs: split -> answers with labels. names: the classes. where: a row's path or name. digest: uint8 (rows
-    of the table, 16), the content of every row's input, by which runs are compared.
+    of the table, 16), the content of every row's input, by which runs are compared. traits: what examples of some rows
+    are like, numbers or words by name.
 
     Columns: row, where, digest (hexadecimal), split, label, predicted, probability (of the answer),
-    probability_of_label, correct, unfamiliarity, and "probability of NAME" for each class, or where there are more
-    than 50 classes top_labels and top_probabilities. For several labels an example, label and predicted are lists,
-    probability that of the least certain answer. Where answers are numbers: row, where, digest, split, label,
-    predicted, low and high (the ends of its interval), unfamiliarity.
+    probability_of_label, correct, unfamiliarity, "probability of NAME" for each class, or where there are more than 50
+    classes top_labels and top_probabilities, and "trait NAME" for each trait. For several labels an example, label and
+    predicted are lists, probability that of the least certain answer. Where answers are numbers: row, where, digest,
+    split, label, predicted, low and high (the ends of its interval), unfamiliarity, and the traits.
     """
     import polars
 
-    frames = [_frame(split, out, names, where, digest) for split, out in outputs.items() if len(out)]
+    frames = [
+        _frame(split, out, names, where, digest).hstack(_traits(traits(out.rows)))
+        for split, out in outputs.items()
+        if len(out)
+    ]
     frame = polars.concat(frames, how="vertical") if frames else polars.DataFrame()
     content = io.BytesIO()
     frame.write_parquet(content)
@@ -108,6 +117,12 @@ def _answers(out: Outputs, names: Sequence[str]) -> dict[str, Any]:
 def of_numbers(frame: polars.DataFrame) -> bool:
     """Whether kept answers are numbers."""
     return "low" in frame.columns and "correct" not in frame.columns
+
+
+def _traits(found: Mapping[str, Sequence[Any]]) -> list[polars.Series]:
+    import polars
+
+    return [polars.Series(TRAIT + name, values, strict=False) for name, values in found.items()]
 
 
 def _single(out: Outputs, names: Sequence[str]) -> dict[str, Any]:

@@ -7,15 +7,21 @@ batch. `decode` returns to the terms of the original. Everything saved is JSON a
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from engram.core.evidence import Evidence, Finding
+from engram.core.parts import Parts
 from engram.core.registry import snake_case
+from engram.core.wishes import Wish
 
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor, nn
+
+Alteration = Callable[[Any, Any], Any]
+"""(raw value, numpy generator) -> the value as it might have come, slightly spoilt."""
 
 Arrays = dict[str, Any]
 """Gathered values of some rows: name -> array whose first axis is the row, or a list for ragged values."""
@@ -25,8 +31,9 @@ Arrays = dict[str, Any]
 class Entry:
     """How a person or another program gives a value.
 
-    kind: "picture" or "text", what a page asks for. unit: what its size is counted in. schema: of the value as JSON
-    (JSON Schema). example: such a value. details: what a page needs to know besides, ready for JSON.
+    kind: what a page asks for: "picture", "text", "turns" (a conversation), "form" (a row of a table), "items"
+    (things to choose). unit: what its size is counted in. schema: of the value as JSON (JSON Schema). example: such a
+    value. details: what a page needs to know besides, ready for JSON.
     """
 
     kind: str
@@ -76,8 +83,8 @@ class Feature:
     near_copies: ClassVar[str] = "changed on the way"
     """How copies that `signatures` find may differ, for findings."""
 
-    wishes: ClassVar[tuple[str, ...]] = ()
-    """Names of the configuration that the user may decide in place of what suits the data."""
+    wishes: ClassVar[tuple[Wish, ...]] = ()
+    """What of its configuration, or of the way to it, the user may decide in place of what suits the data."""
 
     varying: ClassVar[dict[int, str]] = {}
     """Axes of what an exported model is given whose lengths vary, by name; the first, the example's, varies always."""
@@ -136,6 +143,10 @@ class Feature:
         """How a value is given from elsewhere, once the feature is fitted; None: only from this machine's files."""
         return None
 
+    def at_hand(self) -> list[Any]:
+        """Raw values that a run answers for where none is named, such as the series that it learned from."""
+        return []
+
     def received(self, value: Any, *, most: int) -> Any:
         """Turn what came from elsewhere, a value of JSON or a file's bytes, into a raw value for `store`.
 
@@ -155,6 +166,26 @@ class Feature:
     def decode(self, encoded: Any) -> list[Any]:
         """Turn encoded values back into the user's terms, one per example."""
         raise AssertionError("a feature must say this")
+
+    def parts(self, gathered: Arrays) -> Parts | None:
+        """Take one gathered value apart; None where there is nothing to be taken away."""
+        return None
+
+    def pieces(self, ids: Sequence[int]) -> list[str]:
+        """What each id of an encoded text stands for, which together read as the text does."""
+        raise AssertionError("a feature of texts must say this")
+
+    def traits(self, stored: Any, rows: np.ndarray) -> dict[str, list[Any]]:
+        """What each value is like, a number or a word, by which those that are answered worse may be found."""
+        return {}
+
+    def alterations(self) -> dict[str, Alteration]:
+        """Mild ways in which values may be spoilt before they arrive, by name, which should not change an answer."""
+        return {}
+
+    def strange(self, values: Sequence[Any], random: np.random.Generator) -> dict[str, list[Any]]:
+        """Values, by kind, that are unlike any that were learned from, as many as these raw values and as large."""
+        return {}
 
     def summary(self, stored: Any, rows: np.ndarray) -> dict[str, Any]:
         """What these values are, as JSON: numbers, distributions (mappings), `examples`; empty for nothing to say."""
@@ -214,7 +245,7 @@ class Configured:
     config: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def wishes(self) -> tuple[str, ...]:
+    def wishes(self) -> tuple[Wish, ...]:
         """What the user may decide."""
         return self.feature.wishes
 

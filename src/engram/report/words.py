@@ -95,6 +95,11 @@ def percent(value: float | None, digits: int = 1) -> str:
     return f"{shown}{UNIT}"
 
 
+def percent_span(low: float, high: float) -> str:
+    """(-0.012, 0.034) -> "−1.2 % to 3.4 %"."""
+    return " to ".join(f"{100 * end:.1f}{UNIT}".replace("-", "−") for end in (low, high))
+
+
 def interval(metric: str, found: dict[str, Any]) -> str:
     """The 95 % interval of a score: "91.6 % to 92.6 %"."""
     low, high = (score(metric, found.get(end), beside=found.get("value")) for end in ("low", "high"))

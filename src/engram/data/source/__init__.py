@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["holds_many", "read"]
 
-_TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".pq")
+_TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".pq", ".xlsx", ".xls", ".xlsm", ".ods")
 _WHOLE = (*_TABLES, ".json", ".npz")
 _ARCHIVES = (".zip", ".tar", ".tgz", ".7z", ".rar", ".xz", ".bz2")
 

@@ -12,7 +12,7 @@ from engram.core.evidence import Finding
 from engram.data.roles import called, snake
 from engram.data.source.columns import separated
 from engram.data.source.lines import read_lines
-from engram.data.source.tabular import read_columns
+from engram.data.source.tabular import read_sheet
 from engram.features._catalogue import Catalogue
 from engram.features.category import ID_NAMES, canonical
 
@@ -71,7 +71,7 @@ def _columns(path: Path, key: str) -> dict[str, Sequence[Any]]:
         else:
             if path.suffix.lower() in (".csv", ".tsv") and key not in _first_line(path):
                 return {}
-            columns, first = read_columns(str(path)), key
+            columns, first = dict(read_sheet(str(path)).columns), key
     except DataError:
         return {}
     return {first: columns[first], **columns} if first in columns else {}

@@ -25,6 +25,9 @@ TABLE = 1 << 14
 """Places that words are hashed to."""
 
 TOPICS = 16
+LEAST = 0.01
+"""A topic in which texts differ so little, against the first one, is none."""
+
 FITTED_ON = 20_000
 """Texts from which topics are found; more would find much the same."""
 
@@ -33,7 +36,7 @@ WORD = r"\w+"
 
 
 class WordsField(Field):
-    """A free text. Stored are the places of its words."""
+    """A free text. Stored are the places of its words. topics: at most."""
 
     kind = "text"
     is_ragged = True
@@ -41,7 +44,7 @@ class WordsField(Field):
     def __init__(self, name: str, *, reason: str = "", optional: bool = False, topics: int = TOPICS) -> None:
         super().__init__(name, reason=reason, optional=optional)
         self.topics = topics
-        self.weight = np.zeros((TABLE, topics), np.float32)
+        self.weight = np.zeros((TABLE, 1), np.float32)
         self.rarity = np.ones(TABLE, np.float32)
 
     def config(self) -> dict[str, Any]:
@@ -87,21 +90,21 @@ class WordsField(Field):
         value = self.rarity[place] / np.maximum(np.repeat(_lengths(self.rarity[place], sizes), sizes), 1e-6)
         indices = np.stack([np.repeat(np.arange(len(texts)), sizes), place])
         shape = (max(1, len(texts)), TABLE)
-        matrix = torch.sparse_coo_tensor(torch.from_numpy(indices), torch.from_numpy(value), shape).coalesce()
+        entries = torch.from_numpy(indices), torch.from_numpy(value)
+        matrix = torch.sparse_coo_tensor(*entries, shape, check_invariants=True).coalesce()
         wanted = min(self.topics + 8, *shape)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             _, strength, axes = torch.svd_lowrank(matrix, q=wanted, niter=3)
-        axes = axes[:, : self.topics].numpy()
-        sign = np.sign(axes[np.abs(axes).argmax(0), np.arange(axes.shape[1])])
-        spread = strength[: self.topics].numpy() / np.sqrt(max(1, len(texts)))
-        self.weight = np.zeros((TABLE, self.topics), np.float32)
-        self.weight[:, : axes.shape[1]] = axes * sign / np.maximum(spread, 1e-3)
+        kept = max(1, int((strength[: self.topics] > LEAST * strength[0]).sum()))
+        axes, spread = axes[:, :kept].numpy(), strength[:kept].numpy() / np.sqrt(max(1, len(texts)))
+        sign = np.sign(axes[np.abs(axes).argmax(0), np.arange(kept)])
+        self.weight = (axes * sign / np.maximum(spread, 1e-6)).astype(np.float32)
 
     @property
     def labels(self) -> tuple[str, ...]:
         """Topics by number."""
-        return tuple(f"{self.name}: topic {number + 1}" for number in range(self.topics))
+        return tuple(f"{self.name}: topic {number + 1}" for number in range(self.weight.shape[1]))
 
     def encode(self, stored: Sequence[np.ndarray]) -> np.ndarray:
         """Return how much of each topic a text has (N, P); NaN for one without words."""
@@ -111,7 +114,7 @@ class WordsField(Field):
 
     def of_places(self, place: np.ndarray, sizes: np.ndarray) -> np.ndarray:
         """The same of the places of all words, one text after the other."""
-        topics_NP = np.full((len(sizes), self.topics), np.nan, np.float32)
+        topics_NP = np.full((len(sizes), self.weight.shape[1]), np.nan, np.float32)
         some = sizes > 0
         if some.any():
             begin = (np.cumsum(sizes) - sizes)[some]
@@ -131,7 +134,7 @@ class WordsField(Field):
     def load_state(self, values: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
         """Take back rarity and topics."""
         rarity, weight = saved(arrays, "rarity", axes=1), saved(arrays, "weight", axes=2)
-        if rarity.shape != (TABLE,) or weight.shape != (TABLE, self.topics):
+        if rarity.shape != (TABLE,) or len(weight) != TABLE or not 0 < weight.shape[1] <= self.topics:
             raise RunError(f"the saved topics of the column {self.name} are damaged")
         self.rarity, self.weight = rarity.astype(np.float32), weight.astype(np.float32)
 
