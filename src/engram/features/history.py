@@ -8,6 +8,7 @@ Shapes: B users, L interactions of the longest, E interactions of all, N users.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -27,8 +28,8 @@ time (NaN where unknown), and whether it is to be learned from (0), to choose by
 
 
 class History(Feature):
-    """A user's interactions. A value is a list of items, by name or title, or a mapping with "items" and perhaps
-    "ratings", "times" and "user".
+    """A user's interactions. A value is a list of items, by name or title, a text with commas between them, or a
+    mapping with "items" and perhaps "ratings", "times" and "user".
     """
 
     def __init__(self) -> None:
@@ -59,9 +60,15 @@ class History(Feature):
         """The number of items."""
         return len(self.catalogue)
 
+    def holds(self, item: Any) -> bool:
+        """A mapping with items, or a text that names no file."""
+        if isinstance(item, Mapping):
+            return "items" in item and "user" not in item or isinstance(item.get("user"), str)
+        return isinstance(item, str) and not os.path.exists(item)
+
     def store(self, value: Any) -> dict[str, Any]:
         """Return "item", "rating", "time" and "side" (n,), and "user". DataError names an item that is unknown."""
-        items = _items(value)
+        items = _items(self.catalogue.parsed(value) if isinstance(value, str) else value)
         if not items:
             raise DataError("expected a list of items; got none")
         more: Mapping[str, Any] = value if isinstance(value, Mapping) else {}

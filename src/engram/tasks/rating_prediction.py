@@ -47,9 +47,11 @@ class RatingPrediction(Task):
             return Evidence(0.0, "it predicts ratings where their column is the target")
         return Evidence(max(0.95, found.evidence.score), f"{found.evidence.reason}, and {rating} is asked for")
 
-    def arranged(self, table: Table, **asked: Any) -> Table:
+    def arranged(
+        self, table: Table, *, target: Any, inputs: Any, division: str = "", seed: int = 0, **_: Any
+    ) -> Table:
         """One row for each user."""
-        return interactions.arranged(table, **asked)
+        return interactions.arranged(table, target=target, inputs=inputs, division=division, seed=seed)
 
     def examples(self, examples: Examples) -> HistoryExamples:
         """Of each user, ratings to learn from, and ratings that are asked for."""
