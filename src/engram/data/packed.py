@@ -7,6 +7,7 @@ of them at once (`series`, `distinct`, `missing`) is as fast as the array.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -56,6 +57,22 @@ class Packed(Sequence[Any]):
     def missing(self) -> np.ndarray:
         """bool (N,): where there is no value."""
         return self.series.is_null().to_numpy()
+
+    @cached_property
+    def num_distinct(self) -> int:
+        """How many different values there are, spaces around texts aside."""
+        present = self.series.drop_nulls()
+        if self.is_text:
+            present = present.str.strip_chars()
+            present = present.filter(present != "")
+        return int(present.n_unique())
+
+    @cached_property
+    def whole(self) -> bool:
+        """Whether all values are whole numbers, truth values among them."""
+        return not self.is_text and (
+            not self.series.dtype.is_float() or bool((self.series == self.series.round()).drop_nulls().all())
+        )
 
     def distinct(self) -> list[Any]:
         """The different values, in the order in which they first come."""

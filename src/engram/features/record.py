@@ -64,8 +64,6 @@ class Record(Feature):
         for name, kind in wanted.items():
             if name not in given:
                 raise unknown("column", name, given)
-            if kind.partition(":")[0] not in (*KINDS, IGNORE):
-                raise unknown("kind of column", kind, [*KINDS, IGNORE])
         judged = {name: surveyed(name, one, wanted.get(name)) for name, one in given.items()}
         fields = [field.config() for field in judged.values() if isinstance(field, Field)]
         if not fields:
@@ -163,7 +161,7 @@ class Record(Feature):
         """Each field with what was read of some rows."""
         cells_NC = arrays["cells"]
         found: list[tuple[Field, Any]] = [(f, cells_NC[rows, place]) for place, f in enumerate(self._plain)]
-        return found + [(f, [arrays[name][row] for row in rows.tolist()]) for name, f in self._ragged.items()]
+        return found + [(f, _flat(arrays[name], rows)) for name, f in self._ragged.items()]
 
     def refined(self, stored: Any) -> dict[str, np.ndarray]:
         """Encode every row once."""
@@ -223,13 +221,13 @@ class Record(Feature):
             return {}
         table = []
         for field, read in self._read(stored.arrays, rows):
-            table.append({"column": field.name, "kind": field.kind, **field.summary(read), "why": field.reason})
+            lacking = field.missing(read).mean()
+            known = {"missing": f"{lacking:.1%}" if lacking else "", "values": field.summary(read)}
+            table.append({"column": field.name, "kind": field.kind, **known, "why": field.reason})
         order = {name: place for place, name in enumerate(self.columns)}
         table.sort(key=lambda row: order[row["column"]])
-        return {"columns": len(table), "table": [*table, *self._unused()]}
-
-    def _unused(self) -> list[dict[str, Any]]:
-        return [{"column": name, "kind": "left out", "why": why} for name, why in self.left_out.items()]
+        unused = [{"column": name, "kind": "left out", "why": why} for name, why in self.left_out.items()]
+        return {"columns": len(table), "left out": len(unused), "table": [*table, *unused]}
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """The fitted state of each column."""

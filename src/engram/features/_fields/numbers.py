@@ -77,13 +77,11 @@ class NumberField(Field):
         """The number in the middle."""
         return float(self.scale.middle)
 
-    def summary(self, stored: np.ndarray) -> dict[str, Any]:
+    def summary(self, stored: np.ndarray) -> str:
         """Least, middle, most."""
         known = stored[np.isfinite(stored)]
-        if not len(known):
-            return {}
-        low, middle, high = np.quantile(known, (0, 0.5, 1)).tolist()
-        return {"least": low, "median": middle, "most": high}
+        low, middle, high = np.quantile(known, (0, 0.5, 1)).tolist() if len(known) else (np.nan,) * 3
+        return f"{_said(low)} to {_said(high)}, half of them up to {_said(middle)}"
 
 
 class Scale:
@@ -148,3 +146,7 @@ class Scale:
         if len(knots) != len(heights) or len(knots) < 2 or (np.diff(knots) <= 0).any() or (np.diff(heights) <= 0).any():
             raise RunError("the saved knots of a column are damaged: expected rising numbers")
         self.knots, self.heights = knots, heights
+
+
+def _said(number: float) -> str:
+    return f"{number:,.0f}" if 1e5 <= abs(number) < 1e15 else f"{number:,.5g}"
