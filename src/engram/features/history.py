@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from engram.core import events
 from engram.core.errors import DataError, RunError
 from engram.core.evidence import Evidence
 from engram.features._catalogue import Catalogue, packed, unpacked
@@ -72,7 +73,9 @@ class History(Feature):
         if not items:
             raise DataError("expected a list of items; got none")
         more: Mapping[str, Any] = value if isinstance(value, Mapping) else {}
-        lists: dict[str, Any] = {"item": [self.catalogue.sure(item) for item in items]}
+        # what stands in a table may be new; what somebody names may be misspelt
+        found = [self.catalogue.number.get(i, -1) if "sides" in more else self.catalogue.sure(i) for i in items]
+        lists: dict[str, Any] = {"item": found}
         defaults = {"rating": np.nan, "time": np.nan, "side": 0}
         for name, default in defaults.items():
             given = more.get(f"{name}s")
@@ -92,6 +95,8 @@ class History(Feature):
         if histories.catalogue is not self.catalogue:
             places = [self.catalogue.number.get(name, -1) for name in histories.catalogue.names]
             item = np.array(places, np.int32)[item]
+            if strange := int((item < 0).sum()):
+                events.note(f"{strange:,} of {len(item):,} interactions are with items that the run does not know.")
         arrays = {"item": item, "rating": histories.rating, "time": histories.time, "side": histories.side}
         sizes = np.diff(histories.begins)
         stored = {name: (arrays[name], sizes) for name in ARRAYS} | {"user": histories.users}
@@ -136,9 +141,14 @@ class History(Feature):
         return self.encode_flat(*flat, sizes)
 
     def encode_flat(self, item: np.ndarray, rating: np.ndarray, sizes: np.ndarray) -> Tensor:
-        """The same of interactions (E,) one after the other; sizes: how many of them each user has."""
+        """The same of interactions (E,) one after the other; sizes: how many of them each user has. What is not in the
+        catalogue is left out.
+        """
         import torch
 
+        if (item < 0).any():
+            user = np.repeat(np.arange(len(sizes)), sizes)[item >= 0]
+            item, rating, sizes = item[item >= 0], rating[item >= 0], np.bincount(user, minlength=len(sizes))
         history_BL2 = np.zeros((len(sizes), max(1, int(sizes.max(initial=0))), 2), np.float32)
         row = np.repeat(np.arange(len(sizes)), sizes)
         place = np.arange(len(item)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
