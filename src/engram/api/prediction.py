@@ -107,7 +107,7 @@ def _arranged(predictor: Any, item: Any) -> Iterable[Any]:
     from engram.data import source
 
     table = isinstance(item, str | os.PathLike | Mapping) or hasattr(item, "columns")
-    if not table:
+    if not table or any(predictor.features[role].holds(item) for role in predictor.task.inputs):
         return [item]
     read = source.read(item, target=())
     arranged = predictor.task.arranged(read, target=None, inputs=None, wishes={}, features=predictor.features)

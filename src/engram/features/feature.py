@@ -142,6 +142,10 @@ class Feature:
         """
         return None
 
+    def holds(self, item: Any) -> bool:
+        """Whether what could be a table or its path is one value."""
+        return False
+
     def entry(self) -> Entry | None:
         """How a value is given from elsewhere, once the feature is fitted; None: only from this machine's files."""
         return None

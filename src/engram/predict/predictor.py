@@ -155,6 +155,7 @@ class Predictor:
                 "Call its network: engram.load(RUN, model=...).network"
             )
         by_role = isinstance(item, Mapping) and (not self._takes_rows or set(item) == set(roles))
+        by_role = by_role and not self.features[roles[0]].holds(item)
         values = item if by_role else {roles[0]: item}
         if missing := [role for role in roles if role not in values]:
             raise DataError(f"expected a value for {', '.join(missing)}; give a mapping with {', '.join(roles)}")
