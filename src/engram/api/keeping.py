@@ -1,130 +1,108 @@
-"""Answers to many items, kept as a Parquet file: `engram predict RUN big.csv --out answers.parquet`.
+"""What a run keeps of its examples, to be shown and asked about later, when the data may be gone.
 
-Each chunk of answers becomes a file in a folder beside the one that is wanted, so that memory stays flat and an
-interrupted command goes on where it was. The file itself appears once it is whole.
+Scored ones as the network sees them: the worst answers, the strangest, and an even sample that stands for all; beside
+them some that were learned from. Of running text a few windows. And what every scored example is like, in words and
+numbers.
+
+Shapes: M examples kept, T tokens of a window.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import time
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import islice
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from engram import __version__
-from engram.core import durable, events, strict
-from engram.core.errors import ConfigError, DataError
+import numpy as np
 
-CHUNK = 8192
-"""Answers that are kept at a time."""
+from engram.api.reading import Reading
+from engram.core.rundir import RunDirectory
+from engram.evaluate.evaluation import Outputs
+from engram.explain.kept import FILE
 
-KEY = "of.json"
-"""In the folder: what the answers are of. Others are begun anew."""
+KEPT_BYTES = 8_000_000
+"""Pictures that a run keeps to be shown in its report."""
 
+MOST_KEPT = 1200
+MOST_LEARNED = 600
+"""Of what was learned from: an answer is compared with it."""
 
-def keep(
-    predictor: Any, items: Iterable[Any], out: str | os.PathLike[str], *, key: Any, **options: Any
-) -> dict[str, Any]:
-    """Answer for items and write the answers to a file, one row each, in order.
+SHOWN_CHARACTERS = 1500
+"""Of a text that a run keeps to be shown."""
 
-    key: what, beside run and options, the answers depend on, as JSON; None where that cannot be said, and an
-    interrupted command begins anew. Returns {"out", "rows", "unread", "seconds"}.
-    """
-    path, began = checked(out), time.monotonic()
-    whole_key = {"engram": __version__, "run": strict.digest(predictor.run / "run.json"), "options": options, "of": key}
-    folder = _opened(path, whole_key if key is not None else None)
-    rest, number, done = iter(items), 0, 0
-    while some := list(islice(rest, CHUNK)):
-        part = folder / f"{number:06}.parquet"
-        if not part.exists():
-            _write(_frame(list(predictor.stream(some, **options)), first=done), part)
-        number, done = number + 1, done + len(some)
-        events.emit("progress", name="answering", done=done, total=None)
-    if not done:
-        raise DataError("expected items to answer for; there are none")
-    unread = _join(sorted(folder.glob("*.parquet"))[:number], path)
-    shutil.rmtree(folder)
-    return {"out": str(path), "rows": done, "unread": unread, "seconds": round(time.monotonic() - began, 3)}
+WINDOWS = 12
+METADATA_VALUES = 30
+"""A column with more different words than these is no trait of its rows."""
 
 
-def checked(out: str | os.PathLike[str]) -> Path:
-    """Return where answers are to be kept; ConfigError where they cannot be."""
-    path = Path(out)
-    if path.suffix.lower() != ".parquet":
-        raise ConfigError(f"expected --out to name a .parquet file; got {path}")
-    if path.exists():
-        raise ConfigError(f"expected --out to name what is not there yet; {path} is. Name another, or remove it.")
-    if not path.parent.is_dir():
-        raise ConfigError(f"expected --out in a folder that is there; there is no {path.parent}")
-    return path
+def keep(run: RunDirectory, reading: Reading, outputs: Mapping[str, Outputs]) -> None:
+    """Keep some scored examples, and some that were learned from."""
+    role, target = next(iter(reading.task.inputs)), next(iter(reading.task.target))
+    feature = reading.examples.features[role]
+    outputs = {name: found for name, found in outputs.items() if len(found)}
+    most = min(MOST_KEPT, max(64, int(KEPT_BYTES / np.prod(feature.shape)))) if hasattr(feature, "shape") else MOST_KEPT
+    chosen = [_worth_showing(found, most // len(outputs)) for found in outputs.values()]
+    learned = _spread(reading.examples.splits["train"], most * MOST_LEARNED // MOST_KEPT)
+    rows = np.unique(np.concatenate([*(np.concatenate(pair) for pair in chosen), learned]))
+    batch = reading.examples.batch(rows, roles=[role, target])
+    kept = {
+        "rows": rows,
+        "label": np.asarray(getattr(batch, target)),
+        "even": np.isin(rows, np.concatenate([even for _, even in chosen])),
+        "learned": np.isin(rows, learned),
+    }
+    run.write_arrays(FILE, {**kept, **_arrays(role, feature.decode(getattr(batch, role)))})
 
 
-def identity(items: Sequence[Any]) -> Any:
-    """What tells files from what they were before, where all items are files; else None."""
-    found = []
-    for item in items:
-        if not isinstance(item, str | os.PathLike) or not Path(item).is_file():
-            return None
-        stat = Path(item).stat()
-        found.append([str(Path(item).resolve()), stat.st_size, stat.st_mtime_ns])
+def keep_windows(run: RunDirectory, reading: Reading, outputs: Mapping[str, Outputs]) -> None:
+    """Keep some windows of running text, as ids."""
+    rows = np.concatenate([_spread(found.rows, WINDOWS) for found in outputs.values()])
+    batch: Any = reading.examples.batch(rows)
+    run.write_arrays(FILE, {"rows": rows, "tokens": np.asarray(batch.text), "scored": np.asarray(batch.scored)})
+
+
+def traits(reading: Reading, rows: np.ndarray) -> dict[str, list[Any]]:
+    """What examples are like: what their features say, and the columns of the table that were not learned from."""
+    found: dict[str, list[Any]] = {}
+    for role in reading.task.inputs:
+        found |= reading.examples.features[role].traits(reading.examples.stored[role], rows)
+    taken = {column.name for column in reading.roles.values()}
+    for name, column in reading.table.columns.items():
+        if name not in taken and column.kind in ("text", "number") and not column.lazy:
+            values = [column.values[row] for row in rows.tolist()]
+            if column.kind == "number" or len(set(values)) <= METADATA_VALUES:
+                found.setdefault(name, values)
     return found
 
 
-def _opened(path: Path, key: dict[str, Any] | None) -> Path:
-    """The folder of an interrupted command that did the same, or a new one."""
-    folder = path.with_name(f".{path.name}.parts")
-    written = json.dumps(key, sort_keys=True, default=str).encode()
-    known = folder / KEY
-    if folder.is_dir() and key is not None and known.is_file() and known.read_bytes() == written:
-        if kept := len(list(folder.glob("*.parquet"))):
-            events.note(f"The first {kept * CHUNK:,} answers are here from before; it goes on after them.")
-        return folder
-    shutil.rmtree(folder, ignore_errors=True)
-    durable.make_folder(folder)
-    durable.write_atomically(known, written)
-    return folder
+def _spread(rows: np.ndarray, most: int) -> np.ndarray:
+    return rows[np.unique(np.linspace(0, len(rows) - 1, min(len(rows), most)).astype(np.int64))]
 
 
-def _frame(answers: list[dict[str, Any]], *, first: int) -> Any:
-    """A table of answers: one column for each field, and the row of the item."""
-    import polars as pl
-
-    names = dict.fromkeys(name for answer in answers for name in answer)
-    columns = {name: [_plain(answer.get(name)) for answer in answers] for name in names}
-    rows = pl.Series("row", range(first, first + len(answers)), pl.Int64)
-    return pl.DataFrame([rows, *(pl.Series(name, values, strict=False) for name, values in columns.items())])
-
-
-def _plain(value: Any) -> Any:
-    """A value as a column can hold it: of names and numbers, such as probabilities, a list of both."""
-    if isinstance(value, Mapping):
-        return [{"name": str(name), "value": float(number)} for name, number in value.items()]
-    return value
+def _arrays(role: str, decoded: Sequence[Any]) -> dict[str, np.ndarray]:
+    """Pictures as one array; texts, or else JSON, one after another as UTF-8 with their sizes."""
+    if isinstance(decoded[0], np.ndarray):
+        return {role: np.stack(decoded)}
+    texts = isinstance(decoded[0], str)
+    told = [value[:SHOWN_CHARACTERS] if texts else json.dumps(value, default=str) for value in decoded]
+    pieces = [np.frombuffer(text.encode(), np.uint8) for text in told]
+    sizes = np.array([len(piece) for piece in pieces])
+    return {"text" if texts else "json": np.concatenate(pieces), "sizes": sizes}
 
 
-def _write(frame: Any, path: Path) -> None:
-    temporary = path.with_suffix(".tmp")
-    with durable.telling(path, needed=frame.estimated_size()):
-        frame.write_parquet(temporary)
-        durable.sync(temporary)
-        temporary.replace(path)
-
-
-def _join(parts: list[Path], path: Path) -> int:
-    """Put the parts together without reading all of them at once; return how many items could not be read."""
-    import polars as pl
-
-    whole = pl.concat([pl.scan_parquet(part) for part in parts], how="diagonal_relaxed")
-    temporary = path.with_name(path.name + ".tmp")
-    with durable.telling(path, needed=sum(part.stat().st_size for part in parts)):
-        whole.sink_parquet(temporary)
-        durable.sync(temporary)
-        temporary.replace(path)
-        durable.sync_folder(path.parent)
-    if "error" not in whole.collect_schema():
-        return 0
-    return int(whole.select(pl.col("error").is_not_null().sum()).collect().item())
+def _worth_showing(found: Outputs, number: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return (rows of the least likely labels (a quarter) and the most unfamiliar (an eighth), an even sample)."""
+    if found.numbers is not None and found.label is not None:
+        of_label = -np.abs(found.numbers[:, 0] - found.label)
+        return found.rows[np.sort(np.argsort(of_label, kind="stable")[: number // 4])], _spread(found.rows, number)
+    probability = found.probabilities
+    if found.label is not None and found.label.ndim == 1:
+        of_label = probability[np.arange(len(found)), np.maximum(found.label, 0)]
+    else:
+        of_label = 1 - np.abs(probability - (found.label if found.label is not None else 0)).max(1)
+    worst = np.argsort(of_label, kind="stable")[: number // 4]
+    strange = (
+        np.argsort(-found.unfamiliarity, kind="stable")[: number // 8] if found.unfamiliarity is not None else worst
+    )
+    even = _spread(found.rows, number - len(worst) - len(strange))
+    return found.rows[np.unique(np.concatenate([worst, strange]))], even

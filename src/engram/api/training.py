@@ -17,7 +17,9 @@ from engram.api import fitting, floors, networks, planning, reading, resuming
 from engram.api.bringing import Brought
 from engram.api.fitting import Trained, Training
 from engram.api.recording import recording, refuse_if_in_use
+from engram.api.wishing import known_wishes
 from engram.core import durable, events, machine, tensors
+from engram.core import wishes as wish
 from engram.core.deadline import Deadline
 from engram.core.errors import ConfigError, Stopped
 from engram.core.rundir import FIXES, RunDirectory, fresh
@@ -43,7 +45,6 @@ def train(
     input: Any = None,
     split: str | None = None,
     group: str | None = None,
-    tokenizer: str | None = None,
     budget: str | float | None = None,
     epochs: float | None = None,
     steps: int | None = None,
@@ -64,18 +65,19 @@ def train(
     collate: Any = None,
     deterministic: bool = False,
     started: float | None = None,
+    **wishes: Any,
 ) -> Trained:
     """Learn from `data` and leave a run directory behind.
 
-    tokenizer: what texts are cut into: "bytes", "characters", "subwords", "words". budget: seconds, or "90s", "10m",
-    "2h": an upper bound for everything. epochs, steps: instead of a budget. model: an `nn.Module`, a factory, or
-    "FILE:NAME". size: "small", "medium", "large". recipe: "standard", or "plain" for the loop one would have written
-    by hand. start_from: a run or a .safetensors file to take weights from. resume: the folder of a run that was
-    stopped; only `budget` may be changed, and what a run does not keep (Python objects: data, model, step, callbacks)
-    is handed over again. apply: a CSV file of fixes, as `inspect` writes it, which make a view of the data; the run
-    keeps a copy. settings: numbers of the plan by name. callbacks: what is done between the steps, beside what the
-    engine does. started: `time.monotonic()` when the command began. step, metrics, validation, collate,
-    deterministic: see `engram.api.bringing.Brought`.
+    budget: seconds, or "90s", "10m", "2h": an upper bound for everything. epochs, steps: instead of it. model: an
+    `nn.Module`, a factory, or "FILE:NAME". size: "small", "medium", "large". recipe: "standard", or "plain" for the loop
+    one would have written by hand. start_from: a run or a .safetensors file to take weights from. resume: the folder of
+    a run that was stopped; only `budget` may be changed, and what a run does not keep (Python objects: data, model,
+    step, callbacks) is handed over again. apply: a CSV file of fixes, as `inspect` writes it, which make a view of the
+    data; the run keeps a copy. settings: numbers of the plan by name. callbacks: what is done between the steps, beside
+    what the engine does. started: `time.monotonic()` when the command began. step, metrics, validation, collate,
+    deterministic: see `engram.api.bringing.Brought`. wishes: how features are to see the data, such as
+    tokenizer="words" or horizon=96 (`engram train --help` lists them).
 
     Raises the errors of `engram.core.errors`; `Stopped` after a signal, with everything saved.
     """
@@ -86,6 +88,7 @@ def train(
     if resume is not None:
         given: dict[str, Any] = {"epochs": epochs, "steps": steps, "out": out, "size": size, "from": start_from}
         given |= {"settings": settings or None, "recipe": None if recipe == "standard" else recipe, "apply": apply}
+        given |= wishes
         return resuming.resume(
             checked(resume), data=data, brought=brought, model=model, callbacks=callbacks, budget=budget,
             began=began, given=given,
@@ -98,7 +101,7 @@ def train(
     planning.refuse_wrong(size=size, model=model, device=device, recipe=recipe, settings=settings)
     deadline = Deadline(limit, began)
     options: dict[str, Any] = {"task": task, "target": target, "input": input, "split": split, "group": group}
-    options |= {"tokenizer": tokenizer, "seed": seed}
+    options |= {"seed": seed, **wish.checked(wishes, known_wishes())}
     brought.refuse_wrong({**options, "apply": apply}, model=model)
     run = _run_for(data, out)
     wishes = {"epochs": epochs, "steps": steps, "size": size, "model": model, "device": device, "settings": settings}
@@ -158,7 +161,7 @@ def _fit_floors(read: reading.Reading, deadline: Deadline) -> tuple[dict[str, nn
 
     One that may be delivered is given more: it may be the best there is.
     """
-    may = bool(floors.deliverable(read.task))
+    may = bool(floors.deliverable(read.task)) and read.task.calibration is not None  # counts are soon made
     most, share = (30.0, 0.15) if may else (6.0, 0.05)
     seconds = min(most, max(0.5, share * deadline.remaining())) if deadline.seconds else floors.UNHURRIED
     began = time.monotonic()

@@ -53,6 +53,20 @@ def unit_of(name: str) -> Callable[[Any], str] | None:
     return _UNITS.get(name.rpartition("_")[2])
 
 
+def amount(value: Any) -> str:
+    """A measurement as a person reads it: five digits, more before the point; a text as it is."""
+    if not isinstance(value, int | float):
+        return str(value)
+    digits = 4 - math.floor(math.log10(abs(value))) if value and math.isfinite(value) else 0
+    return f"{value:,.{max(0, min(digits, 10))}f}"
+
+
+def _by_step(answer: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """An answer as rows: a forecast has one for each step."""
+    rest = {name: value for name, value in answer.items() if name != "forecast"}
+    return [{**rest, **step} for step in answer["forecast"]] if "forecast" in answer else [answer]
+
+
 def flat(answer: Mapping[str, Any]) -> dict[str, Any]:
     """An answer as one row: lists of answers as `label 0.93, other 0.05`, dictionaries by joined names."""
     row: dict[str, Any] = {}
@@ -101,7 +115,7 @@ def _finite(value: Any) -> Any:
 
 def print_csv(answers: Sequence[Mapping[str, Any]]) -> None:
     """Answers as CSV on stdout, numbers in full."""
-    rows = [flat(answer) for answer in answers]
+    rows = [flat(row) for answer in answers for row in _by_step(answer)]
     columns = list(dict.fromkeys(column for row in rows for column in row))
     writer = csv.DictWriter(sys.stdout, columns, lineterminator="\n")
     writer.writeheader()

@@ -16,7 +16,7 @@ import numpy as np
 from engram.core.errors import DataError, RunError, unknown
 from engram.core.evidence import Evidence
 from engram.core.vocabulary import BEGIN, END, PADDING
-from engram.features._tokenizers import KINDS, Tokenizer
+from engram.features._tokenizers import KINDS, TOKENIZER, Tokenizer, pieces
 from engram.features.feature import Arrays, Entry, Feature
 from engram.features.text import AUTO, fitted_tokenizer
 
@@ -39,7 +39,7 @@ class Turns(Feature):
     named and both sides answer one another.
     """
 
-    wishes = ("tokenizer",)
+    wishes = (TOKENIZER,)
     varying = {1: "length"}  # noqa: RUF012  (declared in the base class)
     least_reply = 64
     """Tokens for which a prompt leaves room."""
@@ -182,6 +182,19 @@ class Turns(Feature):
         parts = [ids[start + 1 : stop] for start, stop in zip(starts, [*starts[1:], len(ids)], strict=True)]
         roles = [ROLES[ids[start] - self.tokenizer.size] for start in starts]
         return [(role, self.tokenizer.decode(part)) for role, part in zip(roles, parts, strict=True)]
+
+    def pieces(self, ids: Sequence[int]) -> list[str]:
+        """Each id's part of what is said; roles as a line of their own."""
+        found = pieces(self.tokenizer, ids)
+        roles = {self.tokenizer.size + number: f"\n{role}: " for number, role in enumerate(ROLES)}
+        return [roles.get(token, piece) for token, piece in zip(ids, found, strict=True)]
+
+    def opening(self, ids: Sequence[int], *, most: int) -> list[int]:
+        """The first ids of a conversation up to a turn of the assistant or else of the other side."""
+        speaks = [at for at, token in enumerate(ids) if token >= self.tokenizer.size]
+        replies = [at for at in speaks if ids[at] == self.tokenizer.size + ROLES.index("assistant")]
+        chosen = [at for at in (replies or speaks[1:]) if at > 1]
+        return list(ids[: chosen[0] + 1]) if chosen else list(ids[:most])
 
     def prompt(self, turns: Sequence[Turn], *, most: int) -> tuple[list[int], int]:
         """Return the ids after which the assistant speaks, `most` of them, and how many of the first turns they lack.

@@ -93,7 +93,7 @@ def continued(predictor: Predictor, prompt: str, sampling: Any) -> Writing:
     """Write on from a prompt; of one that is longer than the network sees at once its end is read."""
     tokenizer = predictor.by_role.text.tokenizer
     ids = ids_of(predictor, prompt)
-    writer = Writer(predictor.network, predictor.task.context, tokenizer.size)
+    writer = Writer(predictor.module, predictor.task.context, tokenizer.size)
     return Writing(writer, ids, Stream(tokenizer, ids, sampling.stop), sampling)
 
 
@@ -106,7 +106,7 @@ def replied(predictor: Predictor, turns: Sequence[tuple[str, str]], sampling: An
     """Answer as the assistant after turns (role, text). Returns (the answer, how many of the first are not read)."""
     feature, context = predictor.by_role.text, predictor.task.context
     ids, dropped = feature.prompt(turns, most=context - feature.least_reply)
-    writer = Writer(predictor.network, context, feature.tokenizer.size)
+    writer = Writer(predictor.module, context, feature.tokenizer.size)
     return Writing(writer, ids, Stream(feature.tokenizer, (), sampling.stop), sampling), dropped
 
 

@@ -8,7 +8,7 @@ import tiny_run
 from PIL import Image as Pictures
 
 import engram
-from engram.api import keeping
+from engram.api import to_parquet
 from engram.core.errors import ConfigError, DataError
 from engram.predict.predictor import Predictor
 
@@ -32,7 +32,7 @@ def files(tmp_path):
 
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch):
-    monkeypatch.setattr(keeping, "CHUNK", 5)
+    monkeypatch.setattr(to_parquet, "CHUNK", 5)
 
 
 def test_answers_are_the_predictors_in_order(run, files, tmp_path):
@@ -51,12 +51,12 @@ def test_answers_are_the_predictors_in_order(run, files, tmp_path):
 
 def test_an_interrupted_command_goes_on(run, files, tmp_path, monkeypatch):
     out = tmp_path / "answers.parquet"
-    whole, computed = keeping._frame, []
-    monkeypatch.setattr(keeping, "_frame", lambda answers, first: _until(answers, first, whole, 15))
+    whole, computed = to_parquet._frame, []
+    monkeypatch.setattr(to_parquet, "_frame", lambda answers, first: _until(answers, first, whole, 15))
     with pytest.raises(KeyboardInterrupt):
         engram.predict(run, files, out=out, **OWN)
     assert not out.exists()
-    monkeypatch.setattr(keeping, "_frame", lambda answers, first: computed.append(first) or whole(answers, first=first))
+    monkeypatch.setattr(to_parquet, "_frame", lambda answers, first: computed.append(first) or whole(answers, first=first))
     assert engram.predict(run, files, out=out, **OWN)["rows"] == 23
     assert computed == [15, 20], "what was kept is not computed again"
     assert pl.read_parquet(out)["row"].to_list() == list(range(23))
@@ -70,11 +70,11 @@ def _until(answers, first, whole, stop):
 
 def test_other_options_or_files_begin_anew(run, files, tmp_path, monkeypatch):
     out = tmp_path / "answers.parquet"
-    whole = keeping._frame
-    monkeypatch.setattr(keeping, "_frame", lambda answers, first: _until(answers, first, whole, 10))
+    whole = to_parquet._frame
+    monkeypatch.setattr(to_parquet, "_frame", lambda answers, first: _until(answers, first, whole, 10))
     with pytest.raises(KeyboardInterrupt):
         engram.predict(run, files, out=out, top=1, **OWN)
-    monkeypatch.setattr(keeping, "_frame", whole)
+    monkeypatch.setattr(to_parquet, "_frame", whole)
     engram.predict(run, files, out=out, top=3, **OWN)
     assert {len(pairs) for pairs in pl.read_parquet(out)["probabilities"].drop_nulls().to_list()} == {3}
 
