@@ -34,7 +34,7 @@ MAY_IMPORT = {
     "explain": "core predict evaluate",
     "export": "core predict evaluate",
     "report": "core predict evaluate explain",
-    "serve": "core predict evaluate",
+    "serve": "core predict evaluate explain",
     "api": "core features data models losses metrics optim floors tasks train predict evaluate explain export report "
     "serve console",
     "console": "core",

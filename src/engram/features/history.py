@@ -28,6 +28,9 @@ ARRAYS = {"item": np.int32, "rating": np.float32, "time": np.float64, "side": np
 """What is stored of each interaction: the item's number in the catalogue (-1 for one that is not in it), its rating and
 time (NaN where unknown), and whether it is to be learned from (0), to choose by (1) or to be asked for (2)."""
 
+MOST_OFFERED = 2_000
+"""Items that a page offers to choose from, the most popular ones; others are named."""
+
 
 MOST_PARTS = 100
 """Interactions that are taken away one by one: the latest."""
@@ -206,8 +209,14 @@ class History(Feature):
 
     def entry(self) -> Entry:
         """A list of items, or a text with commas between them."""
-        schema = {"type": "array", "items": {"type": "string"}}
-        return Entry(kind="text", unit="items", schema=schema, example=self.catalogue.names[:2])
+        titles = [self.catalogue.title(number) for number in np.argsort(-self.popularity, kind="stable").tolist()]
+        return Entry(
+            kind="items",
+            unit="items",
+            schema={"type": "array", "items": {"type": "string"}, "minItems": 1},
+            example=titles[:2],
+            details={"items": list(dict.fromkeys(titles[:MOST_OFFERED]))},
+        )
 
     def received(self, value: Any, *, most: int) -> Any:
         """Take items as a list or as a text."""
