@@ -33,3 +33,15 @@ def test_saved_and_loaded_it_says_the_same() -> None:
     fresh = Counted(12)
     fresh.load_state_dict(module.state_dict())
     assert torch.equal(fresh.surprise(torch.from_numpy(text)), module.surprise(torch.from_numpy(text)))
+
+
+def test_what_may_follow_is_said_as_what_came_is_scored() -> None:
+    module, text = counted()
+    rows = torch.from_numpy(np.concatenate([text[:3], np.full((3, 1), 11), text[3:6]], 1))  # 11 was never counted
+    nats, kinds = module.judged(rows)
+    for row, ids in enumerate(rows.tolist()):
+        for place in range(1, len(ids)):
+            following, kind = module.following(ids[:place])
+            assert abs(following.sum() - 1) < 1e-4
+            assert abs(float(nats[row, place - 1]) + np.log(following[ids[place]])) < 1e-4
+            assert kind == int(kinds[row, place - 1]) < module.kinds

@@ -220,7 +220,7 @@ def test_the_schema_says_what_the_task_says(app):
     }  # fmt: skip
     example = content["application/json"]["example"]
     assert post(app, json=example).status_code == 200
-    model = served.asking(app, ("GET", "/v1/models", {}))[0].json()["models"][0]
+    model = served.asking(app, ("GET", "/v1/models", {}))[0].json()["data"][0]
     assert {"height": 16, "width": 16, "channels": 1, "ground": "dark"}.items() <= model["inputs"]["image"].items()
 
 

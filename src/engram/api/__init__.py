@@ -93,6 +93,17 @@ def predict(run: Any, items: Any = None, **options: Any) -> Any:
     return predict(run, items, **options)
 
 
+def explain(run: Any, items: Any = (), **options: Any) -> Any:
+    """Say what a run learned, or why it answers items as it does; see `engram.api.explaining.explain`.
+
+    Returns an `Explanation`.
+    """
+    run = _checked(run)
+    from engram.api.explaining import explain
+
+    return explain(run, items, **options)
+
+
 def generate(run: Any, prompt: str = "", **options: Any) -> Any:
     """Write on from a prompt; see `engram.api.writing.generate`. Returns a `Writing`: iterate over it, or `str` it."""
     run = _checked(run)
@@ -107,6 +118,14 @@ def chat(run: Any, **options: Any) -> Any:
     from engram.api.writing import Chat
 
     return Chat(run, **options)
+
+
+def recommend(run: Any, **options: Any) -> Any:
+    """Recommend to a user, for a history, or what is like an item; see `engram.api.prediction.recommend`."""
+    run = _checked(run)
+    from engram.api.prediction import recommend
+
+    return recommend(run, **options)
 
 
 def evaluate(run: Any, data: Any = None, **options: Any) -> Any:

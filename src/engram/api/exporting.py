@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from engram.explain import kept as shown
 from engram.export import writing
 from engram.export.proof import Rows
 from engram.export.writing import Export
+from engram.models.token_blend import TokenBlend
 from engram.predict.checking import checked
 from engram.predict.predictor import Predictor
 
@@ -47,6 +49,12 @@ def export(
         return writing.write_weights(directory, path)
     writing.refuse_unknown_inputs(directory)
     predictor = load(directory, model=model, trust_source=trust_source)
+    if isinstance(predictor.module, TokenBlend):
+        events.note(
+            f"The network alone is exported: what the floor {predictor.module.name} counts is looked up in tables that "
+            "are no part of a graph. Scores of the network alone stand in the report."
+        )
+        predictor = dataclasses.replace(predictor, module=predictor.network)
     return writing.write(predictor, to, path, rows_of(predictor, data))
 
 

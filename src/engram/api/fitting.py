@@ -19,11 +19,13 @@ from engram.core.rundir import RunDirectory
 from engram.core.task import Batch
 from engram.data.examples import namespace
 from engram.models.delivered import Delivered
+from engram.models.token_blend import TokenBlend
 from engram.predict.predictor import Predictor
 from engram.train import distributed
 from engram.train.callbacks.callback import Callback
 from engram.train.callbacks.checkpointing import Checkpointing
 from engram.train.callbacks.evaluation import Evaluation
+from engram.train.callbacks.gradients import Gradients
 from engram.train.callbacks.pacing import Pacing
 from engram.train.callbacks.reporting import Reporting
 from engram.train.callbacks.rollback import Rollback
@@ -72,6 +74,7 @@ class Training:
         plan, saving, team = planned.plan, Checkpointing(run), distributed.team()
         ways = read.task.augmentations(namespace(read.examples.features), passes=plan.passes)
         paced = bool(deadline.seconds) if paced is None else paced
+        evaluating = Evaluation(every=plan.evaluate_every)
         pacing = [Pacing(lambda: deadline.remaining() - planned.after, most=planned.most_steps)] if paced else []
         trainer = Trainer(
             task=read.task,
@@ -79,7 +82,7 @@ class Training:
             examples=read.examples,
             plan=plan,
             augmentation=ways.get(plan.augmentation),
-            callbacks=[Rollback(run), *pacing, Reporting(), Evaluation(every=plan.evaluate_every), *callbacks, saving],
+            callbacks=[Rollback(run), *pacing, Gradients(), Reporting(), evaluating, *callbacks, saving],
             run=run,
             decisions=Decisions.open(run, writing=team.leads),
             team=team,
@@ -98,7 +101,7 @@ def fit(training: Training, fitted: dict[str, nn.Module]) -> Trained:
             delivery = deliver(run, read, training.trainer, fitted, refit=_seconds_to_refit(training))
         predictor, seconds = delivery.predictor, round(training.deadline.elapsed(), 2)
         module, choice = predictor.module, delivery.choice
-        delivered = module.record() if isinstance(module, Delivered) else {}
+        delivered = module.record() if isinstance(module, Delivered | TokenBlend) else {}
         competed = vars(choice) if choice is not None else None
         run.seal(status="delivered", delivered=delivered, competed=competed, results=delivery.results, seconds=seconds)
         example = read.examples.batch(read.examples.splits["val"][:1])

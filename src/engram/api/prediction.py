@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 import glob
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from engram.api import to_parquet
+from engram.api.rows import given_rows
 from engram.core import events, machine
 from engram.core.errors import ConfigError, DataError, EngramError
 from engram.core.registry import find
@@ -39,38 +41,56 @@ def predict(
     trust_source: bool = False,
     explain: bool = False,
     stdin: Iterable[str] | None = None,
+    out: str | os.PathLike[str] | None = None,
     **options: Any,
-) -> list[dict[str, Any]]:
+) -> Any:
     """Answer for items: paths, folders, glob patterns, texts, or anything a `Predictor` takes. One dictionary each.
 
     items: none for what the run has at hand, such as the series that it learned from, which are then continued.
-    explain: add "explains", a label, and "words", what each word of a text does to that label's log-odds.
+    out: a .parquet file that the answers are written to, one row each, with flat memory; see
+    `engram.api.to_parquet.write`, whose facts are then returned. Interrupted, the same call goes on where it was.
+    explain: add what each answer hangs on; see `engram.api.explaining.reasoned`.
     stdin: lines to be read where an item is "-".
     """
     predictor = load(run, device=device, model=model, trust_source=trust_source)
-    taken = list(_taken(predictor, items, stdin=stdin))
+    chosen = taken(predictor, items, stdin=stdin)
+    if out is not None:
+        if explain:
+            raise ConfigError("expected either explain or out. Explain a few answers by themselves")
+        return to_parquet.write(predictor, chosen, out, key=to_parquet.identity(_several(items)), **options)
     if explain:
-        from engram.explain.influence import refuse_other
+        from engram.api.explaining import reasoned
 
-        refuse_other(predictor)
-    answers = list(predictor.predict(taken, **options))
-    if explain:
-        for item, answer in zip(taken, answers, strict=True):
-            if "error" not in answer:
-                answer |= _explained(predictor, item)
-    return answers
+        return reasoned(predictor, list(chosen), **options)[0]
+    return list(predictor.predict(chosen, **options))
 
 
-def _taken(predictor: Any, items: Any, *, stdin: Iterable[str] | None) -> Iterable[Any]:
-    """What is to be answered for, as the predictor takes it."""
+def taken(predictor: Any, items: Any, *, stdin: Iterable[str] | None = None) -> Iterator[Any]:
+    """The items that one item, or several, stand for; of none, what the run has at hand."""
     if items is None or (isinstance(items, tuple | list) and not items):
-        return _at_hand(predictor)
-    one = isinstance(items, str | os.PathLike | bytes) or not isinstance(items, Iterable) or hasattr(items, "columns")
-    given = [items] if one or isinstance(items, Mapping) else items
-    if predictor.task.divides_rows:
-        return (value for item in given for value in _arranged(predictor, item))
+        yield from _at_hand(predictor)
+        return
+    for role in predictor.task.inputs:
+        if (feature := predictor.features[role]).takes == "table":
+            for item in _several(items):
+                yield from _arranged(predictor, item)
+            return
+        if feature.takes == "rest":
+            yield from given_rows(_several(items), feature, stdin=stdin)
+            return
     texts, blank = _reads_texts(predictor)
-    return expanded(given, texts=texts, blank=blank, stdin=stdin)
+    yield from expanded(_several(items), texts=texts, blank=blank, stdin=stdin)
+
+
+def _several(items: Any) -> Any:
+    """Items, where it may be one."""
+    one = isinstance(items, str | os.PathLike | bytes | Mapping) or hasattr(items, "columns")
+    return [items] if one else items if isinstance(items, Sequence) else list(items)
+
+
+def recommend(run: Any, *, device: str | None = None, **asked: Any) -> Any:
+    """Rank items for users or histories; see `engram.predict.recommending.recommend`."""
+    return load(run, device=device).recommend(**asked)
 
 
 def _at_hand(predictor: Any) -> list[Any]:
@@ -88,7 +108,9 @@ def _arranged(predictor: Any, item: Any) -> Iterable[Any]:
     if not table:
         return [item]
     read = source.read(item, target=())
-    arranged = predictor.task.arranged(read, target=None, inputs=None, wishes={}, features=predictor.features)
+    arranged = predictor.task.arranged(
+        read, target=None, inputs=None, division="", seed=0, wishes={}, features=predictor.features
+    )
     for sentence in arranged.notes:
         events.note(sentence)
     (column,) = arranged.columns.values()
@@ -102,13 +124,6 @@ def option_fields(run: Any) -> list[dataclasses.Field[Any]]:
     except (EngramError, KeyError, OSError):
         return []  # the verb itself says what is wrong
     return list(dataclasses.fields(task.options))
-
-
-def _explained(predictor: Any, text: str) -> dict[str, Any]:
-    from engram.explain.influence import influences
-
-    label, found = influences(predictor, text)
-    return {"explains": label, "words": [each.record() for each in found]}
 
 
 def _reads_texts(predictor: Any) -> tuple[bool, bool]:

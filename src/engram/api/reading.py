@@ -30,6 +30,9 @@ from engram.data.stored import Stored, is_named
 from engram.data.table import Column, Table
 
 TASKS = "engram.tasks"
+DIVISIONS = ("time", "random")
+"""Ways to divide data that may be asked for in place of a column that says it."""
+
 CLOSE = 0.1
 """Tasks whose evidence differs by less than this are too close to choose between."""
 
@@ -77,7 +80,8 @@ def read(
     BudgetError when preparing alone would exceed the deadline.
     """
     made = wish.checked(wishes, known_wishes())
-    table = source.read(data, target=target, inputs=input, split=split, group=group)
+    division = split if isinstance(split, str) and split in DIVISIONS else ""
+    table = source.read(data, target=target, inputs=input, split=None if division else split, group=group)
     for sentence in table.notes:
         events.note(sentence)
     chosen, why = choose_task(table, task=task, target=target, input=input)
@@ -86,13 +90,17 @@ def read(
             f"expected a task that reads its examples from data; {chosen.name} is handed them in Python: "
             "engram.train(dataset, model=MyNet(), step=FUNCTION)"
         )
-    arranged = chosen.arranged(table, target=target, inputs=input, wishes=made, features=features)
+    arranged = chosen.arranged(
+        table, target=target, inputs=input, division=division, seed=seed, wishes=made, features=features
+    )
     if arranged is not None:
         if apply is not None:
             raise ConfigError(f"expected no fixes for {chosen.name}, whose rows are no examples. Leave out --apply.")
         for sentence in arranged.notes[len(table.notes) :]:
             events.note(sentence)
         table, target, input = arranged, None, None
+    elif division:
+        raise ConfigError(f"expected a column for --split; {chosen.name} does not divide its data by {division}.")
     roles, reasons = infer.columns_for(table, chosen, target=target, inputs=input)
     for sentence in reasons:
         events.note(sentence)
@@ -237,7 +245,7 @@ def warn(findings: list[Finding]) -> None:
 def _balance(task: Task, examples: Examples) -> None:
     """Let rare classes count more where classes are unbalanced, and say so."""
     role = next(iter(task.target), "")
-    if role not in examples.stored or task.calibration != "softmax":
+    if role not in examples.stored or task.calibration != "softmax" or not task.balances:
         return
     labels = np.full(len(examples.stored[role]), -1)
     usable = np.flatnonzero(examples.stored[role].ok)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import click
 
 from engram.cli.options import DEBUG, DEVICE, JSON, together
-from engram.core.errors import EngramError
+from engram.cli.verbs import asked
+from engram.core.errors import EngramError, Interrupted
 
 SAMPLING = together(
     click.option("--temperature", type=float, default=0.8, show_default=True, help="Below 1 safer, above 1 bolder."),
@@ -23,7 +25,9 @@ SAMPLING = together(
     click.option("--seed", type=int, help="Write the same every time."),
 )
 
-CHAT_HELP = "/reset begins anew · /save FILE keeps what was said · /help shows this · Ctrl-D ends"
+CHAT_HELP = (
+    "/reset begins anew · /save FILE keeps what was said · /help shows this · Ctrl-C ends an answer · Ctrl-D ends"
+)
 
 
 @click.command(
@@ -90,7 +94,17 @@ def chat(run: str, as_json: bool, **options: Any) -> None:
             elif line and as_json:
                 console.print_json({"user": line, "assistant": talk.say(line)})
             elif line:
-                _stream(talk.stream(line))
+                _answer(talk.stream(line))
+
+
+def _answer(pieces: Iterator[str]) -> None:
+    """Print an answer as it comes; Ctrl-C ends it, and the talk goes on."""
+    try:
+        _stream(pieces)
+    except Interrupted as interrupted:
+        if interrupted.number != signal.SIGINT:
+            raise
+        asked.clear()
 
 
 def _lines(*, prompted: bool) -> Iterable[str]:
@@ -122,7 +136,7 @@ def _command(talk: Any, line: str) -> None:
 
 
 def _stream(pieces: Iterable[str]) -> None:
-    """Print text as it comes; Ctrl-C leaves the line whole."""
+    """Print text as it comes, and end the line, whatever ends the text."""
     try:
         for piece in pieces:
             click.echo(piece, nl=False)

@@ -84,7 +84,8 @@ class Terminal:
 
     def _show_progress(self, event: Event) -> None:
         done, total = event["done"], event["total"]
-        self._draw(event["name"], done=done, total=total, info=f"{done:,} of {total:,}", now=done >= total)
+        of, ended = ("", False) if total is None else (f" of {total:,}", done >= total)
+        self._draw(event["name"], done=done, total=total, info=f"{done:,}{of}", now=ended)
 
     def _show_step(self, event: Event) -> None:
         info = [

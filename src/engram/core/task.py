@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor, nn
 
+    from engram.core.claim import Claim
+
 
 class Batch(SimpleNamespace):
     """Some examples, encoded: one attribute per role (`batch.image`, `batch.label`), first axis the example.
@@ -113,9 +115,12 @@ class Task:
     in pieces.
     sizes: larger networks than "small", and from when on they pay.
     writes: True where an answer is a text, which takes much longer than a step, and `selection` is none of `metrics`.
-    calibration: "softmax" or "sigmoid" where the output is logits that can be calibrated, else None.
-    sampling: the options of writing (a dataclass) for tasks whose networks write on from a prompt, else None.
+    calibration: "softmax" or "sigmoid" where the output is logits that can be calibrated, "conformal" where it is
+    numbers that get intervals, else None. usual_share: the network's in a blend with a floor, and how far from it a
+    share lies. balances: whether examples of rare classes count more where classes are unbalanced. sampling: the
+    options of writing (a dataclass) for tasks whose networks write on from a prompt, else None.
     context: tokens that such a network sees at once. converses: whether it replies in conversations.
+    ranks: True where an output is scores of all items (B, I), by which network and floors can be blended.
     divides_rows: True where rows are not divided among splits: `examples` divides what is in each.
     """
 
@@ -126,10 +131,13 @@ class Task:
     options: ClassVar[type] = NoOptions
     couples_examples: ClassVar[bool] = False
     calibration: ClassVar[str | None] = None
+    usual_share: ClassVar[tuple[float, float]] = (0.5, 0.3)
+    balances: ClassVar[bool] = True
     writes: ClassVar[bool] = False
     sampling: ClassVar[type | None] = None
     context: ClassVar[int] = 0
     converses: ClassVar[bool] = False
+    ranks: ClassVar[bool] = False
     divides_rows: ClassVar[bool] = False
     sizes: ClassVar[Mapping[str, Worth]] = {}
 
@@ -137,6 +145,11 @@ class Task:
     def name(self) -> str:
         """The task's name, which is its file's name."""
         return snake_case(type(self).__name__)
+
+    @property
+    def gives_logits(self) -> bool:
+        """Whether answers are classes, of which the output is the logits."""
+        return self.calibration in ("softmax", "sigmoid")
 
     @property
     def selection(self) -> Any:
@@ -147,11 +160,21 @@ class Task:
         """Say how well a table fits this task, and why."""
         raise AssertionError("a task must say this")
 
-    def arranged(self, table: Any, *, target: Any, inputs: Any, wishes: Mapping[str, Any], features: Any = None) -> Any:
+    def arranged(
+        self,
+        table: Any,
+        *,
+        target: Any,
+        inputs: Any,
+        division: str,
+        seed: int,
+        wishes: Mapping[str, Any],
+        features: Any = None,
+    ) -> Any:
         """Return a table of other rows, where a row of the user's is no value by itself; None leaves it as it is.
 
-        target, inputs: columns that the user named, which are then done with. wishes: see `engram.core.wishes`.
-        features: fitted ones, by role, where a run is asked about new data.
+        target, inputs: columns that the user named, which are then done with. division: "time", "random" or "".
+        wishes: see `engram.core.wishes`. features: fitted ones, by role, where a run is asked about new data.
         """
         return None
 
@@ -213,6 +236,25 @@ class Task:
         stored: what `Feature.store` gave of the input, by role.
         """
         return answer
+
+    def claim(self, model: Any, example: Batch, features: Any) -> Claim | None:
+        """Put the answer to one example so that other inputs can be asked about it; None: it is not to be explained.
+
+        By default the likeliest label, where outputs are logits. features: by role, as attributes.
+        """
+        if self.calibration not in ("softmax", "sigmoid"):
+            return None
+        from engram.core.claim import Claim, log_odds
+
+        exclusive = self.calibration == "softmax"
+
+        def scores(model: Any, batch: Batch) -> Tensor:
+            logits_BC = self.predict(model, batch, self.options()).double()
+            return log_odds(logits_BC) if exclusive else logits_BC
+
+        names = getattr(features, next(iter(self.target))).names
+        chosen = int(scores(model, example)[0].argmax())
+        return Claim(scores, chosen, lambda number: str(names[number]), exclusive=exclusive)
 
     def plain(self) -> Task:
         """The task as one would have written its step by hand (`recipe="plain"`): without what was not asked for."""

@@ -22,14 +22,16 @@ import numpy as np
 from engram.core import durable, events
 from engram.core.errors import DataError
 from engram.core.units import format_bytes
+from engram.data.packed import Packed, Rows
 from engram.data.read_values import CHUNK, Read, read_all, read_value
-from engram.data.stored import Problem, Ragged, Stored, collate
+from engram.data.source.fingerprint import of_values
+from engram.data.stored import Problem, Ragged, Stored, collate, ragged
 from engram.data.table import Lazy
 from engram.features.feature import Misconfigured
 
 if TYPE_CHECKING:
     from engram.data.table import Column
-    from engram.features.feature import Feature
+    from engram.features.feature import Feature, Whole
 
 __all__ = ["Problem", "Ragged", "Stored", "cache_root", "collate", "prepare", "store_names"]
 
@@ -60,6 +62,12 @@ def prepare(column: Column, feature: Feature, *, cache: str | Path | None = None
 
 
 def _in_memory(column: Column, feature: Feature) -> Stored:
+    if (whole := feature.store_all(column)) is not None:
+        arrays = {name: ragged(*v) if isinstance(v, tuple) else v for name, v in whole.arrays.items()}
+        ok = np.ones(len(column), bool)
+        ok[list(whole.problems)] = False
+        problems = [Problem(row, column.where(row), reason) for row, reason in sorted(whole.problems.items())]
+        return Stored(arrays, ok, whole.digest, problems)
     arrays: dict[str, list[Any]] = {}
     ok = np.zeros(len(column), dtype=bool)
     digests = []
@@ -141,6 +149,12 @@ def _fingerprint(column: Column) -> Iterator[bytes | memoryview]:
             column.values.root if isinstance(column.values, Lazy) else column.values[0] if column.kind == "path" else ""
         )
         yield os.path.abspath(first).encode("utf-8", "surrogateescape") if first else b""  # noqa: PTH100
+    elif isinstance(column.values, Rows):
+        for name, one in column.values.columns.items():
+            yield f"{name}\0{one.kind}".encode()
+            yield from _fingerprint(one)
+    elif isinstance(column.values, Packed):
+        yield of_values(column.values).encode()
     elif isinstance(column.values, np.ndarray) and column.values.dtype != object:
         yield f"{column.values.dtype}{column.values.shape}".encode()
         yield np.ascontiguousarray(column.values).reshape(-1).view(np.uint8).data
@@ -194,6 +208,26 @@ def _sweep(parent: Path) -> None:
 
 
 def _fill(folder: Path, column: Column, feature: Feature) -> None:
+    if (whole := feature.store_all(column)) is not None:
+        _fill_at_once(folder, whole)
+    else:
+        _fill_one_by_one(folder, column, feature)
+    _sync(folder)
+
+
+def _fill_at_once(folder: Path, whole: Whole) -> None:
+    number, dtypes = len(whole.digest), {}
+    for name, values in whole.arrays.items():
+        flat, sizes = values if isinstance(values, tuple) else (values, None)
+        _check_room(folder, flat.nbytes)
+        np.ascontiguousarray(flat).tofile(folder / f"{name}.bin")
+        shapes = np.array(flat.shape[1:], np.int32)[None] if sizes is None else sizes[:, None]
+        np.save(folder / f"{name}.shapes.npy", shapes)
+        dtypes[name] = str(flat.dtype)
+    _describe(folder, whole.digest, np.ones(number, bool), dtypes, [])
+
+
+def _fill_one_by_one(folder: Path, column: Column, feature: Feature) -> None:
     writers: dict[str, Writer] = {}
     digest = np.zeros((len(column), 16), dtype=np.uint8)
     ok = np.zeros(len(column), dtype=bool)
@@ -212,12 +246,16 @@ def _fill(folder: Path, column: Column, feature: Feature) -> None:
             writers[name].append(value)
     for writer in writers.values():
         writer.close()
+    _describe(folder, digest, ok, {name: str(writer.dtype) for name, writer in writers.items()}, problems)
+
+
+def _describe(
+    folder: Path, digest: np.ndarray, ok: np.ndarray, dtypes: dict[str, str], problems: list[list[Any]]
+) -> None:
     np.save(folder / "digest.npy", digest)
     np.save(folder / "ok.npy", ok)
-    dtypes = {name: str(writer.dtype) for name, writer in writers.items()}
-    info = {"format": FORMAT, "number": len(column), "arrays": dtypes, "problems": problems}
+    info = {"format": FORMAT, "number": len(ok), "arrays": dtypes, "problems": problems}
     (folder / "info.json").write_text(json.dumps(info), encoding="utf-8")
-    _sync(folder)
 
 
 class Writer:
@@ -280,7 +318,8 @@ def _open(folder: Path, column: Column) -> Stored:
 
 
 def _map(folder: Path, name: str, dtype: np.dtype, ok: np.ndarray) -> Any:
-    flat = np.asarray(np.memmap(folder / f"{name}.bin", dtype=dtype, mode="r"))
+    path = folder / f"{name}.bin"
+    flat = np.asarray(np.memmap(path, dtype=dtype, mode="r")) if path.stat().st_size else np.zeros(0, dtype)
     shapes = np.load(folder / f"{name}.shapes.npy")
     values = int(shapes.prod(1, dtype=np.int64).sum()) * (int(ok.sum()) if len(shapes) == 1 else 1)
     if len(flat) != values:

@@ -4,13 +4,14 @@ Interpolated Kneser-Ney smoothing with three discounts (Chen and Goodman 1998, T
 many different longer ones they were seen, so that a word that only ever follows one other is not taken for a common
 one.
 
-Shapes: B windows, T + 1 tokens of each.
+Shapes: B windows, T + 1 tokens of each, V ids of the vocabulary, K kinds of what is known of a context.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -28,9 +29,14 @@ LEAST_DISCOUNT = 0.05
 MOST_TOKENS = 5_000_000
 """Counting more than these takes longer than a floor may."""
 
+UNSURE = (0.05, 0.15, 0.4)
+"""Shares that the longest known context leaves for shorter ones: below the first it is surest of what follows."""
+
 
 class NGram(Floor):
     """Reads the role `text`: windows of ids (B, T + 1), of which each is predicted from those before it."""
+
+    deliverable: ClassVar = True
 
     def build(self, features: Any) -> nn.Module:
         """Return the module that has counted nothing: all tokens are equally likely."""
@@ -54,6 +60,9 @@ class Counted(nn.Module):
     Of every order there are four arrays: the sequences that were seen, each as one number in base `size`, with their
     discounted probabilities, and the contexts that were seen, with the weight that is left for shorter ones.
     """
+
+    lengths_vary = True
+    """What was counted decides how long its tensors are."""
 
     def __init__(self, size: int) -> None:
         super().__init__()
@@ -81,24 +90,65 @@ class Counted(nn.Module):
             number[:, back:] += text_BT[:, : text_BT.shape[1] - back] * self.size**back
         return number
 
+    @property
+    def kinds(self) -> int:
+        """K: of so many kinds is what is known of a context, by its length and by how sure it is of what follows."""
+        return (self.longest + 1) * (len(UNSURE) + 1)
+
     def surprise(self, text_BT: Tensor) -> Tensor:
         """Return the nats (B, T) of every token but the first of each row (B, T + 1)."""
-        text, probability = text_BT.numpy(), np.full(text_BT.shape, 1 / self.size)
+        return self.judged(text_BT)[0]
+
+    def judged(self, text_BT: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the same nats (B, T), and of which kind what is known of each context is (B, T)."""
+        text, probability = text_BT.cpu().numpy(), np.full(text_BT.shape, 1 / self.size)
+        kind = np.zeros(text.shape, np.int64)
         for order in range(1, self.longest + 1):
             number = self.numbers(text, order)
             share = self._found("gram", order, number, missing=0.0)
             left = self._found("gram_before", order, number // self.size, missing=1.0)
             longer = share + left * probability
             probability[:, order - 1 :] = longer[:, order - 1 :]
-        return torch.from_numpy(-np.log(probability[:, 1:])).float()
+            known = np.where(left < 1, self._kind(order, left), kind)
+            kind[:, order - 1 :] = known[:, order - 1 :]
+        nats, kind = -np.log(probability[:, 1:]), kind[:, 1:]
+        return torch.from_numpy(nats).float().to(text_BT.device), torch.from_numpy(kind).to(text_BT.device)
+
+    def following(self, ids: Sequence[int]) -> tuple[np.ndarray, int]:
+        """Return the probabilities (V,) of what follows some ids, and of which kind what is known of them is."""
+        probability, kind = np.full(self.size, 1 / self.size), 0
+        for order in range(1, min(self.longest, len(ids) + 1) + 1):
+            context = 0
+            for token in ids[len(ids) - order + 1 :]:
+                context = context * self.size + token
+            known, left = self._counted("gram_before", order)
+            place = int(np.searchsorted(known, context))
+            if place == len(known) or known[place] != context:
+                break  # longer ones were not seen either
+            grams, shares = self._counted("gram", order)
+            first, last = np.searchsorted(grams, (context * self.size, (context + 1) * self.size))
+            probability *= left[place]
+            probability[grams[first:last] - context * self.size] += shares[first:last]
+            kind = int(self._kind(order, left[place]))
+        return probability, kind
+
+    def _kind(self, order: int, left: Any) -> Any:
+        return order * (len(UNSURE) + 1) + np.searchsorted(UNSURE, left)
+
+    def _counted(self, name: str, order: int) -> tuple[np.ndarray, np.ndarray]:
+        shares = name.replace("gram", "share")
+        return getattr(self, f"{name}_{order}").numpy(), getattr(self, f"{shares}_{order}").numpy()
 
     def _found(self, name: str, order: int, number: np.ndarray, *, missing: float) -> np.ndarray:
-        known = getattr(self, f"{name}_{order}").numpy()
-        shares = getattr(self, f"{name.replace('gram', 'share')}_{order}").numpy()
+        known, shares = self._counted(name, order)
         if not len(known):
             return np.full(number.shape, missing)
         place = np.minimum(np.searchsorted(known, number), len(known) - 1)
         return np.where(known[place] == number, shares[place], missing)
+
+    def _apply(self, *_: Any, **__: Any) -> Counted:
+        """Stay on the CPU, where it is looked up, whatever moves the module that it is part of."""
+        return self
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
         """Take arrays of any length: what was counted decides it."""

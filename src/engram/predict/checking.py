@@ -31,6 +31,7 @@ KINDS: dict[str, tuple[type, ...]] = {
     "delivered.views": (list,),
     "delivered.num_outputs": (int,),
     "delivered.num_hidden": (int,),
+    "delivered.kinds": (int,),
     "data": (dict,),
     "data.fingerprint": (str,),
     "data.rows": (dict,),
@@ -145,9 +146,11 @@ def _wrong_network(facts: dict[str, Any], held: dict[str, tensors.Entry]) -> str
     record = facts.get("delivered", {})
     if not record:  # the bare network, which says nothing of itself
         return ""
-    said = {"bias": record.get("num_outputs"), "hidden_whitening": record.get("num_hidden")}
-    for name, axis in (("bias", 0), ("hidden_whitening", 1)):
-        if name not in held or len(held[name].shape) <= axis or held[name].shape[axis] != said[name]:
+    said = {("bias", 0): record.get("num_outputs"), ("hidden_whitening", 1): record.get("num_hidden")}
+    if "kinds" in record:
+        said = {("share", 0): record["kinds"]}
+    for (name, axis), number in said.items():
+        if name not in held or len(held[name].shape) <= axis or held[name].shape[axis] != number:
             return f"what is delivered does not fit the tensor {name}"
     return ""
 

@@ -128,7 +128,31 @@ class Facts:
     @property
     def things(self) -> str:
         """What examples are: "texts" or "pictures"."""
-        return "texts" if self.kept is not None and self.kept.texts is not None else "pictures"
+        kept = self.kept
+        return "texts" if kept is not None and (kept.texts is not None or kept.tokens is not None) else "pictures"
+
+    def label_of(self, place: int) -> str:
+        """The label, or labels, of a kept example in words."""
+        assert self.kept is not None and self.kept.label is not None
+        label = self.kept.label[place]
+        if label.ndim:
+            return ", ".join(name for name, yes in zip(self.names, label, strict=False) if yes > 0.5) or "none"
+        return self.names[int(label)] if 0 <= int(label) < len(self.names) else "unknown"
+
+    @cached_property
+    def even(self) -> list[int]:
+        """Places of kept examples of the headline's split that stand for all of it, in an order without order."""
+        import numpy as np
+
+        assert self.kept is not None
+        random = np.random.default_rng(0)
+        places = [place for place, row in enumerate(self.kept.rows) if self._scored(int(row))]
+        if self.kept.even is not None:
+            return random.permutation([place for place in places if self.kept.even[place]]).tolist()
+        return random.permutation(places).tolist()
+
+    def _scored(self, row: int) -> bool:
+        return row in self.known and self.known[row]["split"] == self.split
 
     @cached_property
     def known(self) -> dict[int, dict[str, Any]]:

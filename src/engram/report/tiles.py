@@ -22,9 +22,15 @@ def tile(facts: Facts, entry: dict[str, Any], *, title: str, detail: str = "", t
         return Tile(uri(enlarged(kept.pictures[place], least=least)), title, detail, str(entry["where"]), tone)
     assert kept.texts is not None
     text = " ".join(kept.texts[place].split())
-    shown = text if len(text) <= MOST_CHARACTERS else text[: MOST_CHARACTERS - 1] + "…"
+    shown = shortened(text)
     more = f"{entry['where']}: {text}" if shown != text else str(entry["where"])
     return Tile("", title, detail, more, tone, text=shown)
+
+
+def shortened(text: str) -> str:
+    """As much of a text as a tile holds."""
+    text = " ".join(text.split())
+    return text if len(text) <= MOST_CHARACTERS else text[: MOST_CHARACTERS - 1] + "…"
 
 
 def gallery(facts: Facts, tiles: list[Tile], caption: str, size: str = "medium") -> Gallery:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,12 +41,15 @@ class Served:
 
 
 class Model:
-    """One name. What it serves may change between two batches, never within one."""
+    """One name. What it serves may change between two batches, never within one. thread: all its computing."""
 
     def __init__(self, name: str, version: Served, *, limits: Limits, counts: Counts) -> None:
         self.name, self.version, self._counts = name, version, counts
+        self.thread = ThreadPoolExecutor(1, thread_name_prefix=name)
+        self.writers = asyncio.Semaphore(limits.writers)
         self.batcher = Batcher(
             self._answers,
+            self.thread,
             queue_items=limits.queue_items,
             queue_seconds=limits.queue_seconds,
             batch_seconds=limits.batch_seconds,
@@ -57,6 +61,11 @@ class Model:
         answers = version.predictor.answers(items, options, names=names)
         version.drift.add(answers)
         return answers
+
+    def count_tokens(self, read: int, written: int) -> None:
+        """Count what was written for one who asked."""
+        self._counts.count("engram_tokens_read_total", read, model=self.name)
+        self._counts.count("engram_tokens_written_total", written, model=self.name)
 
     def _observed(self, number: int, seconds: float) -> None:
         self._counts.observe("engram_batch_items", number, model=self.name)
@@ -126,9 +135,9 @@ class Models:
         events.note(f"{model.name} now serves {version.name}")
 
     def close(self) -> None:
-        """End the threads, once they have answered what waits."""
+        """End the threads. What was asked has been answered by then; what takes too long is left."""
         for model in self:
-            model.batcher.close()
+            model.thread.shutdown(wait=False, cancel_futures=True)
 
 
 def entries(predictor: Predictor) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from functools import partial
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -38,15 +39,15 @@ def add(app: FastAPI, model: Model, limits: Limits) -> None:
 
     async def predict(request: Request) -> Response:
         refuse_where_full(model)  # before the work of parsing is done in vain
-        reading = asked(request, model.version.predictor, limits, schema)
-        large = len(await request.body()) > INLINE_BYTES
-        found = await (asyncio.to_thread(asyncio.run, reading) if large else reading)
+        body = await request.body()
+        reading = partial(asked, body, request.headers.get("content-type", ""), model.version.predictor, limits, schema)
+        found = await asyncio.to_thread(reading) if len(body) > INLINE_BYTES else reading()
         answers = found.whole(await answered(model, found, limits) if found.items else [])
         unread = found.one and "error" in answers[0]
         return as_json(
             answers[0] if found.one else answers,
             status=422 if unread else 200,
-            headers={"X-Engram-Version": _NOT_PLAIN.sub("?", model.version.name)},
+            headers=version_header(model),
         )
 
     app.add_api_route(
@@ -63,6 +64,11 @@ def add(app: FastAPI, model: Model, limits: Limits) -> None:
         },
         openapi_extra={"requestBody": {"required": True, "content": request_schema(model)}},
     )
+
+
+def version_header(model: Model) -> dict[str, str]:
+    """Says which run answers."""
+    return {"X-Engram-Version": _NOT_PLAIN.sub("?", model.version.name)}
 
 
 def refuse_where_full(model: Model, number: int = 1) -> None:

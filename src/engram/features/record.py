@@ -1,0 +1,257 @@
+"""Record: a row of a table, of any number of columns: numbers, categories, dates, free text.
+
+Networks and trees see one row of numbers: first those of all columns (the transformed numbers, dates as a moment and
+what recurs in it, texts as topics), NaN where they are missing; then one code for each category, 0 for missing or
+unknown. What a column is, is found by looking at it (`_fields/survey.py`), and is the user's to change.
+
+Shapes: N or B rows, F places of an encoded row, C columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from engram.core.errors import DataError, RunError, unknown
+from engram.core.evidence import Evidence
+from engram.features._fields import digests
+from engram.features._fields.field import Field
+from engram.features._fields.survey import IGNORE, KINDS, field_from, surveyed
+from engram.features.feature import Arrays, Entry, Feature, Whole
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+TOGETHER = 1 << 16
+"""Rows that are encoded at a time."""
+
+
+class Record(Feature):
+    """A row of a table: a mapping from column to value. Other columns than those of `fields` are ignored.
+
+    fields: what each column is, as `Field.config` says it. left_out: columns that are not used, and why.
+    """
+
+    takes = "rest"
+    on_disk = True
+    wishes = ("columns",)
+
+    def __init__(self, *, fields: Sequence[Mapping[str, Any]] = (), left_out: Mapping[str, str] | None = None) -> None:
+        self.fields: list[Field] = [field_from(config) for config in fields]
+        self.left_out = dict(left_out or {})
+
+    @classmethod
+    def matches(cls, column: Any) -> Evidence:
+        """Rows of a table."""
+        if column.kind != "record":
+            return Evidence(0.0, f"its values are of kind {column.kind}")
+        return Evidence(0.5, f"rows of {len(column.values.columns):,} columns")
+
+    @classmethod
+    def survey(cls, column: Any, *, columns: Mapping[str, str] | None = None, **wishes: Any) -> Feature:
+        """Look at every column. columns: name -> kind, in place of what it seems to be.
+
+        ConfigError for a column that does not exist, DataError where nothing can be learned from any.
+        """
+        given, wanted = column.values.columns, dict(columns or {})
+        for name, kind in wanted.items():
+            if name not in given:
+                raise unknown("column", name, given)
+            if kind.partition(":")[0] not in (*KINDS, IGNORE):
+                raise unknown("kind of column", kind, [*KINDS, IGNORE])
+        judged = {name: surveyed(name, one, wanted.get(name)) for name, one in given.items()}
+        fields = [field.config() for field in judged.values() if isinstance(field, Field)]
+        if not fields:
+            why = "; ".join(f"{name}: {reason}" for name, reason in judged.items()) or "no column is left"
+            raise DataError(f"expected columns that tell something of the target; there is none ({why}).")
+        return cls(fields=fields, left_out={n: why for n, why in judged.items() if isinstance(why, str)}, **wishes)
+
+    def config(self) -> dict[str, Any]:
+        """What each column is."""
+        return {"fields": [field.config() for field in self.fields], "left_out": self.left_out}
+
+    def store_keys(self) -> list[dict[str, Any]]:
+        """What is stored depends on the columns that are used, and on how they are read."""
+        return [{"fields": [field.config() for field in self.fields]}]
+
+    @property
+    def _plain(self) -> list[Field]:
+        """Fields whose cells are stored as one number."""
+        return [field for field in self.fields if not field.is_ragged]
+
+    @property
+    def _ragged(self) -> dict[str, Field]:
+        """Fields whose cells are stored as several, by the name of their array."""
+        return {f"words_{number}": field for number, field in enumerate(f for f in self.fields if f.is_ragged)}
+
+    @property
+    def _numbers(self) -> list[Field]:
+        return [field for field in self.fields if not field.is_code]
+
+    @property
+    def _codes(self) -> list[Field]:
+        return [field for field in self.fields if field.is_code]
+
+    @property
+    def num_numbers(self) -> int:
+        """How many places hold numbers; codes follow."""
+        return sum(len(field.labels) for field in self._numbers)
+
+    @property
+    def cardinalities(self) -> tuple[int, ...]:
+        """How many codes each category has, 0 among them."""
+        return tuple(field.cardinality for field in self._codes)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What each place is called."""
+        return tuple(label for field in (*self._numbers, *self._codes) for label in field.labels)
+
+    @property
+    def shape(self) -> tuple[int]:
+        """The number of places."""
+        return (len(self.labels),)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that are used."""
+        return tuple(field.name for field in self.fields)
+
+    def store(self, value: Any) -> dict[str, np.ndarray]:
+        """Return {"cells": float64 (C,), "words_0": ...} of a row. DataError for what is none, or lacks a column."""
+        if hasattr(value, "to_dict"):  # a row of a data frame
+            value = value.to_dict()
+        if not isinstance(value, Mapping):
+            raise DataError(f"expected a row: a mapping from column to value; got {type(value).__name__}")
+        self.require(value)
+        found = {"cells": np.array([field.read_one(value.get(field.name)) for field in self._plain], np.float64)}
+        return found | {name: field.read_one(value.get(field.name)) for name, field in self._ragged.items()}
+
+    def require(self, given: Any) -> None:
+        """DataError unless every column is given that training rows always had."""
+        lacking = [field.name for field in self.fields if field.name not in given and not field.optional]
+        if lacking or not any(field.name in given for field in self.fields):
+            names = ", ".join(map(str, given)) or "none"
+            raise DataError(
+                f"expected a value for {', '.join(lacking or self.columns)}; got {names}. "
+                "Give every column that the training rows had"
+            )
+
+    def store_all(self, column: Any) -> Whole:
+        """Store all rows, column by column."""
+        given = column.values.columns
+        self.require(given)
+        cells_NC = np.full((len(column), len(self._plain)), np.nan)
+        for place, field in enumerate(self._plain):
+            cells_NC[:, place] = field.read(_series(given.get(field.name), len(column)))
+        words = {name: field.read(_series(given.get(field.name), len(column))) for name, field in self._ragged.items()}
+        return Whole({"cells": cells_NC, **words}, digests.of(cells_NC, list(words.values())))
+
+    def fit(self, stored: Any, rows: np.ndarray) -> None:
+        """Fit each column on the training rows."""
+        for field, read in self._read(stored.arrays, np.asarray(rows)):
+            field.fit(read)
+
+    def _read(self, arrays: Mapping[str, Any], rows: np.ndarray) -> list[tuple[Field, Any]]:
+        """Each field with what was read of some rows."""
+        cells_NC = arrays["cells"]
+        found: list[tuple[Field, Any]] = [(f, cells_NC[rows, place]) for place, f in enumerate(self._plain)]
+        return found + [(f, [arrays[name][row] for row in rows.tolist()]) for name, f in self._ragged.items()]
+
+    def refined(self, stored: Any) -> dict[str, np.ndarray]:
+        """Encode every row once."""
+        record_NF = np.empty((len(stored), *self.shape), np.float32)
+        for start in range(0, len(stored), TOGETHER):
+            rows = np.arange(start, min(start + TOGETHER, len(stored)))
+            record_NF[rows] = self._encoded(stored.arrays, rows)
+        return {"record": record_NF}
+
+    def encode(self, gathered: Arrays, views: Any = None) -> Tensor:
+        """Return float32 (B, F): numbers, NaN where they are missing, then codes."""
+        import torch
+
+        if "record" in gathered:
+            return torch.from_numpy(gathered["record"])
+        return torch.from_numpy(self._encoded(gathered, np.arange(len(gathered["cells"]))))
+
+    def _encoded(self, arrays: Mapping[str, Any], rows: np.ndarray) -> np.ndarray:
+        made = {id(field): field.encode(read) for field, read in self._read(arrays, rows)}
+        return np.concatenate([made[id(field)] for field in (*self._numbers, *self._codes)], 1)
+
+    def decode(self, encoded: Tensor) -> list[dict[str, Any]]:
+        """Return rows; of texts there is no telling, and names that have no code are None."""
+        record_NF, place, found = np.asarray(encoded), 0, {}
+        for field in (*self._numbers, *self._codes):
+            width = len(field.labels)
+            found[field.name] = field.decode(record_NF[:, place : place + width])
+            place += width
+        return [{name: found[name][row] for name in self.columns} for row in range(len(record_NF))]
+
+    def entry(self) -> Entry:
+        """A JSON object with a value for each column."""
+        columns = [
+            {"name": field.name, "kind": field.kind, "optional": field.optional, "example": field.example(),
+             **({"choices": field.schema()["examples"]} if "examples" in field.schema() else {})}
+            for field in self.fields
+        ]  # fmt: skip
+        schema = {
+            "type": "object",
+            "properties": {field.name: field.schema() for field in self.fields},
+            "required": [field.name for field in self.fields if not field.optional],
+        }
+        example = {field.name: field.example() for field in self.fields}
+        return Entry(kind="form", unit="characters", schema=schema, example=example, details={"columns": columns})
+
+    def received(self, value: Any, *, most: int) -> Any:
+        """Take an object of at most so many characters in all."""
+        if not isinstance(value, Mapping):
+            raise DataError(f"expected an object with a value for each column; got {type(value).__name__}")
+        if (number := sum(len(str(one)) for one in value.values())) > most:
+            raise DataError(f"expected at most {most:,} characters; the row has {number:,}")
+        return value
+
+    def summary(self, stored: Any, rows: np.ndarray) -> dict[str, Any]:
+        """What each column is and why, how much of it is missing, and a few facts."""
+        if not len(rows):
+            return {}
+        table = []
+        for field, read in self._read(stored.arrays, rows):
+            table.append({"column": field.name, "kind": field.kind, **field.summary(read), "why": field.reason})
+        order = {name: place for place, name in enumerate(self.columns)}
+        table.sort(key=lambda row: order[row["column"]])
+        return {"columns": len(table), "table": [*table, *self._unused()]}
+
+    def _unused(self) -> list[dict[str, Any]]:
+        return [{"column": name, "kind": "left out", "why": why} for name, why in self.left_out.items()]
+
+    def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """The fitted state of each column."""
+        found = [field.state() for field in self.fields]
+        arrays = {f"{place}/{name}": array for place, (_, own) in enumerate(found) for name, array in own.items()}
+        return {"fields": [values for values, _ in found]}, arrays
+
+    def load_state(self, values: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+        """Take back what each column has learned; RunError if it is damaged."""
+        states = values.get("fields")
+        if (
+            not isinstance(states, list)
+            or len(states) != len(self.fields)
+            or not all(isinstance(s, dict) for s in states)
+        ):
+            raise RunError("the saved columns are damaged: expected the state of each")
+        for place, (field, state) in enumerate(zip(self.fields, states, strict=True)):
+            prefix = f"{place}/"
+            field.load_state(state, {n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)})
+
+
+def _series(column: Any, number: int) -> Any:
+    """The values of a column as a polars series; nothing but missing ones where there is no such column."""
+    import polars
+
+    if column is None:
+        return polars.Series([None] * number, dtype=polars.String)
+    if hasattr(column.values, "series"):
+        return column.values.series
+    return polars.Series([list(v) if isinstance(v, list | tuple) else v for v in column.values], strict=False)
