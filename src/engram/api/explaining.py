@@ -53,10 +53,10 @@ def explain(
     from engram.report import explained as pages
 
     predictor = load(run, device=device, model=model, trust_source=trust_source)
-    chosen = list(taken(predictor, items, stdin=stdin))
-    if not chosen:
+    if not items:
         page = pages.of_run(predictor.run, predictor=predictor, seconds=seconds or pages.SECONDS)
         return Explanation(page, files=[page])
+    chosen = list(taken(predictor, items, stdin=stdin))
     answers, found = reasoned(predictor, chosen, **options)
     shown = [
         (str(answer["input"]), item, why)

@@ -66,25 +66,27 @@ def predict(
 
 
 def taken(predictor: Any, items: Any, *, stdin: Iterable[str] | None = None) -> Iterator[Any]:
-    """The items that one item, or several, stand for; of none, what the run has at hand."""
+    """The items that one item, or several, stand for; see `expanded`. Tables are taken apart as the task takes them."""
     if items is None or (isinstance(items, tuple | list) and not items):
         yield from _at_hand(predictor)
         return
+    given = _several(items)
     for role in predictor.task.inputs:
         if (feature := predictor.features[role]).takes == "table":
-            for item in _several(items):
+            for item in given:
                 yield from _arranged(predictor, item)
             return
         if feature.takes == "rest":
-            yield from given_rows(_several(items), feature, stdin=stdin)
+            yield from given_rows(given, feature, stdin=stdin)
             return
     texts, blank = _reads_texts(predictor)
-    yield from expanded(_several(items), texts=texts, blank=blank, stdin=stdin)
+    yield from expanded(given, texts=texts, blank=blank, stdin=stdin)
 
 
 def _several(items: Any) -> Any:
     """Items, where it may be one."""
     one = isinstance(items, str | os.PathLike | bytes | Mapping) or hasattr(items, "columns")
+    one = one or not isinstance(items, Iterable)
     return [items] if one else items if isinstance(items, Sequence) else list(items)
 
 

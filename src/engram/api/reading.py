@@ -91,7 +91,7 @@ def read(
             "engram.train(dataset, model=MyNet(), step=FUNCTION)"
         )
     arranged = chosen.arranged(
-        table, target=target, inputs=input, division=division, seed=seed, wishes=made, features=features
+        table, target=target, inputs=input, wishes=made, features=features, division=division, seed=seed
     )
     if arranged is not None:
         if apply is not None:

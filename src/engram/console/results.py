@@ -17,10 +17,11 @@ MOST_CLASSES = 20
 FAINT, STRONG, MOST_SHOWN_PARTS = 0.15, 0.6, 8
 """Share of a text's strongest influence from which a word is coloured, and printed bold; words told with numbers."""
 
-STEP = ("time", "value", "low", "high")
-"""What is said of each step of a forecast."""
 EXPLAINING = frozenset({"explains", "method", "kind", "unit", "parts", "without", "answer_without"})
 """What an explanation adds to an answer, which is not a column of the table of answers."""
+
+STEP = ("time", "value", "low", "high")
+"""What is said of each step of a forecast."""
 
 STYLES = {"error": "red", "warning": "yellow"}
 

@@ -166,15 +166,15 @@ class Task:
         *,
         target: Any,
         inputs: Any,
-        division: str,
-        seed: int,
         wishes: Mapping[str, Any],
-        features: Any = None,
+        features: Mapping[str, Any] | None = None,
+        division: str = "",
+        seed: int = 0,
     ) -> Any:
         """Return a table of other rows, where a row of the user's is no value by itself; None leaves it as it is.
 
-        target, inputs: columns that the user named, which are then done with. division: "time", "random" or "".
-        wishes: see `engram.core.wishes`. features: fitted ones, by role, where a run is asked about new data.
+        target, inputs: columns that the user named, which are then done with. wishes: see `engram.core.wishes`.
+        features: fitted ones, by role, where a run is asked about new data. division: "time", "random" or "".
         """
         return None
 
@@ -230,13 +230,6 @@ class Task:
         """Turn raw output into one answer per example, in the user's terms, ready for JSON."""
         raise AssertionError("a task must say this")
 
-    def completed(self, answer: dict[str, Any], stored: Mapping[str, Any], features: Any) -> dict[str, Any]:
-        """An answer with what only its own input says, such as the times that a forecast is for.
-
-        stored: what `Feature.store` gave of the input, by role.
-        """
-        return answer
-
     def claim(self, model: Any, example: Batch, features: Any) -> Claim | None:
         """Put the answer to one example so that other inputs can be asked about it; None: it is not to be explained.
 
@@ -255,6 +248,13 @@ class Task:
         names = getattr(features, next(iter(self.target))).names
         chosen = int(scores(model, example)[0].argmax())
         return Claim(scores, chosen, lambda number: str(names[number]), exclusive=exclusive)
+
+    def completed(self, answer: dict[str, Any], stored: Mapping[str, Any], features: Any) -> dict[str, Any]:
+        """An answer with what only its own input says, such as the times that a forecast is for.
+
+        stored: what `Feature.store` gave of the input, by role.
+        """
+        return answer
 
     def plain(self) -> Task:
         """The task as one would have written its step by hand (`recipe="plain"`): without what was not asked for."""

@@ -12,7 +12,7 @@ KINDS = ("path", "bytes", "text", "number", "array", "names", "turns", "record",
 """path: str or Path of a file · bytes: an encoded file · text: str · number: int, float, bool ·
 array: numpy array, tensor or PIL picture · names: list of str (several labels of one example) ·
 turns: list of (role, text), a conversation · record: a row of a table, from column to value (`Rows`) ·
-history: a user's interactions (`engram.data.histories`) · series: numbers over time (`engram.features.series`)."""
+history: a user's interactions (`engram.data.histories`) · series: a history of numbers (`engram.features.series`)."""
 
 
 class Lazy(Sequence[Any]):

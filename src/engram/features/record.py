@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from engram.core.errors import DataError, RunError, unknown
+from engram.core.errors import ConfigError, DataError, RunError, unknown
 from engram.core.evidence import Evidence
+from engram.core.wishes import Wish
 from engram.features._fields import digests
 from engram.features._fields.field import Field
 from engram.features._fields.survey import IGNORE, KINDS, field_from, surveyed
@@ -23,6 +24,8 @@ from engram.features.feature import Arrays, Entry, Feature, Whole
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+COLUMNS = Wish("columns", "what a column is, in place of what it seems to be", several=True, metavar="NAME=KIND")
 
 TOGETHER = 1 << 16
 """Rows that are encoded at a time."""
@@ -36,7 +39,7 @@ class Record(Feature):
 
     takes = "rest"
     on_disk = True
-    wishes = ("columns",)
+    wishes = (COLUMNS,)
 
     def __init__(self, *, fields: Sequence[Mapping[str, Any]] = (), left_out: Mapping[str, str] | None = None) -> None:
         self.fields: list[Field] = [field_from(config) for config in fields]
@@ -50,12 +53,14 @@ class Record(Feature):
         return Evidence(0.5, f"rows of {len(column.values.columns):,} columns")
 
     @classmethod
-    def survey(cls, column: Any, *, columns: Mapping[str, str] | None = None, **wishes: Any) -> Feature:
-        """Look at every column. columns: name -> kind, in place of what it seems to be.
+    def survey(
+        cls, column: Any, *, columns: Mapping[str, str] | Sequence[str] | str | None = None, **wishes: Any
+    ) -> Feature:
+        """Look at every column. columns: name -> kind, or "NAME=KIND" each, in place of what it seems to be.
 
         ConfigError for a column that does not exist, DataError where nothing can be learned from any.
         """
-        given, wanted = column.values.columns, dict(columns or {})
+        given, wanted = column.values.columns, _wished(columns)
         for name, kind in wanted.items():
             if name not in given:
                 raise unknown("column", name, given)
@@ -244,6 +249,16 @@ class Record(Feature):
         for place, (field, state) in enumerate(zip(self.fields, states, strict=True)):
             prefix = f"{place}/"
             field.load_state(state, {n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)})
+
+
+def _wished(columns: Mapping[str, str] | Sequence[str] | str | None) -> dict[str, str]:
+    """Column -> kind; ConfigError for what says no kind."""
+    if columns is None or isinstance(columns, Mapping):
+        return dict(columns or {})
+    pairs = [pair.partition("=") for pair in ([columns] if isinstance(columns, str) else columns)]
+    if wrong := ["".join(pair) for pair in pairs if not (pair[0] and pair[2])]:
+        raise ConfigError(f"expected NAME=KIND for columns, such as zip=category; got {', '.join(wrong)}")
+    return {name: kind for name, _, kind in pairs}
 
 
 def _series(column: Any, number: int) -> Any:

@@ -26,7 +26,7 @@ from engram.features._tokenizers import (
     decoded,
     pieces,
     split_words,
-)
+)  # fmt: skip
 from engram.features.feature import Alteration, Arrays, Entry, Feature
 
 if TYPE_CHECKING:
