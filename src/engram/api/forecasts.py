@@ -34,7 +34,7 @@ NEAR = 0.05
 """So near to one of the two, a blend is that one alone."""
 
 EQUAL, DOUBT = 0.5, 4.0
-"""The share that is held towards by a prior, and its weight in horizons: windows overlap, and few horizons tell little."""
+"""The share that a prior holds towards, and its weight in horizons: windows overlap, and few horizons tell little."""
 
 
 @dataclass(frozen=True)

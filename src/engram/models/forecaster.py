@@ -79,7 +79,7 @@ class Forecaster(nn.Module):
         past_BLC = series_BTF[:, : self.lookback, : self.columns].float()
         mean_B1C = past_BLC.mean(1, keepdim=True)
         size_B1C = past_BLC.abs().mean(1, keepdim=True)
-        spread_B1C = past_BLC.std(1, keepdim=True, correction=0) + LEAST_SPREAD * size_B1C + 1e-9
+        spread_B1C = torch.maximum(past_BLC.std(1, keepdim=True, correction=0), LEAST_SPREAD * size_B1C + 1e-9)
         level_BLC = (past_BLC - mean_B1C) / spread_B1C
         effect_BTC = self.effect(series_BTF[..., -self.known :]) if self.effect is not None else None
         if effect_BTC is not None:

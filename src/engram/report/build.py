@@ -19,6 +19,7 @@ from engram.report.sections import (
     depth,
     errors,
     example,
+    forecasts,
     headline,
     network,
     numbers,
@@ -34,7 +35,7 @@ from engram.report.sections import (
 )
 
 SECTIONS = (
-    headline, data, translations, running_text, network, example, units, wording, depth, reasons, training, errors,
+    headline, data, forecasts, translations, running_text, network, example, units, wording, depth, reasons, training, errors,
     slices, numbers, calibration, trust, use,
 )  # fmt: skip
 """In the order of the page."""
