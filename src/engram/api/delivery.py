@@ -10,10 +10,11 @@ import numpy as np
 from safetensors.torch import save as save_tensors
 from torch import nn
 
-from engram.api import blending, keeping
+from engram.api import blending, forecasts, keeping
 from engram.api import floors as fitted_floors
 from engram.api.calibrating import calibrated
 from engram.api.competing import Choice
+from engram.api.forecasts import delivered_forecast
 from engram.api.looking import batches, mixed, plain
 from engram.api.numbers import delivered_number
 from engram.api.ranking import delivered_ranking
@@ -103,6 +104,8 @@ def _scored(run: RunDirectory, reading: Reading, answered: Answered) -> dict[str
         keeping.keep(run, reading, outputs)
     if task.sampling is not None:
         keeping.keep_windows(run, reading, outputs)
+    if task.forecasts:
+        forecasts.keep(run, reading, module, floors)
     if task.writes:
         _keep_written(run, reading, outputs)
     _say(results, answered.choice)
@@ -200,6 +203,8 @@ def _delivered(
         return calibrated(reading, trainer, floors, beside, kind=task.calibration)
     if task.ranks:
         return delivered_ranking(reading, trainer, floors)
+    if task.forecasts:
+        return delivered_forecast(reading, trainer, floors)
     rows = reading.examples.splits["val"]
     size = BATCH_SIZE
     if not task.inputs:  # a step of one's own: where of a batch only the mean is known, many batches have a spread

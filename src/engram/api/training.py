@@ -71,13 +71,13 @@ def train(
 ) -> Trained:
     """Learn from `data` and leave a run directory behind.
 
-    budget: seconds, or "90s", "10m", "2h": an upper bound for everything. epochs, steps: instead of it. model: an
-    `nn.Module`, a factory, or "FILE:NAME". size: "small", "medium", "large". recipe: "standard", or "plain" for the loop
-    one would have written by hand. start_from: a run or a .safetensors file to take weights from. resume: the folder of
-    a run that was stopped; only `budget` may be changed, and what a run does not keep (Python objects: data, model,
-    step, callbacks) is handed over again. apply: a CSV file of fixes, as `inspect` writes it, which make a view of the
-    data; the run keeps a copy. settings: numbers of the plan by name. callbacks: what is done between the steps, beside
-    what the engine does. started: `time.monotonic()` when the command began. step, metrics, validation, collate,
+    budget: seconds, or "90s", "10m", "2h": an upper bound for everything. epochs, steps: instead of a budget. model: an
+    `nn.Module`, a factory, or "FILE:NAME". size: "small", "medium", "large". recipe: "standard", or "plain" for the
+    loop one would have written by hand. start_from: a run or a .safetensors file to take weights from. resume: the
+    folder of a run that was stopped; only `budget` may be changed, and what a run does not keep (Python objects: data,
+    model, step, callbacks) is handed over again. apply: a CSV file of fixes, as `inspect` writes it, which make a view
+    of the data; the run keeps a copy. settings: numbers of the plan by name. callbacks: what is done between the steps,
+    beside what the engine does. started: `time.monotonic()` when the command began. step, metrics, validation, collate,
     deterministic: see `engram.api.bringing.Brought`. wishes: how features are to see the data, such as
     tokenizer="words" or horizon=96 (`engram train --help` lists them). report: False leaves out what tells how
     good the run is, and gives a run that answers and no more: no rows are set aside for a test, nothing is scored,
@@ -165,7 +165,8 @@ def _fit_floors(read: reading.Reading, deadline: Deadline) -> tuple[dict[str, nn
 
     One that may be delivered is given more: it may be the best there is.
     """
-    may = bool(floors.deliverable(read.task)) and read.task.calibration is not None  # counts are soon made
+    counts = read.task.calibration is None and not read.task.forecasts  # which are soon made
+    may = bool(floors.deliverable(read.task)) and not counts
     most, share = (30.0, 0.15) if may else (6.0, 0.05)
     seconds = min(most, max(0.5, share * deadline.remaining())) if deadline.seconds else floors.UNHURRIED
     began = time.monotonic()

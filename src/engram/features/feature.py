@@ -78,7 +78,8 @@ class Feature:
     """Whether values are texts, which can be typed where a path is expected."""
 
     takes: ClassVar[str] = "column"
-    """What a feature is given: one "column", or the "rest" of a table, all columns that play no other role."""
+    """What a feature is given: one "column", or the "rest" of a table, all columns that play no other role, or what a
+    task makes of a whole "table" (`Task.arranged`)."""
 
     thing: ClassVar[str] = "example"
     """What one value is called in a sentence."""
