@@ -17,6 +17,7 @@ import numpy as np
 from engram.core import machine
 from engram.core.errors import ConfigError, DataError, RunError, unknown
 from engram.core.evidence import Evidence, Finding
+from engram.core.parts import Parts
 from engram.core.wishes import Wish
 from engram.features._fields import digests, quality
 from engram.features._fields.field import Field
@@ -39,6 +40,7 @@ class Record(Feature):
     """
 
     takes = "rest"
+    thing = "row"
     on_disk = True
     wishes = (COLUMNS,)
 
@@ -210,6 +212,17 @@ class Record(Feature):
             found[field.name] = field.decode(record_NF[:, place : place + width])
             place += width
         return [{name: found[name][row] for name in self.columns} for row in range(len(record_NF))]
+
+    def parts(self, gathered: Arrays) -> Parts:
+        """Its columns."""
+        from engram.features._parts_of_records import parts_of
+
+        record_1F = self.encode(gathered)
+        place = {name: number for number, name in enumerate(self.columns)}
+        column_F = np.array([place[field.name] for field in (*self._numbers, *self._codes) for _ in field.labels])
+        return parts_of(
+            self.decode(record_1F)[0], record_1F, columns=self.columns, column_F=column_F, num_numbers=self.num_numbers
+        )
 
     def entry(self) -> Entry:
         """A JSON object with a value for each column."""
