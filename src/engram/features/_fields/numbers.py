@@ -60,8 +60,12 @@ class NumberField(Field):
         return self.scale.encode(stored)[:, None]
 
     def decode(self, encoded_NP: np.ndarray) -> list[Any]:
-        """Return the numbers."""
-        return [None if value != value else value for value in self.scale.decode(encoded_NP[:, 0]).tolist()]
+        """Return the numbers, with as few digits as tell them apart."""
+        numbers = self.scale.decode(encoded_NP[:, 0])
+        for digits in (9, 6):
+            shorter = np.array([float(f"{value:.{digits}g}") for value in numbers.tolist()])
+            numbers = np.where(self.scale.encode(shorter) == encoded_NP[:, 0], shorter, numbers)
+        return [None if value != value else value for value in numbers.tolist()]
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """The knots."""
