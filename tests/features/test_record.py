@@ -47,7 +47,7 @@ def test_what_columns_are():
     words = ["good", "bad", "fine", "never", "again", "room", "view", "staff"]
     texts = [" ".join(RANDOM.choice(words, 8).tolist()) + f" {n}" for n in range(N)]
     rows = column(
-        id=list(range(1, N + 1)), code=[f"K-{n:04}" for n in range(N)], one=["x"] * N, none=[None, *([None] * (N - 2)), "?"],
+        id=list(range(1, N + 1)), code=[f"K-{n:04}" for n in range(N)], one=["x"] * N, none=[*([None] * (N - 1)), "?"],
         size=[n / 7 for n in range(N)], rooms=[n % 5 for n in range(N)], flag=[n % 2 == 0 for n in range(N)],
         colour=[["red", "green", "?"][n % 3] for n in range(N)], town=[f"town {n // 2}" for n in range(N)],
         day=[f"{1 + n % 28:02}.0{1 + n % 9}.2023" for n in range(N)], sale_date=[45_000 + n * 3 for n in range(N)],
@@ -64,7 +64,9 @@ def test_what_columns_are():
 
 
 def test_the_user_decides_what_a_column_is():
-    rows = column(zip=[10_000 + n % 7 for n in range(N)], day=["03/04/2023", "05/06/2023"] * (N // 2), x=[0.5, 1.5] * (N // 2))
+    rows = column(
+        zip=[10_000 + n % 7 for n in range(N)], day=["03/04/2023", "05/06/2023"] * (N // 2), x=[0.5, 1.5] * (N // 2)
+    )
     plain = Record.survey(rows)
     assert kinds(plain) == {"zip": "number", "day": "date", "x": "number"}
     assert "--columns day=date:%d/%m/%Y" in plain.fields[1].reason
@@ -82,8 +84,8 @@ def test_the_user_decides_what_a_column_is():
 @pytest.mark.parametrize(
     "written",
     [
-        ["2023-03-09", "2023-12-31"], ["09.03.2023", "31.12.2023"], ["3/9/2023", "12/31/2023"], ["9 Mar 2023", "31 Dec 2023"],
-        ["Mar 09, 2023", "Dec 31, 2023"], ["20230309", "20231231"], ["09.03.23", "31.12.23"],
+        ["2023-03-09", "2023-12-31"], ["09.03.2023", "31.12.2023"], ["3/9/2023", "12/31/2023"],
+        ["9 Mar 2023", "31 Dec 2023"], ["Mar 09, 2023", "Dec 31, 2023"], ["20230309", "20231231"], ["09.03.23", "31.12.23"],
         ["2023-03-09T00:00:00Z", "2023-12-31T00:00:00Z"], ["2023-03-09 00:00", "2023-12-31 00:00:00"],
     ],
 )  # fmt: skip
@@ -125,7 +127,12 @@ def test_rows_that_lack_a_column_are_named_unless_it_may_be_missing(tmp_path):
     feature, _ = fitted(column(a=[n * 1.5 for n in range(N)], b=[None, *["x", "y", "y"] * 19, "x", "y"]), tmp_path)
     assert np.isnan(feature.store({"b": "x", "a": None})["cells"][0])
     assert feature.store({"a": 1, "unknown": 3})["cells"].tolist() == [1.0, 0.0]
-    for row, said in (({"b": "x"}, "a value for a; got b"), ({}, "got none"), ("x", "a mapping"), ({"a": "many"}, "number")):
+    for row, said in (
+        ({"b": "x"}, "a value for a; got b"),
+        ({}, "got none"),
+        ("x", "a mapping"),
+        ({"a": "many"}, "number"),
+    ):
         with pytest.raises(DataError, match=said):
             feature.store(row)
     assert feature.received({"a": 1}, most=1) and feature.entry().details["columns"][1]["choices"] == ["y", "x"]

@@ -265,6 +265,9 @@ class Record(Feature):
         plain = [place for place, field in enumerate(self.fields) if not field.is_ragged]
         columns = [(self.fields[place], self.read_of(stored.arrays, rows, place)) for place in plain]
         found = list(quality.check(columns, rows))
+        if len(plain) == len(self.fields) and (number := digests.expected_equal(stored.arrays["cells"][rows])):
+            message = f"{number:,} rows are equal by chance: columns of few values repeat, and no row counts as a copy"
+            found.append(Finding("info", "equal_rows", message))
         if self.left_out:
             message = f"{len(self.left_out)} columns are not used"
             where = tuple(f"{name}: {why}" for name, why in self.left_out.items())

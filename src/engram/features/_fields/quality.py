@@ -21,7 +21,7 @@ FAR = 1000.0
 PLACEHOLDERS = (0.0, -1.0, *(sign * (10.0**digits - 1) for digits in range(2, 8) for sign in (1, -1)))
 """Numbers that often stand for a missing one: 0, -1, 99, -99, 999 and so on."""
 
-SELDOM = 0.001
+SELDOM = 0.002
 """Where a smaller share of rows has another value, a column is nearly constant."""
 
 MOSTLY = 0.5
@@ -106,13 +106,20 @@ def _alike(columns: Sequence[Read]) -> Iterator[Finding]:
     for number, group in by_count.items():
         for place, (name, codes) in enumerate(group):
             for other, theirs in group[:place]:
-                if len(np.unique(codes * number + theirs)) == number:
+                if _same(codes, theirs, number):
                     pairs.append(f"{other} = {name}")
                     break
     if pairs:
         message = f"{len(pairs)} columns say the same as another one, row by row"
         fix = "harmless, but their influence is divided; leave one of each out: --columns NAME=ignore"
         yield Finding("info", "duplicate_columns", message, tuple(pairs), fix)
+
+
+def _same(codes: np.ndarray, others: np.ndarray, number: int) -> bool:
+    """Whether two columns divide the rows alike; where nearly every row has its own value, in the same order too."""
+    if 2 * number > len(codes):
+        return bool((codes == others).all() or (codes == number - 1 - others).all())
+    return len(np.unique(codes * number + others)) == number
 
 
 def _named(severity: str, kind: str, message: str, field: Field, rows: np.ndarray, fix: str) -> Finding:
