@@ -81,14 +81,16 @@ def deliver(
     else:
         answered = _answered(run, reading, trainer, floors, refit=refit)
     run.write("model.safetensors", save_tensors(separate(answered.module.state_dict())))
-    results = _scored(run, reading, answered) if report else {}
+    results = _scored(run, reading, answered, floors) if report else {}
     predictor = Predictor(
         run, task, reading.examples.features, answered.module.cpu(), network=network, precision=trainer.plan.precision
     )
     return Delivery(results, predictor, answered.choice)
 
 
-def _scored(run: RunDirectory, reading: Reading, answered: Answered) -> dict[str, Any]:
+def _scored(
+    run: RunDirectory, reading: Reading, answered: Answered, floors: Mapping[str, nn.Module]
+) -> dict[str, Any]:
     """Score answers beside the floors' and the network's alone, and keep them with some examples; return the scores."""
     task, outputs, names = reading.task, answered.outputs, class_names(reading.task, reading.examples.features)
     results = {
@@ -105,7 +107,7 @@ def _scored(run: RunDirectory, reading: Reading, answered: Answered) -> dict[str
     if task.sampling is not None:
         keeping.keep_windows(run, reading, outputs)
     if task.forecasts:
-        forecasts.keep(run, reading, module, floors)
+        forecasts.keep(run, reading, answered.module, floors)
     if task.writes:
         _keep_written(run, reading, outputs)
     _say(results, answered.choice)

@@ -118,9 +118,7 @@ def _arranged(predictor: Any, item: Any) -> Iterable[Any]:
     if not table or any(predictor.features[role].holds(item) for role in predictor.task.inputs):
         return [item]
     read = source.read(item, target=())
-    arranged = predictor.task.arranged(
-        read, target=None, inputs=None, wishes={}, features=predictor.features
-    )
+    arranged = predictor.task.arranged(read, target=None, inputs=None, wishes={}, features=predictor.features)
     for sentence in arranged.notes:
         events.note(sentence)
     (column,) = arranged.columns.values()

@@ -7,7 +7,7 @@ batch. `decode` returns to the terms of the original. Everything saved is JSON a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -127,7 +127,7 @@ class Feature:
     def fit(self, stored: Any, rows: np.ndarray) -> None:
         """Learn the fitted state from the training rows of an `engram.data.store.Stored`."""
 
-    def refined(self, stored: Any) -> dict[str, tuple[np.ndarray, np.ndarray] | np.ndarray]:
+    def refined(self, stored: Any) -> Mapping[str, tuple[np.ndarray, np.ndarray] | np.ndarray]:
         """What the fitted state makes of all stored values once, so that `encode` need not in every epoch.
 
         Returns further arrays of one axis by name, each as (the rows' values one after the other, how many each row

@@ -74,7 +74,7 @@ class History(Feature):
     def holds(self, item: Any) -> bool:
         """A mapping with items, or a text that names no file."""
         if isinstance(item, Mapping):
-            return "items" in item and "user" not in item or isinstance(item.get("user"), str)
+            return ("items" in item and "user" not in item) or isinstance(item.get("user"), str)
         return isinstance(item, str) and not os.path.exists(item)
 
     def store(self, value: Any) -> dict[str, Any]:

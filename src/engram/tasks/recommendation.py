@@ -56,9 +56,7 @@ class Recommendation(Task):
             return Evidence(0.0, f"{', '.join(table.targets)} is to be predicted, not what users take")
         return interactions.find(table).evidence
 
-    def arranged(
-        self, table: Table, *, target: Any, inputs: Any, division: str = "", seed: int = 0, **_: Any
-    ) -> Table:
+    def arranged(self, table: Table, *, target: Any, inputs: Any, division: str = "", seed: int = 0, **_: Any) -> Table:
         """One row for each user."""
         return interactions.arranged(table, target=target, inputs=inputs, division=division, seed=seed)
 
