@@ -100,7 +100,7 @@ class CategoryField(Field):
 
     def load_state(self, values: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
         """Take back the known levels; RunError if they are none."""
-        known = values.get("known")
+        known: Any = values.get("known")
         fits = isinstance(known, list) and all(type(p) is int and 0 < p <= len(self.levels) for p in known)
         if not fits or len(set(known)) != len(known):
             raise RunError(f"the saved codes of the column {self.name} are damaged")

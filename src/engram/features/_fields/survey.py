@@ -147,7 +147,7 @@ def _text(name: str, present: polars.Series, number: int, *, optional: bool) -> 
 
 def _words(present: polars.Series) -> float:
     some = present.head(100 * LOOKED_AT).unique(maintain_order=True).head(LOOKED_AT)
-    return float(some.str.count_matches(r"\w+").mean() or 0)
+    return float(np.mean(some.str.count_matches(r"\w+").to_numpy())) if len(some) else 0.0
 
 
 def _formats(present: polars.Series) -> list[str]:
@@ -157,7 +157,8 @@ def _formats(present: polars.Series) -> list[str]:
     if present.dtype != polars.String:
         return []
     rest = present.head(100 * LOOKED_AT).unique(maintain_order=True).head(LOOKED_AT)
-    total, found, left = len(rest), [], [*FORMATS]
+    total, left = len(rest), [*FORMATS]
+    found: list[str] = []
     if not total or (rest.str.contains(r"\d").sum() or 0) < READABLE * total:
         return []
     while len(rest) and len(found) < 4:
