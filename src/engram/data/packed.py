@@ -109,7 +109,7 @@ def distinct(values: Sequence[Any], *, most: int | None = None) -> list[Any]:
     most: look at so many values at most, evenly spread, where they are packed.
     """
     if isinstance(values, Packed):
-        step = 1 if most is None else 1 + (len(values) - 1) // most
+        step = 1 if most is None else max(1, -(-len(values) // most))
         return (values if step == 1 else Packed(values.series.gather_every(step))).distinct()
     return list(dict.fromkeys(value for value in values if value is not None and value == value))
 
