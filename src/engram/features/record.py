@@ -277,6 +277,12 @@ class Record(Feature):
             )
         return found
 
+    def before(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """What each column is, and what it has learned; and how the places are called."""
+        values, arrays = self.state()
+        fields = [{**field.config(), **own} for field, own in zip(self.fields, values["fields"], strict=True)]
+        return {"fields": fields, "places": list(self.labels), "num_numbers": self.num_numbers}, arrays
+
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """The fitted state of each column."""
         found = [field.state() for field in self.fields]

@@ -72,8 +72,10 @@ def _numbers(field: Field, cells: np.ndarray, rows: np.ndarray) -> Iterator[Find
 def _placeholder(known: np.ndarray, width: float) -> float | None:
     """The number that recurs at one end, with a gap between it and all others; None where there is none."""
     for extreme, beyond in ((known.min(), 1), (known.max(), -1)):
+        if extreme not in PLACEHOLDERS:
+            continue
         others = known[known != extreme]
-        if extreme not in PLACEHOLDERS or len(others) < 10 or len(known) - len(others) < 3:
+        if len(others) < 10 or len(known) - len(others) < 3:
             continue
         nearest = others.min() if beyond == 1 else others.max()
         within = others.max() - others.min() if extreme != 0 and abs(extreme) > 1 else width
