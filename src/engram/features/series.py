@@ -61,6 +61,7 @@ class Series(Feature):
     clock's. cycles: of the calendar, that are told to networks. horizon, lookback: steps ahead and back.
     """
 
+    takes = "table"
     wishes = (
         Wish("horizon", "steps to forecast of a series (default: what is usual for its clock)", kind=int, metavar="N"),
         Wish("lookback", "steps that a forecast looks back at (default: up to 512)", kind=int, metavar="N"),
