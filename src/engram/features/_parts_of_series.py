@@ -1,9 +1,11 @@
-"""The window of a series taken apart: stretches of each column, which are taken away by putting the column's mean there.
+"""The window of a series taken apart: stretches of each column, taken away by putting the column's mean there.
 
 Shapes: K variants, P parts, L steps that are looked back at, H of the horizon, F columns.
 """
 
 from __future__ import annotations
+
+import itertools
 
 import numpy as np
 import torch
@@ -20,7 +22,7 @@ def parts_of(x_1LF: Tensor, *, columns: list[str], lookback: int, unit: str) -> 
     """Take an encoded window apart. columns: those that were measured, the first ones. unit: of a step."""
     number = int(np.clip(MOST_PARTS // len(columns), 1, min(STRETCHES, lookback)))
     edges = np.linspace(0, lookback, number + 1).astype(int)
-    spans = [(column, a, b) for column in range(len(columns)) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    spans = [(column, a, b) for column in range(len(columns)) for a, b in itertools.pairwise(edges)]
     mean_F = x_1LF[0, :lookback].mean(0)
     part_LF = torch.full(x_1LF.shape[1:], -1)
     for part, (column, start, stop) in enumerate(spans):
