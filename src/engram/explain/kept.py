@@ -47,7 +47,7 @@ class Kept:
     @property
     def values(self) -> Sequence[Any]:
         """The examples themselves, as a predictor takes them; none of running text."""
-        kinds = (self.pictures, self.texts, self.records)
+        kinds: tuple[Any, ...] = (self.pictures, self.texts, self.records)
         return next((values for values in kinds if values is not None), [])
 
     def place(self, row: int) -> int | None:
