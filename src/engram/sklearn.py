@@ -117,8 +117,9 @@ class EngramEstimator(BaseEstimator):
         self.run_.write(Path(folder))
 
     def _learn(self, X: Any, target: np.ndarray) -> None:
-        """Train on rows and their targets."""
+        """Train on rows and their targets. Columns of an array of numbers are numbers, whatever they look like."""
         names = [str(name) for name in X.columns] if _is_frame(X) else [f"x{place}" for place in range(X.shape[1])]
+        kinds = None if _is_frame(X) or X.dtype.kind not in "biuf" else dict.fromkeys(names, "number")
         self._columns = names
         target_name = "target"
         while target_name in names:
@@ -131,7 +132,7 @@ class EngramEstimator(BaseEstimator):
             try:
                 api.train(
                     {**_columns(X, names), target_name: target}, task=self.task, input=names, target=target_name,
-                    out=Path(folder) / "run", size=self.size, seed=seed, report=False, **limits,
+                    columns=kinds, out=Path(folder) / "run", size=self.size, seed=seed, report=False, **limits,
                 )  # fmt: skip
             except Stopped:
                 raise KeyboardInterrupt from None
@@ -169,7 +170,8 @@ class EngramClassifier(ClassifierMixin, EngramEstimator):
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the likeliest class of each row."""
-        return self.classes_[self.predict_proba(X).argmax(1)]
+        likeliest_N = self.predict_proba(X).argmax(1)
+        return self.classes_[likeliest_N]
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return the calibrated probability of each class, in the order of `classes_` (N, C)."""

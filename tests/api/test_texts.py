@@ -6,12 +6,11 @@ import re
 import pytest
 import torch
 from click.testing import CliRunner
-from engram.explain.influence import influences, log_odds
 
 import engram
 from engram.cli import cli
 from engram.core.claim import log_odds
-from engram.core.errors import ConfigError, DataError
+from engram.core.errors import DataError
 from engram.explain.attribution import occlusion
 from engram.explain.question import asked
 from engram.predict.opening import floors_of
