@@ -34,7 +34,7 @@ class Factorisation(nn.Module):
         "optimizer.muon_learning_rate": 0.0,
         "optimizer.learning_rate": 5e-3,
         "optimizer.vector_learning_rate": 5e-3,
-        "optimizer.weight_decay": 1.0,
+        "optimizer.weight_decay": 2.0,
         "optimizer.beta2": 0.99,
     }
 
