@@ -53,7 +53,9 @@ def test_coverage_and_novelty() -> None:
 
 
 def test_each_rating_counts_the_same() -> None:
-    batch = SimpleNamespace(wanted=torch.tensor([[1, 2, 3], [5, -1, 0]]), rating=torch.tensor([[5.0, 4, 1], [3.0, 1, 0]]))
+    batch = SimpleNamespace(
+        wanted=torch.tensor([[1, 2, 3], [5, -1, 0]]), rating=torch.tensor([[5.0, 4, 1], [3.0, 1, 0]])
+    )
     statistics = RmseOfRatings().update(SCORES[:2], batch)
     assert RmseOfRatings().compute(statistics) == pytest.approx(math.sqrt((0 + 0 + 4 + 4) / 4))
     assert MaeOfRatings().compute(MaeOfRatings().update(SCORES[:2], batch)) == pytest.approx(1.0)
