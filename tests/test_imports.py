@@ -40,6 +40,7 @@ MAY_IMPORT = {
     "console": "core",
     "cli": "core api console demo",
     "__main__": "cli",
+    "sklearn": "core api",
     "": "core api",
 }
 """Part of the package -> parts it may import. The package itself ("") holds the verbs; `testing` may import all."""
