@@ -21,6 +21,15 @@ from engram.models.layers.columns import CategoryVectors, NumberVectors
 from engram.models.layers.members import SharedLinear
 
 
+RECIPE = {
+    "optimizer.muon_learning_rate": 0.04,
+    "optimizer.learning_rate": 6e-3,
+    "optimizer.vector_learning_rate": 6e-3,
+    "optimizer.head_learning_rate": 4e-3,
+}
+"""Numbers of the plan that were found best (LOG.md, 2026-11-25)."""
+
+
 class TableNet(nn.Module):
     """A network that gives each encoded record (B, F) `num_classes` logits, or a number.
 
@@ -41,13 +50,14 @@ class TableNet(nn.Module):
         mean: float = 0.0,
         spread: float = 1.0,
         members: int = 32,
-        width: int = 256,
+        width: int = 128,
         layers: int = 2,
         columns: int = 16,
         ranges: int = 48,
         dropout: float = 0.1,
     ) -> None:
         super().__init__()
+        self.recipe = RECIPE
         self.kind, self.mean, self.spread, self.num_numbers = kind, mean, spread, num_numbers
         places = num_numbers + len(cardinalities)
         self.numbers = NumberVectors(num_numbers, width=columns, ranges=ranges) if num_numbers else None
@@ -109,6 +119,6 @@ def sized(size: str) -> dict[str, Any]:
     """The numbers that "small", "medium" and "large" stand for."""
     return {
         "small": {},
-        "medium": {"width": 384, "layers": 3},
-        "large": {"width": 512, "layers": 3, "ranges": 64},
+        "medium": {"width": 256},
+        "large": {"width": 384, "layers": 3, "ranges": 64},
     }[size]
