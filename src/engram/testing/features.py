@@ -14,7 +14,9 @@ from engram.core.errors import DataError
 from engram.data.packed import Rows, packed
 from engram.data.store import Stored, collate, prepare
 from engram.data.table import KINDS, Column
+from engram.features._clock import HOUR, Clock
 from engram.features.feature import Feature
+from engram.features.series import History
 
 
 def sample_columns() -> list[Column]:
@@ -35,7 +37,21 @@ def sample_columns() -> list[Column]:
         Column("number", [n % 4 for n in range(24)], "number"),
         Column("price", [1.5 * n * (-1) ** n for n in range(24)], "number"),
         Column("row", sample_rows(), "record"),
+        Column("history", [sample_history(n) for n in range(24)], "history"),
+        Column("series", sample_histories(), "series"),
     ]
+
+
+def sample_histories() -> list[History]:
+    """Short series of two columns by hour, some numbers of each missing."""
+    generator = np.random.default_rng(0)
+    roles = {"targets": ("one", "two"), "others": (), "known": ()}
+    found = []
+    for number in range(24):
+        values = generator.normal(size=(20 + number, 2)).cumsum(0)
+        values[3 + number % 5, number % 2] = np.nan
+        found.append(History(f"s{number}", 400_000 + number, values, roles, Clock("microsecond", HOUR)))
+    return found
 
 
 def sample_rows() -> Rows:
@@ -52,6 +68,12 @@ def sample_rows() -> Rows:
         ("tags", "names", [["old", "new", "other"][: n % 4] for n in range(24)]),
     ]
     return Rows({name: Column(name, packed(values, kind), kind) for name, kind, values in columns})
+
+
+def sample_history(number: int) -> dict[str, Any]:
+    """Some items out of a few, with ratings."""
+    items = [f"{(number * step) % 7}" for step in range(1, 2 + number % 4)]
+    return {"items": items, "ratings": [1.0 + (number + step) % 5 for step in range(len(items))]}
 
 
 def check_feature(feature: type[Feature], values: Sequence[Any], *, kind: str, name: str = "value") -> None:
