@@ -109,12 +109,13 @@ class Series(Feature):
         learned = max(int((history.part == TRAIN).sum()) if history.part is not None else len(history)
                       for history in column.values)  # fmt: skip
         horizon = int(wishes.get("horizon") or first.clock.horizon(longest))
+        lookback = int(wishes.get("lookback") or max(1, min(LOOKBACK, learned // 3)))
         return cls(
             **{name: list(first.roles[name]) for name in ("targets", "others", "known")},
             **{name: getattr(first.clock, name) for name in ("unit", "every", "phase", "day")},
-            cycles=first.clock.cycles(learned),
+            cycles=first.clock.cycles(learned, beyond=lookback),  # what can be seen need not be told
             horizon=horizon,
-            lookback=int(wishes.get("lookback") or max(1, min(LOOKBACK, learned // 3))),
+            lookback=lookback,
         )
 
     def config(self) -> dict[str, Any]:

@@ -210,7 +210,7 @@ def _parted(values: list[str], name: str) -> tuple[Read, str]:
     if all(match.group(2) == "." for match in matches):
         return read(day_first=True), "day first, as dots say" + zones
     even = {order: _evenness(read(day_first=order)) for order in (True, False)}
-    if max(even.values()) < 0.6 or min(even.values()) > 0.5 * max(even.values()):
+    if max(even.values()) < 0.6 or min(even.values()) > 0.7 * max(even.values()):
         raise DataError(
             f"expected dates that say which is the day and which the month; in {name} every number is 12 or less "
             f"(such as {matches[0].group()}), and both readings are as regular. Write them as YYYY-MM-DD."
