@@ -59,11 +59,18 @@ class Delivery:
 
 
 def deliver(
-    run: RunDirectory, reading: Reading, trainer: Trainer, floors: dict[str, nn.Module], *, refit: float = 0.0
+    run: RunDirectory,
+    reading: Reading,
+    trainer: Trainer,
+    floors: dict[str, nn.Module],
+    *,
+    refit: float = 0.0,
+    report: bool = True,
 ) -> Delivery:
     """Choose between network, floor and blend, calibrate, score and save.
 
-    refit: seconds in which a floor that counts is fitted again on validation rows too; 0 leaves it as it is.
+    refit: seconds in which a floor that counts is fitted again on validation rows too; 0 leaves it as it is. report:
+    whether what was answered is scored and kept.
     """
     task, network = reading.task, trainer.model
     if trainer.average is not None:
@@ -73,13 +80,21 @@ def deliver(
         answered = _of_tokens(reading, trainer, floors, name)
     else:
         answered = _answered(run, reading, trainer, floors, refit=refit)
-    module, outputs = answered.module, answered.outputs
-    names = class_names(task, reading.examples.features)
+    run.write("model.safetensors", save_tensors(separate(answered.module.state_dict())))
+    results = _scored(run, reading, answered, floors) if report else {}
+    predictor = Predictor(
+        run, task, reading.examples.features, answered.module.cpu(), network=network, precision=trainer.plan.precision
+    )
+    return Delivery(results, predictor, answered.choice)
+
+
+def _scored(run: RunDirectory, reading: Reading, answered: Answered, floors: Mapping[str, nn.Module]) -> dict[str, Any]:
+    """Score answers beside the floors' and the network's alone, and keep them with some examples; return the scores."""
+    task, outputs, names = reading.task, answered.outputs, class_names(reading.task, reading.examples.features)
     results = {
         split: evaluate(task, found, names, floors=answered.beside[split], network=answered.by_itself[split])
         for split, found in outputs.items()
     }
-    run.write("model.safetensors", save_tensors(separate(module.state_dict())))
     if task.calibration is not None:
         first = next(iter(task.inputs))
         where, digest = reading.roles[first].where, reading.examples.stored[first].digest
@@ -90,14 +105,11 @@ def deliver(
     if task.sampling is not None:
         keeping.keep_windows(run, reading, outputs)
     if task.forecasts:
-        forecasts.keep(run, reading, module, floors)
+        forecasts.keep(run, reading, answered.module, floors)
     if task.writes:
         _keep_written(run, reading, outputs)
     _say(results, answered.choice)
-    predictor = Predictor(
-        run, task, reading.examples.features, module.cpu(), network=network, precision=trainer.plan.precision
-    )
-    return Delivery(results, predictor, answered.choice)
+    return results
 
 
 def _answered(

@@ -51,7 +51,7 @@ def predict(
     out: a .parquet file that the answers are written to, one row each, with flat memory; see
     `engram.api.to_parquet.write`, whose facts are then returned. Interrupted, the same call goes on where it was.
     draw: an .html file to draw forecasts in.
-    explain: add what each answer hangs on; see `engram.api.explaining.reasoned`.
+    explain: add what each answer hangs on; see `engram.explain.why.reasoned`.
     stdin: lines to be read where an item is "-".
     """
     predictor = load(run, device=device, model=model, trust_source=trust_source)
@@ -61,7 +61,7 @@ def predict(
             raise ConfigError("expected either explain or out. Explain a few answers by themselves")
         return to_parquet.write(predictor, chosen, out, key=to_parquet.identity(_several(items)), **options)
     if explain:
-        from engram.api.explaining import reasoned
+        from engram.explain.why import reasoned
 
         return reasoned(predictor, list(chosen), **options)[0]
     given = list(chosen)
@@ -115,12 +115,10 @@ def _arranged(predictor: Any, item: Any) -> Iterable[Any]:
     from engram.data import source
 
     table = isinstance(item, str | os.PathLike | Mapping) or hasattr(item, "columns")
-    if not table:
+    if not table or any(predictor.features[role].holds(item) for role in predictor.task.inputs):
         return [item]
     read = source.read(item, target=())
-    arranged = predictor.task.arranged(
-        read, target=None, inputs=None, division="", seed=0, wishes={}, features=predictor.features
-    )
+    arranged = predictor.task.arranged(read, target=None, inputs=None, wishes={}, features=predictor.features)
     for sentence in arranged.notes:
         events.note(sentence)
     (column,) = arranged.columns.values()

@@ -128,6 +128,9 @@ def show_values(role: str, values: Mapping[str, Any]) -> None:
         show_table(header, [(name, *(f"{number:,.0f}" for number in value.values())) for name, value in spread.items()])
     for example in values.get("examples", ()):
         console.print(f"    {example!r}", soft_wrap=True)
+    if table := values.get("table"):
+        names = list(dict.fromkeys(name for row in table for name in row))
+        show_table(names, [[text(row.get(name), name) for name in names] for row in table])
 
 
 def show_recommendations(answer: Mapping[str, Any]) -> None:

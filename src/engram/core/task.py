@@ -237,7 +237,7 @@ class Task:
 
         By default the likeliest label, where outputs are logits. features: by role, as attributes.
         """
-        if self.calibration not in ("softmax", "sigmoid"):
+        if not self.gives_logits:
             return None
         from engram.core.claim import Claim, log_odds
 

@@ -175,7 +175,7 @@ class HistoryExamples(Examples):
         feature: Any = self.features[self.role]
         found = {
             self.role: feature.encode_flat(
-                np.maximum(self._item[place[known]], -1), self._rating[place[known]], _counts(example[known], len(rows))
+                self._item[place[known]], self._rating[place[known]], _counts(example[known], len(rows))
             ),
             **self._wanted(place[wanted], _counts(example[wanted], len(rows))),
         }

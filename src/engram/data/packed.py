@@ -7,6 +7,7 @@ of them at once (`series`, `distinct`, `missing`) is as fast as the array.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 CHUNK = 1 << 16
 """Values that are turned into Python objects at a time."""
+
+MANY = 100_000
+"""Of more values, if many are different, they are counted approximately."""
 
 
 class Packed(Sequence[Any]):
@@ -57,6 +61,24 @@ class Packed(Sequence[Any]):
         """bool (N,): where there is no value."""
         return self.series.is_null().to_numpy()
 
+    @cached_property
+    def num_distinct(self) -> int:
+        """How many different values there are, spaces around texts aside."""
+        present = self.series.drop_nulls()
+        if self.is_text:
+            present = present.str.strip_chars()
+            present = present.filter(present != "")
+        if len(present) > MANY and present.head(MANY).n_unique() > MANY / 10:
+            return int(present.approx_n_unique())  # to about one in a hundred, in a third of the time
+        return int(present.n_unique())
+
+    @cached_property
+    def whole(self) -> bool:
+        """Whether all values are whole numbers, truth values among them."""
+        return not self.is_text and (
+            not self.series.dtype.is_float() or bool((self.series == self.series.round()).drop_nulls().all())
+        )
+
     def distinct(self) -> list[Any]:
         """The different values, in the order in which they first come."""
         return self.series.drop_nulls().unique(maintain_order=True).to_list()
@@ -79,10 +101,14 @@ def packed(values: Sequence[Any], kind: str) -> Sequence[Any]:
     return Packed(series) if fits and series.null_count() == sum(v is None for v in plain) else values
 
 
-def distinct(values: Sequence[Any]) -> list[Any]:
-    """The different values of a column, missing ones (None, NaN) left out, in the order in which they first come."""
+def distinct(values: Sequence[Any], *, most: int | None = None) -> list[Any]:
+    """The different values of a column, missing ones (None, NaN) left out, in the order in which they first come.
+
+    most: look at so many values at most, evenly spread, where they are packed.
+    """
     if isinstance(values, Packed):
-        return values.distinct()
+        step = 1 if most is None else 1 + (len(values) - 1) // most
+        return (values if step == 1 else Packed(values.series.gather_every(step))).distinct()
     return list(dict.fromkeys(value for value in values if value is not None and value == value))
 
 

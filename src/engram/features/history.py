@@ -8,13 +8,16 @@ Shapes: B users, L interactions of the longest, E interactions of all, N users.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from engram.core import events
 from engram.core.errors import DataError, RunError
 from engram.core.evidence import Evidence
+from engram.core.parts import Parts
 from engram.features._catalogue import Catalogue, packed, unpacked
 from engram.features.feature import Arrays, Entry, Feature, Whole
 
@@ -25,11 +28,20 @@ ARRAYS = {"item": np.int32, "rating": np.float32, "time": np.float64, "side": np
 """What is stored of each interaction: the item's number in the catalogue (-1 for one that is not in it), its rating and
 time (NaN where unknown), and whether it is to be learned from (0), to choose by (1) or to be asked for (2)."""
 
+MOST_OFFERED = 2_000
+"""Items that a page offers to choose from, the most popular ones; others are named."""
+
+
+MOST_PARTS = 100
+"""Interactions that are taken away one by one: the latest."""
+
 
 class History(Feature):
-    """A user's interactions. A value is a list of items, by name or title, or a mapping with "items" and perhaps
-    "ratings", "times" and "user".
+    """A user's interactions. A value is a list of items, by name or title, a text with commas between them, or a
+    mapping with "items" and perhaps "ratings", "times" and "user".
     """
+
+    thing = "history"
 
     def __init__(self) -> None:
         self.catalogue = Catalogue([])
@@ -37,7 +49,7 @@ class History(Feature):
         self.item, self.rating = np.zeros(0, np.int32), np.zeros(0, np.float32)
         self.begins = np.zeros(1, np.int64)
         self.popularity = np.zeros(0, np.int64)
-        self.explicit, self.mean, self.spread = False, 0.0, 1.0
+        self.explicit, self.mean, self.spread, self.low, self.high = False, 0.0, 1.0, 0.0, 0.0
 
     @classmethod
     def matches(cls, column: Any) -> Evidence:
@@ -59,13 +71,21 @@ class History(Feature):
         """The number of items."""
         return len(self.catalogue)
 
+    def holds(self, item: Any) -> bool:
+        """A mapping with items, or a text that names no file."""
+        if isinstance(item, Mapping):
+            return ("items" in item and "user" not in item) or isinstance(item.get("user"), str)
+        return isinstance(item, str) and not os.path.exists(item)
+
     def store(self, value: Any) -> dict[str, Any]:
         """Return "item", "rating", "time" and "side" (n,), and "user". DataError names an item that is unknown."""
-        items = _items(value)
+        items = _items(self.catalogue.parsed(value) if isinstance(value, str) else value)
         if not items:
             raise DataError("expected a list of items; got none")
         more: Mapping[str, Any] = value if isinstance(value, Mapping) else {}
-        lists: dict[str, Any] = {"item": [self.catalogue.sure(item) for item in items]}
+        # what stands in a table may be new; what somebody names may be misspelt
+        found = [self.catalogue.number.get(i, -1) if "sides" in more else self.catalogue.sure(i) for i in items]
+        lists: dict[str, Any] = {"item": found}
         defaults = {"rating": np.nan, "time": np.nan, "side": 0}
         for name, default in defaults.items():
             given = more.get(f"{name}s")
@@ -85,6 +105,8 @@ class History(Feature):
         if histories.catalogue is not self.catalogue:
             places = [self.catalogue.number.get(name, -1) for name in histories.catalogue.names]
             item = np.array(places, np.int32)[item]
+            if strange := int((item < 0).sum()):
+                events.note(f"{strange:,} of {len(item):,} interactions are with items that the run does not know.")
         arrays = {"item": item, "rating": histories.rating, "time": histories.time, "side": histories.side}
         sizes = np.diff(histories.begins)
         stored = {name: (arrays[name], sizes) for name in ARRAYS} | {"user": histories.users}
@@ -103,6 +125,7 @@ class History(Feature):
         self.explicit = bool(len(rated))
         if self.explicit:
             self.mean, self.spread = float(rated.mean(dtype=np.float64)), float(max(rated.std(dtype=np.float64), 1e-3))
+            self.low, self.high = float(rated.min()), float(rated.max())
 
     def history_of(self, user: str) -> dict[str, Any]:
         """What a user has taken, as a value; DataError where there is no such user."""
@@ -121,16 +144,22 @@ class History(Feature):
         return found
 
     def encode(self, gathered: Arrays, views: Any = None) -> Tensor:
-        """Return (B, L, 2), float32: the item's number from 1 on, 0 for none, and its rating in spreads from the mean."""
+        """Return (B, L, 2), float32: the item's number from 1 on, 0 for none, and its rating in spreads from the "
+        "mean."""
         items, ratings = (list(gathered[name]) for name in ("item", "rating"))
         sizes = np.array([len(of_user) for of_user in items], np.int64)
         flat = np.concatenate([*items, np.zeros(0, np.int32)]), np.concatenate([*ratings, np.zeros(0, np.float32)])
         return self.encode_flat(*flat, sizes)
 
     def encode_flat(self, item: np.ndarray, rating: np.ndarray, sizes: np.ndarray) -> Tensor:
-        """The same of interactions (E,) one after the other; sizes: how many of them each user has."""
+        """The same of interactions (E,) one after the other; sizes: how many of them each user has. What is not in the
+        catalogue is left out.
+        """
         import torch
 
+        if (item < 0).any():
+            user = np.repeat(np.arange(len(sizes)), sizes)[item >= 0]
+            item, rating, sizes = item[item >= 0], rating[item >= 0], np.bincount(user, minlength=len(sizes))
         history_BL2 = np.zeros((len(sizes), max(1, int(sizes.max(initial=0))), 2), np.float32)
         row = np.repeat(np.arange(len(sizes)), sizes)
         place = np.arange(len(item)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
@@ -150,10 +179,44 @@ class History(Feature):
             values.append(value)
         return values
 
+    def remembered(self, number: int) -> list[Any]:
+        """Histories of some users, evenly chosen."""
+        rows = np.unique(np.linspace(0, len(self.begins) - 2, number).astype(int)).tolist()
+        own = [slice(int(self.begins[row]), int(self.begins[row + 1])) for row in rows if len(self.begins) > 1]
+        return [
+            self.decode(self.encode({"item": [self.item[part]], "rating": [self.rating[part]]}))[0]
+            for part in own
+            if (self.item[part] >= 0).any()
+        ]
+
+    def parts(self, gathered: Arrays) -> Parts | None:
+        """The latest of what was taken, one by one."""
+        (item,), (rating,) = gathered["item"], gathered["rating"]
+        first = max(0, len(item) - MOST_PARTS)
+        shown = [number for number in range(first, len(item)) if item[number] >= 0]
+        if not shown:
+            return None
+
+        def encode(gone_KP: np.ndarray) -> Tensor:
+            kept_KL = np.ones((len(gone_KP), len(item)), bool)
+            kept_KL[:, shown] = ~np.asarray(gone_KP, bool)
+            rows = [np.flatnonzero(kept_L) for kept_L in kept_KL]
+            return self.encode({"item": [item[row] for row in rows], "rating": [rating[row] for row in rows]})
+
+        names = [self.catalogue.title(int(item[number])) for number in shown]
+        number = len(shown)
+        return Parts("items", names, names, np.zeros((number, 0), np.int64), encode, np.eye(number, dtype=bool))
+
     def entry(self) -> Entry:
         """A list of items, or a text with commas between them."""
-        schema = {"type": "array", "items": {"type": "string"}}
-        return Entry(kind="text", unit="items", schema=schema, example=self.catalogue.names[:2])
+        titles = [self.catalogue.title(number) for number in np.argsort(-self.popularity, kind="stable").tolist()]
+        return Entry(
+            kind="items",
+            unit="items",
+            schema={"type": "array", "items": {"type": "string"}, "minItems": 1},
+            example=titles[:2],
+            details={"items": list(dict.fromkeys(titles[:MOST_OFFERED]))},
+        )
 
     def received(self, value: Any, *, most: int) -> Any:
         """Take items as a list or as a text."""
@@ -188,12 +251,16 @@ class History(Feature):
         arrays |= packed("users", users)
         arrays |= {"item": self.item, "sizes": np.diff(self.begins).astype(np.int32), "popularity": self.popularity}
         arrays |= {"rating": self.rating} if self.explicit else {}
-        return {**values, "explicit": self.explicit, "mean": self.mean, "spread": self.spread}, arrays
+        return {**values, **self._scale()}, arrays
+
+    def _scale(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in ("explicit", "mean", "spread", "low", "high")}
 
     def load_state(self, values: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
         """Take back what `state` gave; RunError where it is damaged."""
         self.catalogue = Catalogue.from_state(values, arrays)
-        self.explicit, self.mean, self.spread = bool(values["explicit"]), float(values["mean"]), float(values["spread"])
+        self.explicit = bool(values["explicit"])
+        self.mean, self.spread, self.low, self.high = (float(values[n]) for n in ("mean", "spread", "low", "high"))
         self.item, self.popularity = arrays["item"], arrays["popularity"]
         self.rating = arrays["rating"] if self.explicit else np.full(len(self.item), np.nan, np.float32)
         self.begins = np.concatenate([[0], np.cumsum(arrays["sizes"])]).astype(np.int64)
@@ -207,7 +274,7 @@ class History(Feature):
     def before(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """The catalogue, and how ratings are scaled; nobody's history."""
         values, arrays = self.catalogue.state()
-        return {**values, "explicit": self.explicit, "mean": self.mean, "spread": self.spread}, arrays
+        return {**values, **self._scale()}, arrays
 
 
 def _items(value: Any) -> list[str]:

@@ -37,12 +37,11 @@ class Number(Feature):
         """Many different numbers."""
         if column.kind != "number":
             return Evidence(0.0, f"its values are of kind {column.kind}")
-        known = set(column.values) - {None}
-        if not known:
+        number, whole = _counted(column.values)
+        if not number:
             return Evidence(0.0, "it is empty")
-        said = f"{len(known):,} different numbers"
-        whole = all(float(value).is_integer() for value in known if math.isfinite(value))
-        if not any(isinstance(value, bool) for value in known) and (len(known) > FEW or not whole):
+        said = f"{number:,} different numbers"
+        if number > FEW or not whole:
             named = column.name.lower().strip() in LABEL_NAMES
             return Evidence(0.9 if named else 0.6, said)
         return Evidence(0.2, f"{said}, which may be classes")
@@ -110,3 +109,11 @@ class Number(Feature):
                 raise RunError(f"the saved {name} of a number is damaged: got {value!r}")
             setattr(self, name, float(value))
         self.whole = values.get("whole") is True
+
+
+def _counted(values: Any) -> tuple[int, bool]:
+    """How many different numbers there are, and whether all are whole."""
+    if hasattr(values, "num_distinct"):
+        return values.num_distinct, values.whole
+    known = {value for value in values if value is not None}
+    return len(known), all(float(value).is_integer() for value in known if math.isfinite(value))

@@ -70,6 +70,8 @@ class Series(Feature):
         Wish("known", "column of a series that is known in advance, such as prices", several=True, metavar="COLUMN"),
     )
 
+    thing = "series"
+
     def __init__(
         self,
         *,

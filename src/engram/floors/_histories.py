@@ -6,7 +6,6 @@ Shapes: B users, L interactions of the longest, E interactions of all, I items, 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -21,9 +20,13 @@ LEAST_TAKEN = 3
 """Interactions of an item from which on its pairs say something."""
 
 
-def taken(batch: Any) -> tuple[Tensor, Tensor]:
-    """Return the row (E,) and the item (E,), from 0 on, of every interaction: those known, and those that followed."""
-    history_BS = torch.cat([batch.history[..., 0].long(), batch.wanted.clamp(min=0)], 1)
+def taken(batch: Any, *, all_known: bool = True) -> tuple[Tensor, Tensor]:
+    """Return the row (E,) and the item (E,), from 0 on, of every interaction: those known, and those that followed
+    unless `all_known` is False.
+    """
+    history_BS = batch.history[..., 0].long()
+    if all_known:
+        history_BS = torch.cat([history_BS, batch.wanted.clamp(min=0)], 1)
     row, place = (history_BS > 0).nonzero(as_tuple=True)
     return row, history_BS[row, place] - 1
 
@@ -42,24 +45,17 @@ def worth_pairing(count_I: Tensor, *, most: int = MOST_ITEMS) -> Tensor:
     return often[count_I[often].argsort(descending=True, stable=True)][:most].sort().values
 
 
-def pairs_together(
-    batches: Batches, kept_K: Tensor, num_items: int, *, until: float, weigh: Callable[[Tensor], Tensor] | None = None
-) -> tuple[Tensor, bool]:
-    """Return how often each two items were taken by one user (K, K), and whether there was time for all users.
-
-    weigh: how much a user counts who took so many items.
-    """
+def pairs_together(batches: Batches, kept_K: Tensor, num_items: int, *, until: float, all_known: bool = True) -> Tensor:
+    """Return how often each two items were taken by one user (K, K); by some users alone where time ends before."""
     together_KK = torch.zeros(len(kept_K), len(kept_K))
     place_I = torch.full((num_items,), -1)
     place_I[kept_K] = torch.arange(len(kept_K))
     for batch in batches("history"):
-        row, item = taken(batch)
+        row, item = taken(batch, all_known=all_known)
         inside = place_I[item] >= 0
         user_BK = torch.zeros(len(batch.history), len(kept_K))
         user_BK[row[inside], place_I[item[inside]]] = 1
-        if weigh is not None:
-            user_BK *= weigh(user_BK.sum(1, keepdim=True))
         together_KK.addmm_(user_BK.T, user_BK)
         if time.monotonic() > until:
-            return together_KK, False
-    return together_KK, True
+            break
+    return together_KK

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from engram.floors._histories import counted, pairs_together, taken, worth_pairing
 from engram.floors.floor import Batches, Floor
 
-RIDGES = (50.0, 150.0, 400.0, 1000.0)
-"""Tried on the last interaction of some users."""
+RIDGES = (100.0, 300.0, 1000.0, 30.0)
+"""Tried in this order, as far as there is time."""
 
 TRIED_ON = 2_000
 SPEED = 5e10
@@ -35,34 +35,27 @@ class Ease(Floor):
         return Paired(features.history.size)
 
     def fit(self, batches: Batches, features: Any, *, seconds: float) -> nn.Module:
-        """Try some ridges, and keep the best."""
+        """Choose the ridge without the last interaction of each user, by how high that is ranked; then fit on all."""
         until, number = time.monotonic() + seconds, features.history.size
         count_I = counted(batches, number)
-        kept_K = worth_pairing(count_I, most=int((seconds / len(RIDGES) / 3 * SPEED) ** (1 / 3)))
-        module = Paired(number)
-        module.counted(count_I)
-        together_KK, _ = pairs_together(batches, kept_K, number, until=time.monotonic() + seconds / 3)
-        best = -1.0
+        kept_K = worth_pairing(count_I, most=int((seconds / len(RIDGES) / 4 * SPEED) ** (1 / 3)))
+        before_KK = pairs_together(batches, kept_K, number, until=time.monotonic() + seconds / 6, all_known=False)
+        ranked: dict[float, float] = {}
         for ridge in RIDGES:
-            weight_KK = solved(together_KK, ridge)
-            found = _hits(batches, kept_K, weight_KK, number) if len(kept_K) else 0.0
-            if found > best:
-                best = found
-                module.take(kept_K, weight_KK, ridge)
-            if time.monotonic() > until:
+            ranked[ridge] = _ranked(batches, kept_K, solved(before_KK, ridge), number)
+            if time.monotonic() > until - seconds / 4:
                 break
-        return module
+        together_KK = pairs_together(batches, kept_K, number, until=time.monotonic() + seconds / 6)
+        ridge = max(ranked, key=lambda one: ranked[one])
+        return Paired(number).take(count_I, kept_K, solved(together_KK, ridge), ridge)
 
     def refit(self, fitted: nn.Module, batches: Batches, features: Any, *, seconds: float) -> nn.Module:
         """The same with more interactions and the ridge that was best."""
         number, ridge = features.history.size, float(fitted.ridge)  # type: ignore[arg-type]
         count_I = counted(batches, number)
         kept_K = worth_pairing(count_I, most=int((seconds / 3 * SPEED) ** (1 / 3)))
-        together_KK, _ = pairs_together(batches, kept_K, number, until=time.monotonic() + seconds / 2)
-        module = Paired(number)
-        module.counted(count_I)
-        module.take(kept_K, solved(together_KK, ridge), ridge)
-        return module
+        together_KK = pairs_together(batches, kept_K, number, until=time.monotonic() + seconds / 2)
+        return Paired(number).take(count_I, kept_K, solved(together_KK, ridge), ridge)
 
 
 def solved(together_KK: Tensor, ridge: float) -> Tensor:
@@ -75,19 +68,13 @@ def solved(together_KK: Tensor, ridge: float) -> Tensor:
     return weight_KK.fill_diagonal_(0.0)
 
 
-def _hits(batches: Batches, kept_K: Tensor, weight_KK: Tensor, num_items: int) -> float:
-    """How high the last interaction of some users is ranked without it among their others: mean reciprocal log rank.
-
-    The item's own row takes part in fitting, as each is one of very many.
-    """
-    trial, total, seen = Paired(num_items), 0.0, 0
-    trial.take(kept_K, weight_KK, 0.0)
+def _ranked(batches: Batches, kept_K: Tensor, weight_KK: Tensor, num_items: int) -> float:
+    """How high the last interaction of some users is ranked by their others: the mean of 1 / log2(1 + rank)."""
+    trial, total, seen = Paired(num_items).take(torch.zeros(num_items), kept_K, weight_KK, 0.0), 0.0, 0
     for batch in batches("history"):
-        score_BI = trial(batch.history)
-        row, item = taken(batch)
-        last_B = batch.wanted[:, 0] - 1
+        score_BI, last_B = trial(batch.history), batch.wanted[:, 0] - 1
         own_B = score_BI[torch.arange(len(last_B)), last_B.clamp(min=0)]
-        score_BI[row, item] = -torch.inf
+        score_BI[taken(batch, all_known=False)] = -torch.inf
         rank_B = 1 + (score_BI > own_B[:, None]).sum(1)
         total, seen = total + float((1 / (1 + rank_B).log2())[last_B >= 0].sum()), seen + len(last_B)
         if seen >= TRIED_ON:
@@ -114,14 +101,12 @@ class Paired(nn.Module):
         self.register_buffer("alone", torch.zeros(num_items))
         self.register_buffer("ridge", torch.zeros(()))
 
-    def counted(self, count_I: Tensor) -> None:
-        """Rank what has no pairs by how popular it is, below what has."""
+    def take(self, count_I: Tensor, kept_K: Tensor, weight_KK: Tensor, ridge: float) -> Paired:
+        """Take over what was solved. count: what has no pairs is ranked by how popular it is, below what has."""
         self.alone.copy_(1e-4 * (count_I / count_I.max().clamp(min=1) - 1))
-
-    def take(self, kept_K: Tensor, weight_KK: Tensor, ridge: float) -> None:
-        """Take over what was solved."""
         self.kept, self.weight = kept_K, weight_KK.half()
         self.ridge.fill_(ridge)
+        return self
 
     def forward(self, history_BL2: Tensor) -> Tensor:
         """(B, L, 2) -> (B, I)."""

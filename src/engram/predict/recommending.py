@@ -99,6 +99,7 @@ class Recommender:
         score_BI: Tensor = output_of(task.graph, task, self.predictor.module, batch, self.predictor.precision)[0]
         return score_BI
 
+    @torch.inference_mode()
     def best(
         self, taken: Taken, *, k: int, exclude_seen: bool = True, allowed: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
@@ -115,6 +116,7 @@ class Recommender:
             score_BK[users], item_BK[users] = found.values.numpy(), found.indices.numpy()
         return np.where(np.isfinite(score_BK), item_BK, -1), score_BK
 
+    @torch.inference_mode()
     def like(self, item: int, *, k: int, allowed: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Return items (K,) for which having taken one speaks most, and how much more than having taken nothing."""
         nothing_I, taken_I = self._scored(
@@ -127,6 +129,7 @@ class Recommender:
         found = lift_I.topk(min(k, len(lift_I)))
         return found.indices.numpy(), found.values.numpy()
 
+    @torch.inference_mode()
     def because(self, taken: Taken, item_K: np.ndarray) -> list[list[int]]:
         """For each recommended item, what one user took that speaks most for it: whose absence costs it most."""
         size = int(taken.size[0])
@@ -213,7 +216,7 @@ def recommend(
     like it. where: conditions on the catalogue. because: whether to name reasons; None names them for one user.
     ConfigError or DataError where nobody is named, or what is named does not exist.
     """
-    if not predictor.task.ranks:
+    if "history" not in predictor.task.inputs:
         raise ConfigError(
             f"expected a run that recommends; {predictor.run} is one of {predictor.task.name}. Ask it with: "
             f"engram predict {predictor.run} ITEMS"

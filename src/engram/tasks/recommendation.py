@@ -6,13 +6,12 @@ Shapes: B users, I items, W wanted items of one user, K recommended.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
+from engram.core.claim import Claim, log_odds
 from engram.core.evidence import Evidence
 from engram.core.task import Batch, Sample, Step, Task, Worth
 from engram.data import interactions
@@ -21,6 +20,7 @@ from engram.data.histories import HistoryExamples
 from engram.data.table import Table
 from engram.features.history import History
 from engram.floors.ease import Ease
+from engram.floors.item_neighbours import ItemNeighbours
 from engram.floors.popularity import Popularity
 from engram.losses.next_item import next_item
 from engram.metrics.catalogue_coverage import CatalogueCoverage
@@ -30,20 +30,10 @@ from engram.metrics.novelty import Novelty
 from engram.metrics.recall import Recall
 from engram.models import build
 from engram.models.sequential_recommender import sized
+from engram.tasks._recommending import RecommendationOptions, answers, described_by, without
 
 AHEAD, PLACES = 10, 16
 """A place of a history learns one of so many items after it; so many places of each history do in one step."""
-
-OUT = -1e4
-"""The score of what is not to be recommended: below all others, and a number in half precision too."""
-
-
-@dataclass
-class RecommendationOptions:
-    """Options of a recommendation."""
-
-    k: int = field(default=10, metadata={"help": "how many items to recommend"})
-    include_seen: bool = field(default=False, metadata={"help": "recommend what was taken before too"})
 
 
 class Recommendation(Task):
@@ -51,7 +41,7 @@ class Recommendation(Task):
 
     inputs: ClassVar = {"history": History}
     metrics: tuple[Any, ...] = (Ndcg(10), Recall(20), Mrr(), CatalogueCoverage(10), Novelty(10))
-    floors: ClassVar = (Popularity(), Ease())
+    floors: ClassVar = (Popularity(), ItemNeighbours(), Ease())
     options: ClassVar = RecommendationOptions
     ranks: ClassVar = True
     divides_rows: ClassVar = True
@@ -61,10 +51,12 @@ class Recommendation(Task):
     }
 
     def matches(self, table: Table) -> Evidence:
-        """Columns of users and of items, both of which repeat."""
+        """Columns of users and of items, both of which repeat, and no other column that is asked for."""
+        if table.targets:
+            return Evidence(0.0, f"{', '.join(table.targets)} is to be predicted, not what users take")
         return interactions.find(table).evidence
 
-    def arranged(self, table: Table, *, target: Any, inputs: Any, division: str, seed: int, **_: Any) -> Table:
+    def arranged(self, table: Table, *, target: Any, inputs: Any, division: str = "", seed: int = 0, **_: Any) -> Table:
         """One row for each user."""
         return interactions.arranged(table, target=target, inputs=inputs, division=division, seed=seed)
 
@@ -79,16 +71,9 @@ class Recommendation(Task):
 
     def model(self, size: str, features: Any) -> nn.Module:
         """A transformer over items, which knows of them what the catalogue says."""
-        marks, begins, known = features.history.catalogue.marks
-        network = build.named(
-            "sequential_recommender",
-            num_items=features.history.size,
-            num_marks=len(known),
-            of_all=len(marks),
-            **sized(size),
+        return described_by(
+            features.history, lambda known: build.named("sequential_recommender", **known, **sized(size))
         )
-        network.describe(features.history.popularity, marks, begins)  # type: ignore[operator]
-        return network
 
     def step(self, model: nn.Module, batch: Batch) -> Step:
         """Cross entropy of what came next, at some places of each history; a network of one's own, at the end alone."""
@@ -109,8 +94,19 @@ class Recommendation(Task):
 
     def predict(self, model: nn.Module, inputs: Batch, options: RecommendationOptions) -> Tensor:
         """Scores of all items (B, I), those of what was taken far below all others."""
-        score_BI = model(inputs.history).float()
+        score_BI: Tensor = model(inputs.history).float()
         return score_BI if options.include_seen else without(score_BI, inputs.history)
+
+    def claim(self, model: nn.Module, example: Batch, features: Any) -> Claim:
+        """The item ranked first, against all others; what the user had taken stays out of it."""
+        taken_BL2 = example.history
+
+        def scores(model: nn.Module, batch: Batch) -> Tensor:
+            score_BI = without(model(batch.history).float(), taken_BL2.expand(len(batch.history), -1, -1))
+            return log_odds(score_BI.double())
+
+        chosen = int(scores(model, example)[0].argmax())
+        return Claim(scores, chosen, features.history.catalogue.title)
 
     def graph(self, model: nn.Module, inputs: Batch) -> Tensor:
         """What is exported: the scores as they are."""
@@ -119,12 +115,7 @@ class Recommendation(Task):
 
     def decode(self, output: Tensor, features: Any, options: RecommendationOptions) -> list[dict[str, Any]]:
         """The items ranked first: {"items": [{"item", "title", "score"}]}."""
-        catalogue = features.history.catalogue
-        score_BK, item_BK = output.topk(min(options.k, output.shape[1]), dim=1)
-        return [
-            {"items": [described(catalogue, i, s) for i, s in zip(items, scores, strict=True) if s > OUT]}
-            for items, scores in zip(item_BK.tolist(), score_BK.tolist(), strict=True)
-        ]
+        return answers(output, features.history.catalogue, options)
 
     @classmethod
     def sample(cls) -> Sample:
@@ -139,16 +130,3 @@ class Recommendation(Task):
         return Sample(
             data={"user": user, "item": item, "time": list(range(len(user)))}, score=0.5, options={"steps": 80}
         )
-
-
-def without(score_BI: Tensor, history_BL2: Tensor) -> Tensor:
-    """Scores with those of a history's items far below all others."""
-    number_BL = history_BL2[..., 0].long()
-    out_BI = torch.zeros_like(score_BI[:, :1]).expand(-1, score_BI.shape[1] + 1).scatter(1, number_BL, OUT)[:, 1:]
-    return torch.where(out_BI < 0, OUT, score_BI)
-
-
-def described(catalogue: Any, number: int, score: float) -> dict[str, Any]:
-    """An item as an answer names it."""
-    title = {"title": catalogue.titles[number]} if catalogue.titles else {}
-    return {"item": catalogue.names[number], **title, "score": round(score, 4)}

@@ -37,6 +37,7 @@ def sample_columns() -> list[Column]:
         Column("number", [n % 4 for n in range(24)], "number"),
         Column("price", [1.5 * n * (-1) ** n for n in range(24)], "number"),
         Column("row", sample_rows(), "record"),
+        Column("history", [sample_history(n) for n in range(24)], "history"),
         Column("series", sample_histories(), "series"),
     ]
 
@@ -67,6 +68,12 @@ def sample_rows() -> Rows:
         ("tags", "names", [["old", "new", "other"][: n % 4] for n in range(24)]),
     ]
     return Rows({name: Column(name, packed(values, kind), kind) for name, kind, values in columns})
+
+
+def sample_history(number: int) -> dict[str, Any]:
+    """Some items out of a few, with ratings."""
+    items = [f"{(number * step) % 7}" for step in range(1, 2 + number % 4)]
+    return {"items": items, "ratings": [1.0 + (number + step) % 5 for step in range(len(items))]}
 
 
 def check_feature(feature: type[Feature], values: Sequence[Any], *, kind: str, name: str = "value") -> None:

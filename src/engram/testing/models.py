@@ -10,6 +10,7 @@ import inspect
 import string
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -38,6 +39,9 @@ def check_model(factory: Callable[..., nn.Module], *, input_shapes: Sequence[Seq
         return
     if "context" in parameters:
         check_decoder(functools.partial(factory, vocabulary=VOCABULARY, context=32, width=32, layers=2, heads=2))
+        return
+    if "num_items" in parameters:
+        check_recommender(factory)
         return
     if "vocabulary" in parameters and "num_classes" not in parameters:
         check_encoder_decoder(functools.partial(factory, vocabulary=VOCABULARY, width=32, heads=2))
@@ -106,6 +110,19 @@ def check_decoder(factory: Callable[[], nn.Module]) -> None:
     check_state(network, factory().eval(), text_BT)
     check_order(network, text_BT)
     check_export(network, text_BT)
+
+
+def check_recommender(factory: Callable[..., nn.Module]) -> None:
+    """Check a factory of networks that give histories (B, L, 2) the scores (B, I) of what comes next."""
+    torch.manual_seed(0)
+    made = functools.partial(factory, num_items=VOCABULARY, num_marks=3, of_all=2 * VOCABULARY)
+    network, history_BL2 = made(), torch.zeros(3, 20, 2)
+    network.describe(np.arange(VOCABULARY), np.arange(2 * VOCABULARY) % 3, 2 * np.arange(VOCABULARY + 1))
+    history_BL2[..., 0] = noise_ids(3)
+    history_BL2[..., 1] = torch.randn(3, 20) * (history_BL2[..., 0] > 0)
+    check_gradients(network, history_BL2, outputs=VOCABULARY)
+    check_answers(network.eval(), history_BL2)
+    check_state(network, made().eval(), history_BL2)
 
 
 def check_encoder_decoder(factory: Callable[[], nn.Module]) -> None:

@@ -115,11 +115,15 @@ class CategoryField(Field):
         """The most frequent name."""
         return self.names[0] if self.known else None
 
-    def summary(self, stored: np.ndarray) -> dict[str, Any]:
-        """How many names, the most frequent, and those without a code."""
+    def missing(self, stored: np.ndarray) -> np.ndarray:
+        """Where there is no name."""
+        return stored == 0
+
+    def summary(self, stored: np.ndarray) -> str:
+        """The most frequent names, and how many are too rare to have a code."""
         counts = np.bincount(stored[stored > 0].astype(np.int64), minlength=len(self.levels) + 1)
         most = [place for place in np.argsort(-counts, kind="stable")[:SHOWN].tolist() if counts[place]]
         total = max(1, len(stored))
         often = ", ".join(f"{self.levels[place - 1]} {counts[place] / total:.0%}" for place in most)
         rare = len(self.levels) + self.single - len(self.known)
-        return {"values": len(self.levels) + self.single, "often": often, **({"rare": rare} if rare else {})}
+        return f"{often}{f'; {rare:,} rare ones count as one' if rare else ''}"

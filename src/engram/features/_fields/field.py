@@ -35,7 +35,8 @@ class Field:
     """Whether it gives a code (0 for missing or unknown) rather than numbers."""
 
     is_ragged: ClassVar[bool] = False
-    """Whether cells are stored as several numbers, not as one."""
+    """Whether cells are stored as several numbers, not as one; they are fitted and encoded as (all numbers, int64, how
+    many each row has)."""
 
     def __init__(self, name: str, *, reason: str = "", optional: bool = False) -> None:
         self.name, self.reason, self.optional = name, reason, optional
@@ -88,9 +89,13 @@ class Field:
         """Such a cell."""
         raise AssertionError("a field must say this")
 
-    def summary(self, stored: Any) -> dict[str, Any]:
-        """A few facts of what was read, for a person."""
-        return {}
+    def summary(self, stored: Any) -> str:
+        """What was read, in a few words."""
+        return ""
+
+    def missing(self, stored: Any) -> np.ndarray:
+        """Where there is no cell, bool (N,)."""
+        return np.isnan(stored)
 
 
 def saved(arrays: Mapping[str, np.ndarray], name: str, *, axes: int) -> np.ndarray:

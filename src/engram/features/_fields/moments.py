@@ -162,13 +162,11 @@ class MomentField(Field):
         said = self._said(self.scales[""].middle)
         return float(said) if self.formats and self.formats[0] in SERIAL else said
 
-    def summary(self, stored: np.ndarray) -> dict[str, Any]:
+    def summary(self, stored: np.ndarray) -> str:
         """The first and the last."""
         known = stored[np.isfinite(stored)]
-        if not len(known):
-            return {}
-        first, last = ((np.datetime64(0, "s") + np.timedelta64(int(s), "s")) for s in (known.min(), known.max()))
-        return {"least": str(first).replace("T00:00:00", ""), "most": str(last).replace("T00:00:00", "")}
+        ends = (known.min(), known.max()) if len(known) else ()
+        return " to ".join(str(np.datetime64(int(end), "s")).replace("T00:00:00", "") for end in ends)
 
 
 def part_of(seconds: np.ndarray, part: str) -> np.ndarray:

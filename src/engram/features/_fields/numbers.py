@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import polars
 
 MOST_KNOTS = 256
+FITTED_ON = 200_000
+"""Numbers from which ranks are learned; more would give the same knots."""
 
 
 class NumberField(Field):
@@ -77,13 +79,11 @@ class NumberField(Field):
         """The number in the middle."""
         return float(self.scale.middle)
 
-    def summary(self, stored: np.ndarray) -> dict[str, Any]:
+    def summary(self, stored: np.ndarray) -> str:
         """Least, middle, most."""
         known = stored[np.isfinite(stored)]
-        if not len(known):
-            return {}
-        low, middle, high = np.quantile(known, (0, 0.5, 1)).tolist()
-        return {"least": low, "median": middle, "most": high}
+        low, middle, high = np.quantile(known, (0, 0.5, 1)).tolist() if len(known) else (np.nan,) * 3
+        return f"{_said(low)} to {_said(high)}, half of them up to {_said(middle)}"
 
 
 class Scale:
@@ -100,7 +100,10 @@ class Scale:
 
     def fit(self, numbers: np.ndarray) -> None:
         """Learn where the ranks of finite numbers stand; equal numbers have the middle of their ranks."""
-        values, counts = np.unique(numbers[np.isfinite(numbers)], return_counts=True)
+        numbers = numbers[np.isfinite(numbers)]
+        step = 1 + len(numbers) // FITTED_ON
+        kept = numbers[::step] if step == 1 else np.concatenate([numbers[::step], [numbers.min(), numbers.max()]])
+        values, counts = np.unique(kept, return_counts=True)
         if not len(values):
             return
         share = (np.cumsum(counts) - counts / 2) / counts.sum()
@@ -148,3 +151,7 @@ class Scale:
         if len(knots) != len(heights) or len(knots) < 2 or (np.diff(knots) <= 0).any() or (np.diff(heights) <= 0).any():
             raise RunError("the saved knots of a column are damaged: expected rising numbers")
         self.knots, self.heights = knots, heights
+
+
+def _said(number: float) -> str:
+    return f"{number:,.0f}" if 1e5 <= abs(number) < 1e15 else f"{number:,.5g}"

@@ -185,7 +185,7 @@ def _dated(present: polars.Series, formats: list[str], name: str) -> str:
     if other is None or parsed(present.head(100 * LOOKED_AT), other).null_count():
         return said
     first = "the month" if formats[0].index("%m") < formats[0].index("%d") else "the day"
-    return f"{said}, read with {first} first; if that is wrong, say {name}=date:{other}"
+    return f"{said}, read with {first} first; if that is wrong: --columns {name}=date:{other}"
 
 
 def _moment(name: str, present: polars.Series, formats: list[str], *, reason: str, optional: bool) -> MomentField:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from engram.features._fields.field import Field, is_missing, saved
 
 if TYPE_CHECKING:
     import polars
+    from torch import Tensor
 
 TABLE = 1 << 14
 """Places that words are hashed to."""
@@ -30,6 +31,9 @@ LEAST = 0.01
 
 FITTED_ON = 20_000
 """Texts from which topics are found; more would find much the same."""
+
+Texts = tuple[np.ndarray, np.ndarray]
+"""The places of the words of all texts (int64), one text after the other, and how many each has."""
 
 TOGETHER = 1 << 16
 WORD = r"\w+"
@@ -61,9 +65,9 @@ class WordsField(Field):
             if some.dtype == polars.String:
                 lists = some.str.to_lowercase().str.extract_all(WORD)
             else:
-                lists = some.cast(polars.List(polars.String))
+                lists = some.cast(polars.List(polars.String)).list.drop_nulls()
             sizes[start : start + len(some)] = lists.list.len().fill_null(0).to_numpy()
-            words = lists.list.drop_nulls().explode(empty_as_null=False, keep_nulls=False)
+            words = lists.explode(empty_as_null=False, keep_nulls=False)
             parts.append(_places_of(words))
         return np.concatenate(parts) if parts else np.zeros(0, np.uint16), sizes
 
@@ -77,51 +81,42 @@ class WordsField(Field):
             raise DataError(f"expected a text for {self.name}; got {value!r}")
         return np.array([place(word) for word in re.findall(WORD, value.lower())], np.uint16)
 
-    def fit(self, stored: Sequence[np.ndarray]) -> None:
+    def fit(self, stored: Texts) -> None:
         """Learn how rare words are, and the topics."""
         import torch
 
-        step = 1 + len(stored) // FITTED_ON
-        texts = [np.unique(stored[row]) for row in range(0, len(stored), step)]
-        sizes = np.array([len(text) for text in texts])
-        place = np.concatenate(texts).astype(np.int64) if len(texts) else np.zeros(0, np.int64)
-        count = np.bincount(place, minlength=TABLE)
-        self.rarity = np.log((1 + len(texts)) / (1 + count)).astype(np.float32) + 1
-        value = self.rarity[place] / np.maximum(np.repeat(_lengths(self.rarity[place], sizes), sizes), 1e-6)
-        indices = np.stack([np.repeat(np.arange(len(texts)), sizes), place])
-        shape = (max(1, len(texts)), TABLE)
-        entries = torch.from_numpy(indices), torch.from_numpy(value)
+        place, sizes = _spread(*stored)
+        text = np.repeat(np.arange(len(sizes)), sizes)
+        text, place = np.divmod(np.unique(text * TABLE + place), TABLE)  # a word counts once a text
+        sizes = np.bincount(text, minlength=len(sizes))
+        self.rarity = np.log((1 + len(sizes)) / (1 + np.bincount(place, minlength=TABLE))).astype(np.float32) + 1
+        length = np.sqrt(np.bincount(text, self.rarity[place] ** 2, minlength=len(sizes)))
+        value = (self.rarity[place] / length[text]).astype(np.float32)
+        entries = torch.from_numpy(np.stack([text, place])), torch.from_numpy(value)
+        shape = (max(1, len(sizes)), TABLE)
         matrix = torch.sparse_coo_tensor(*entries, shape, check_invariants=True).coalesce()
-        wanted = min(self.topics + 8, *shape)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            _, strength, axes = torch.svd_lowrank(matrix, q=wanted, niter=3)
+        axes, strength = _directions(matrix, min(self.topics + 8, *shape))
         kept = max(1, int((strength[: self.topics] > LEAST * strength[0]).sum()))
-        axes, spread = axes[:, :kept].numpy(), strength[:kept].numpy() / np.sqrt(max(1, len(texts)))
+        axes, spread = axes[:, :kept].numpy(), strength[:kept].numpy() / np.sqrt(max(1, len(sizes)))
         sign = np.sign(axes[np.abs(axes).argmax(0), np.arange(kept)])
-        self.weight = (axes * sign / np.maximum(spread, 1e-6)).astype(np.float32)
+        self.weight = np.ascontiguousarray(axes * sign / np.maximum(spread, 1e-6), np.float32)
 
     @property
     def labels(self) -> tuple[str, ...]:
         """Topics by number."""
         return tuple(f"{self.name}: topic {number + 1}" for number in range(self.weight.shape[1]))
 
-    def encode(self, stored: Sequence[np.ndarray]) -> np.ndarray:
+    def encode(self, stored: Texts) -> np.ndarray:
         """Return how much of each topic a text has (N, P); NaN for one without words."""
-        sizes = np.array([len(text) for text in stored], np.int64)
-        place = np.concatenate(stored).astype(np.int64) if sizes.sum() else np.zeros(0, np.int64)
-        return self.of_places(place, sizes)
+        import torch
 
-    def of_places(self, place: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-        """The same of the places of all words, one text after the other."""
-        topics_NP = np.full((len(sizes), self.weight.shape[1]), np.nan, np.float32)
-        some = sizes > 0
-        if some.any():
-            begin = (np.cumsum(sizes) - sizes)[some]
-            rarity = self.rarity[place]
-            total = np.add.reduceat(self.weight[place] * rarity[:, None], begin, axis=0)
-            topics_NP[some] = total / np.sqrt(np.add.reduceat(rarity**2, begin))[:, None]
-        return topics_NP
+        place, sizes = stored
+        rarity = self.rarity[:, None]
+        table = torch.from_numpy(np.concatenate([self.weight * rarity, rarity**2], 1))
+        begin = torch.from_numpy(np.cumsum(sizes) - sizes)
+        total = torch.nn.functional.embedding_bag(torch.from_numpy(place), table, begin, mode="sum").numpy()
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.asarray(np.where(sizes[:, None] > 0, total[:, :-1] / np.sqrt(total[:, -1:]), np.nan), np.float32)
 
     def decode(self, encoded_NP: np.ndarray) -> list[Any]:
         """None: topics do not tell the words."""
@@ -146,10 +141,29 @@ class WordsField(Field):
         """Some words."""
         return "some words"
 
-    def summary(self, stored: Sequence[np.ndarray]) -> dict[str, Any]:
-        """How many words a text has."""
-        sizes = [len(stored[row]) for row in range(0, len(stored), 1 + len(stored) // 1000)]
-        return {"words": float(np.median(sizes))} if sizes else {}
+    def missing(self, stored: Texts) -> np.ndarray:
+        """Where there are no words."""
+        return stored[1] == 0
+
+    def summary(self, stored: Texts) -> str:
+        """How many words texts have, and how many topics were found."""
+        sizes = stored[1]
+        middle = float(np.median(sizes)) if len(sizes) else 0
+        return f"{middle:.0f} words in the middle, {self.weight.shape[1]} topics"
+
+
+def _directions(matrix_NW: Tensor, number: int) -> tuple[Tensor, Tensor]:
+    """The directions (W, P) in which rows differ most, and how much: a randomised SVD (Halko and others, 2011)."""
+    import torch
+
+    start = np.random.default_rng(0).standard_normal((matrix_NW.shape[1], number)).astype(np.float32)
+    right_WP = torch.from_numpy(start)
+    for _ in range(4):
+        left_NP = torch.linalg.qr(matrix_NW @ right_WP).Q
+        right_WP = matrix_NW.T @ left_NP
+        axes_WP, strength, _ = torch.linalg.svd(right_WP, full_matrices=False)
+        right_WP = axes_WP
+    return axes_WP, strength
 
 
 def place(word: str) -> int:
@@ -168,8 +182,8 @@ def _places_of(words: polars.Series) -> np.ndarray:
     return words.replace_strict(different, places, return_dtype=polars.UInt16).to_numpy()
 
 
-def _lengths(values: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """The Euclidean length of each group of values."""
-    total = np.zeros(len(sizes))
-    np.add.at(total, np.repeat(np.arange(len(sizes)), sizes), values**2)
-    return np.sqrt(total).astype(np.float32)
+def _spread(place: np.ndarray, sizes: np.ndarray) -> Texts:
+    """The words of evenly spread texts, where there are more than topics are found from."""
+    step = 1 + len(sizes) // FITTED_ON
+    chosen = np.arange(len(sizes)) % step == 0
+    return place[np.repeat(chosen, sizes)], sizes[chosen]
