@@ -29,6 +29,7 @@ ISO = re.compile(rf"(\d{{4}})[-/.](\d{{1,2}})[-/.](\d{{1,2}}){CLOCK}{ZONE}", re.
 PLAIN = re.compile(r"(\d{4})(\d{2})(\d{2})(?:[T ]?(\d{2}):?(\d{2}):?(\d{2})?)?")
 PARTED = re.compile(rf"(\d{{1,2}})([-/.])(\d{{1,2}})\2(\d{{4}}|\d{{2}}){CLOCK}{ZONE}", re.IGNORECASE)
 MONTH = re.compile(r"(\d{1,4})[-/.](\d{1,2})")
+YEAR = re.compile(r"(\d{4})")
 MONTH_FIRST = re.compile(r"(\d{1,2})[-/.](\d{4})")
 QUARTER = re.compile(r"(\d{4})[- ]?Q([1-4])|Q([1-4])[- /]?(\d{4})", re.IGNORECASE)
 WEEK = re.compile(r"(\d{4})-?W(\d{1,2})", re.IGNORECASE)
@@ -248,6 +249,10 @@ def _month(values: list[str], name: str) -> tuple[Read, str]:
     return read, "numbers of year and month" if short else "months"
 
 
+def _year(values: list[str], name: str) -> tuple[Read, str]:
+    return {text: _moment(int(text), 1, 1) if YEAR.fullmatch(text) else None for text in values}, "years"
+
+
 def _month_first(values: list[str], name: str) -> tuple[Read, str]:
     found = {text: MONTH_FIRST.fullmatch(text) for text in values}
     return {
@@ -304,5 +309,6 @@ FORMS = (
     Form(PLAIN.fullmatch, _plain),
     Form(MONTH_FIRST.fullmatch, _month_first),
     Form(MONTH.fullmatch, _month),
+    Form(YEAR.fullmatch, _year),
     Form(_spelled_form, _spelled),
 )
