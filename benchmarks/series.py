@@ -4,8 +4,8 @@
     python benchmarks/series.py DATA --sets airline_passengers shampoo
 
 DATA is a folder that holds ETTh1.csv and the small series. ETTh1 is divided as in the literature: 8,640 hours to learn
-from, 2,880 for validation, 2,880 for the test (12, 4 and 4 months of 30 days), the rest unused; a column that says so
-is written beside a copy of it. Errors are in units of the spread of the hours to learn from, mean over all seven columns
+from, 2,880 for validation, 2,880 for the test (12, 4 and 4 months of 30 days), the rest unused; a copy of it has a
+column that says so. Errors are in units of the spread of the hours to learn from, mean over all seven columns
 and every origin of the test. The others are divided by engram itself: the last tenth of the time is the test, the
 tenth before validation.
 
