@@ -20,7 +20,6 @@ from torch.nn.functional import logsigmoid
 from engram.models.layers.columns import CategoryVectors, NumberVectors
 from engram.models.layers.members import SharedLinear
 
-
 RECIPE = {
     "optimizer.muon_learning_rate": 0.04,
     "optimizer.learning_rate": 6e-3,
