@@ -17,7 +17,7 @@ import numpy as np
 from engram.core import machine
 from engram.core.errors import DataError, RunError, unknown
 from engram.core.evidence import Evidence, Finding
-from engram.core.parts import Parts
+from engram.core.parts import Axis, Parts
 from engram.core.wishes import Wish
 from engram.features._fields import digests, quality
 from engram.features._fields.arrays import flat, series_of
@@ -218,12 +218,19 @@ class Record(Feature):
         """Its columns."""
         from engram.features._parts_of_records import parts_of
 
-        record_1F = self.encode(gathered)
-        place = {name: number for number, name in enumerate(self.columns)}
-        column_F = np.array([place[field.name] for field in (*self._numbers, *self._codes) for _ in field.labels])
+        record_1F, column_F = self.encode(gathered), np.empty(self.shape, np.int64)
+        for number, axis in enumerate(self.axes()):
+            column_F[axis.places] = number
         return parts_of(
             self.decode(record_1F)[0], record_1F, columns=self.columns, column_F=column_F, num_numbers=self.num_numbers
         )
+
+    def axes(self) -> list[Axis]:
+        """Its columns, in their order."""
+        place, places = 0, {}
+        for field in (*self._numbers, *self._codes):
+            places[field.name] = np.arange(place, place := place + len(field.labels))
+        return [Axis(field.name, places[field.name], field.course()) for field in self.fields]
 
     def entry(self) -> Entry:
         """A JSON object with a value for each column."""
