@@ -101,9 +101,10 @@ def _wished(name: str, present: polars.Series, wish: str, *, optional: bool) -> 
     if kind == "date":
         formats = [form] if form else _formats(present) or _serial(name, present, sure=True)
         if not formats:
+            example = f"values such as {present[0]!r}" if len(present) else "no value"
             raise ConfigError(
-                f"expected dates in the column {name}; got values such as {present[0]!r}. Say how they are written, "
-                f"such as {name}=date:%d/%m/%Y."
+                f"expected dates in the column {name}; got {example}. Say how they are written, such as "
+                f"{name}=date:%d/%m/%Y."
             )
         return _moment(name, present, formats, reason="as asked", optional=optional)
     if kind == "category":
