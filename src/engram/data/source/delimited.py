@@ -72,7 +72,8 @@ def read_delimited(content: bytes, *, path: str, separator: str | None = None, p
 
 def _above(records: Records, first: int) -> list[str]:
     """Say which lines above the header are no part of the table."""
-    lines = [records.text(number).strip() for number in range(first) if records.fields[number]]
+    lines = [" ".join(filter(None, records.cells(n))).strip() for n in range(first) if records.fields[n]]
+    lines = [line for line in lines if line]
     said = " / ".join(lines)[:200]
     return [f"{len(lines)} lines above the header are no part of the table: {said}"] if lines else []
 
