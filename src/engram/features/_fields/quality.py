@@ -34,17 +34,18 @@ Read = tuple[Field, np.ndarray]
 """A field and what was read of it, one number a row."""
 
 
-def check(
-    fields: Sequence[Field], read: Callable[[Field, np.ndarray], np.ndarray], rows: np.ndarray
-) -> Iterator[Finding]:
-    """Examine columns. read: gives the cells of a field in some rows; one column at a time, so that memory stays flat."""
+Reader = Callable[[Field, np.ndarray], np.ndarray]
+"""Gives the cells of a field in some rows: columns are read one at a time, so that memory stays flat."""
+
+
+def check(fields: Sequence[Field], read: Reader, rows: np.ndarray) -> Iterator[Finding]:
+    """Examine columns in some rows."""
     for field in fields:
         cells = read(field, rows)
         lacking = float(field.missing(cells).mean()) if len(cells) else 0.0
         if lacking > MOSTLY:
-            yield Finding(
-                "info", "mostly_missing", f"{lacking:.0%} of the cells of the column {field.name} are missing"
-            )
+            message = f"{lacking:.0%} of the cells of the column {field.name} are missing"
+            yield Finding("info", "mostly_missing", message)
         if not field.is_code:
             yield from _numbers(field, cells, rows)
     some = rows[:: 1 + len(rows) // TOGETHER]
