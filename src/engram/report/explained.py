@@ -26,6 +26,7 @@ from engram.report.sections import (
     reasons,
     running_text,
     slices,
+    translations,
     trust,
     units,
     wording,
