@@ -35,14 +35,14 @@ LEAST_LEFT, SHARE = 1.0, 0.5
 """Seconds below which no further example is explained; and the share of the time left that is kept from the test."""
 
 MOST_CHARACTERS = 400
-"""A text of so many at most is shown: a longer one is more than one looks at."""
+"""A text of so many is short."""
 
 
 def section(facts: Facts) -> Section | None:
     """Examples and the test, as far as there is time; nothing where answers are not to be explained."""
     if facts.predictor is None or facts.left < LEAST_LEFT:
         return None
-    items = _items(facts)
+    items = _short(_items(facts))
     alike = Resembling(facts)
     shown: list[list[Any]] = []
     for entry, item in _telling(items)[:SHOWN]:
@@ -80,6 +80,13 @@ def _items(facts: Facts) -> list[tuple[Entry, Any]]:
     return [({}, {role: value}) for role in facts.task.inputs for value in predictor.features[role].remembered(TESTED)]
 
 
+def _short(items: list[tuple[Entry, Any]]) -> list[tuple[Entry, Any]]:
+    """Of texts the short ones, or where all are long the shorter half: long ones are more than one looks at."""
+    texts = [len(item) for _, item in items if isinstance(item, str)]
+    most = max(MOST_CHARACTERS, float(np.median(texts))) if texts else 0
+    return [pair for pair in items if not isinstance(pair[1], str) or len(pair[1]) <= most]
+
+
 def _beginnings(facts: Facts, token_MT: np.ndarray) -> list[str]:
     """Pieces of running text after which something comes."""
     assert facts.predictor is not None
@@ -88,11 +95,10 @@ def _beginnings(facts: Facts, token_MT: np.ndarray) -> list[str]:
 
 
 def _telling(items: list[tuple[Entry, Any]]) -> list[tuple[Entry, Any]]:
-    """An answer that was right without being quite sure, the surest mistake, and a sure one; short texts alone."""
-    short = [pair for pair in items if not isinstance(pair[1], str) or len(pair[1]) <= MOST_CHARACTERS]
-    scored = [pair for pair in short if pair[0].get("label") is not None]
+    """An answer that was right without being quite sure, the surest mistake, and a sure one, where that is known."""
+    scored = [pair for pair in items if pair[0].get("label") is not None]
     if not scored or "correct" not in scored[0][0]:
-        return short
+        return items
     right = [pair for pair in scored if pair[0].get("correct")]
     wrong = [pair for pair in scored if not pair[0].get("correct")]
     chosen = sorted(right, key=lambda pair: abs(pair[0]["probability"] - TELLING))[:1]
