@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from engram.core.task import Batch
 from engram.explain.activations import run
-from engram.explain.network import watching
+from engram.explain.network import ACTIVATIONS
 from engram.predict.answering import moved
 from engram.predict.predictor import Predictor
 
@@ -35,24 +36,29 @@ class Answered:
 
 
 def contexts(predictor: Predictor, batch: Batch, pieces: list[list[str]]) -> list[Answered]:
-    """Look at widening layers, the first, the middle and the last. pieces: (M, T) of the windows of the batch."""
-    widening = [
-        name
-        for name, module in predictor.network.named_modules()
-        if isinstance(module, nn.Linear) and module.out_features > module.in_features
-    ][:-1] or []
-    chosen = (
-        [widening[at] for at in np.unique(np.linspace(0, len(widening) - 1, LAYERS).astype(int))] if widening else []
-    )
-    found: dict[str, np.ndarray] = {}
-
-    def note(name: str, _: nn.Module, output: Any) -> None:
-        if name in chosen and isinstance(output, Tensor) and output.ndim == 3:
-            found[name] = np.asarray(output.float().cpu())
-
-    with watching(predictor.network, note), torch.inference_mode():
+    """Look at what comes out of activation functions, the first, the middle and the last. pieces: (M, T), of the "
+    "batch."""
+    watch = _Activations(tuple(np.shape(pieces)[:2]) if pieces else (0, 0))
+    with torch.inference_mode(), watch:
         run(predictor, moved(batch, predictor.network))
-    return [one for name, value_MTD in found.items() for one in _answered(name, value_MTD, pieces)]
+    chosen = np.unique(np.linspace(0, len(watch.found) - 1, LAYERS).astype(int)) if watch.found else []
+    return [one for at in chosen for one in _answered(f"layer {at + 1}", watch.found[at], pieces)]
+
+
+class _Activations(TorchFunctionMode):
+    """Collects what activation functions give for all tokens (M, T, D)."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.shape = shape
+        self.found: list[np.ndarray] = []
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        output = func(*args, **(kwargs or {}))
+        activation = getattr(func, "__name__", "").rstrip("_") in ACTIVATIONS - {"softmax", "log_softmax"}
+        if activation and isinstance(output, Tensor) and output.ndim == 3 and tuple(output.shape[:2]) == self.shape:
+            self.found.append(np.asarray(output.float().cpu()))
+        return output
 
 
 def _answered(name: str, value_MTD: np.ndarray, pieces: list[list[str]]) -> list[Answered]:
