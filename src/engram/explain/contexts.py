@@ -36,12 +36,12 @@ class Answered:
 
 
 def contexts(predictor: Predictor, batch: Batch, pieces: list[list[str]]) -> list[Answered]:
-    """Look at what comes out of activation functions, the first, the middle and the last. pieces: (M, T), of the "
-    "batch."""
+    """Look at what the first, the middle and the last activation function give. pieces: (M, T), of the batch."""
     watch = _Activations(tuple(np.shape(pieces)[:2]) if pieces else (0, 0))
     with torch.inference_mode(), watch:
         run(predictor, moved(batch, predictor.network))
-    chosen = np.unique(np.linspace(0, len(watch.found) - 1, LAYERS).astype(int)) if watch.found else []
+    number = min(LAYERS, len(watch.found))
+    chosen = np.unique(np.linspace(0, len(watch.found) - 1, number).astype(int)).tolist()
     return [one for at in chosen for one in _answered(f"layer {at + 1}", watch.found[at], pieces)]
 
 
@@ -70,9 +70,10 @@ def _answered(name: str, value_MTD: np.ndarray, pieces: list[list[str]]) -> list
     strength_D = (top_D - flat_ND.mean(0)) / np.maximum(flat_ND.std(0), 1e-6)
     units = np.argsort(-strength_D, kind="stable")[:UNITS].tolist()
     return [
-        Answered(name, unit, [_around(*divmod(int(at), length), pieces) for at in best_PD[:, unit]]) for unit in units
+        Answered(name, unit, [_around(pieces[int(at) // length], int(at) % length) for at in best_PD[:, unit]])
+        for unit in units
     ]
 
 
-def _around(window: int, place: int, pieces: list[list[str]]) -> tuple[str, str]:
-    return "".join(pieces[window][max(0, place - BEFORE) : place]), pieces[window][place]
+def _around(pieces: list[str], place: int) -> tuple[str, str]:
+    return "".join(pieces[max(0, place - BEFORE) : place]), pieces[place]
