@@ -25,16 +25,14 @@ from engram.core.task import Batch
 from engram.explain.question import Question
 from engram.predict.answering import moved
 
-STEPS = 16
-"""Copies along each way."""
+STEPS, WAYS = 16, 2
+"""Copies along each way, and ways."""
+
+NOISE = 0.1
+"""How noisy a way is, beside the spread of the input."""
 
 TOLERATED = 0.5
 """By so much of the whole change integrated gradients may miss it."""
-
-WAYS = 2
-NOISE = 0.1
-"""Ways that are gone, and how noisy they are beside the spread of the input."""
-
 
 MOST_ORDERED, ORDERS = 40, 16
 """Of inputs with at most so many parts, so many orders are tried."""
@@ -75,7 +73,7 @@ def gradients(question: Question) -> np.ndarray | None:
     if question.parts.shares is not None:
         gradient = _gradient(question, _whole(question))
         return None if gradient is None else _summed(question, gradient.abs())
-    found = [(vector, gradient) for vector, gradient in _of_embeddings(question, torch.ones(1))]
+    found = _of_embeddings(question, torch.ones(1))
     return _by_position(question, [gradient.square().sum(-1).sqrt() for _, gradient in found])
 
 
