@@ -173,7 +173,7 @@ def _by_position(question: Question, values: list[Tensor]) -> np.ndarray | None:
     for value in values:
         if (part_N := belongs.get(value.shape[1])) is None:
             continue
-        each_N = np.asarray(value[0].reshape(value.shape[1], -1).sum(1).float().cpu())
+        each_N = np.nan_to_num(value[0].reshape(value.shape[1], -1).sum(1).float().cpu())
         np.add.at(total_P, part_N[part_N >= 0], each_N[part_N >= 0])
         known = True
     return total_P if known else None
