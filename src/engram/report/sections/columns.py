@@ -71,6 +71,8 @@ def _bars(facts: Facts, rows: Asked, found: list[Importance]) -> Figure:
         for one in shown
     ]
     few = f" The {MOST_BARS} most important of {len(found)} columns." if len(found) > MOST_BARS else ""
+    if (missed := len(rows.axes) - len(found)) > 0:
+        few += f" There was no time for {missed} more columns; engram explain RUN takes it."
     return Figure(
         chart.bars(bars, say=words.amount),
         f"By how much {words.named(rows.metric.name)} gets worse on {len(rows.encoded):,} "
