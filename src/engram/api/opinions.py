@@ -90,7 +90,7 @@ def opinions(
     """Return labelled rows (N,), their labels (N,) and probabilities (N, C), given by networks that have not learned
     from the row, nor from a copy of it.
 
-    Floors learn again, as far as there is time, from labels that are believed so far; the mean of all rounds is given.
+    Floors, which take little time, learn again from labels that are believed so far; the mean of all rounds is given.
     """
     began, examples, role = time.monotonic(), reading.examples, next(iter(reading.task.target))
     rows = np.sort(np.concatenate(list(examples.splits.values())))
@@ -100,16 +100,14 @@ def opinions(
     number = int(part_N.max()) + 1
     ask, rounds = _floor_or_network(reading, device)
     total_NC, believed_N = np.zeros((len(rows), examples.features[role].size), np.float32), np.ones(len(rows), bool)
-    for done in range(rounds):
-        if done and (time.monotonic() - began) * (done + 1) / done > seconds:
-            rounds = done
-            break
-        for part in range(number):
-            asked = part_N == part
-            left = (seconds - (time.monotonic() - began)) / (number - part)
-            total_NC[asked] += ask(rows[~asked & believed_N], rows[asked], left, f"part {part + 1} of {number}")
-        believed_N = total_NC.argmax(1) == label_N
-        believed_N |= believed_N.mean() < LEAST_BELIEVED  # an opinion that is against most labels is none
+    for step in range(rounds * number):
+        asked = part_N == step % number
+        left = (seconds - (time.monotonic() - began)) / (rounds * number - step)
+        told = f"part {step + 1} of {rounds * number}"
+        total_NC[asked] += ask(rows[~asked & believed_N], rows[asked], left, told)
+        if (step + 1) % number == 0:
+            believed_N = total_NC.argmax(1) == label_N
+            believed_N |= believed_N.mean() < LEAST_BELIEVED  # an opinion that is against most labels is none
     return rows, label_N, total_NC / rounds
 
 
