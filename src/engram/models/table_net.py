@@ -20,7 +20,6 @@ from torch.nn.functional import logsigmoid
 from engram.models.layers.columns import CategoryVectors, NumberVectors
 from engram.models.layers.members import SharedLinear
 
-
 RECIPE = {
     "optimizer.muon_learning_rate": 0.04,
     "optimizer.learning_rate": 6e-3,
@@ -36,8 +35,8 @@ class TableNet(nn.Module):
     num_numbers, cardinalities: what the places of a record hold: numbers first, NaN where one is missing, then codes
     below the cardinality of each category. kind: what the logits are for, "softmax" or "sigmoid"; or "number" for the
     number itself and how far off it may be (B, 2), in the units of `mean` and `spread`, which are the training rows'.
-    members: networks in one, which differ in how much they make of each column, and in their last layers. width, layers:
-    of the hidden layers. columns: width of what one column says. ranges: in how many pieces a number is taken.
+    members: networks in one, which differ in how much they make of each column, and in their last layers. width,
+    layers: of the hidden layers. columns: width of what one column says. ranges: in how many pieces a number is taken.
     """
 
     def __init__(
