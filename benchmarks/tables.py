@@ -96,7 +96,8 @@ def encoded(case: Case, frame: polars.DataFrame) -> tuple[np.ndarray, list[int],
     label = frame[case.label]
     classes = "rmse" not in case.metrics
     numbers = label.cast(polars.String).rank("dense") - 1 if classes else label.cast(polars.Float64)
-    return rows.select(names).to_numpy().astype(np.float64), texts, numbers.to_numpy(), (frame[SPLIT] == "train").to_numpy()
+    values = rows.select(names).to_numpy().astype(np.float64)
+    return values, texts, numbers.to_numpy(), (frame[SPLIT] == "train").to_numpy()
 
 
 def lightgbm(x: np.ndarray, y: np.ndarray, texts: list[int], seed: int, *, classes: bool) -> Callable[..., np.ndarray]:

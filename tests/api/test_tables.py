@@ -68,7 +68,8 @@ def test_numbers_are_delivered_with_intervals_and_kept(run):
     assert scores["against_floors"]["mean_value"]["verdict"] == "better"
     assert record["competed"]["chosen"] in ("network", "floor", "blend")
     kept = polars.read_parquet(run / "predictions.parquet")
-    assert kept.columns == ["row", "where", "digest", "split", "label", "predicted", "low", "high", "unfamiliarity"]
+    own = ["row", "where", "digest", "split", "label", "predicted", "low", "high", "unfamiliarity"]
+    assert [name for name in kept.columns if not name.startswith("trait ")] == own
     assert set(kept["split"]) == {"val", "test"}
     assert ((kept["low"] <= kept["predicted"]) & (kept["predicted"] <= kept["high"])).all()
 
