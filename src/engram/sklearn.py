@@ -39,8 +39,8 @@ from sklearn.utils.validation import (
 )
 
 FEW_ROWS, EPOCHS, BUDGET = 5_000, 20.0, 60.0
-"""Where nobody says otherwise, a fit on fewer rows goes over them so often, and one on more may take so many seconds. On
-iris, wine, diabetes and breast_cancer 60 steps were as good as 450, which take four times as long (LOG.md)."""
+"""Where nobody says otherwise, a fit on fewer rows goes over them so often, and one on more may take so many seconds.
+On iris, wine, diabetes and breast_cancer 60 steps were as good as 450, which take three times as long (LOG.md)."""
 
 ANSWERED = 10_000
 """Rows that are answered at once."""
@@ -82,10 +82,10 @@ class Run:
 class EngramEstimator(BaseEstimator):
     """What both estimators share.
 
-    budget: seconds a fit may take, or "90s", "10m". epochs, steps: passes over the rows, or steps, instead of a budget; a
-    fit is then the same bit for bit whenever it is repeated with one `random_state`. With none of the three, fewer than
-    5,000 rows are gone over 20 times, and on more a minute is spent. size: "small", "medium", "large". verbose: 1 shows
-    on stderr what the command line shows.
+    budget: seconds a fit may take, or "90s", "10m". epochs, steps: passes over the rows, or steps, instead of a budget;
+    a fit is then the same bit for bit whenever it is repeated with one `random_state`. With none of the three, fewer
+    than 5,000 rows are gone over 20 times, and on more a minute is spent. size: "small", "medium", "large". verbose: 1
+    shows on stderr what the command line shows.
     """
 
     task = ""

@@ -156,7 +156,7 @@ def _wrong_network(facts: dict[str, Any], held: dict[str, tensors.Entry]) -> str
 
 
 def _numbers(value: Any, sides: set[int]) -> Any:
-    """All numbers within lists and objects; of parts of a tensor's side, such as vectors of many categories, their sum."""
+    """All numbers within lists and objects; of numbers that add up to a side, as those of categories do, it alone."""
     if isinstance(value, list) and all(type(n) is int and n > 0 for n in value) and sum(value) in sides:
         yield sum(value)
     elif isinstance(value, dict | list):

@@ -97,7 +97,7 @@ def _unfamiliarity(facts: Facts) -> Iterator[Figure]:
 
 def _strange(facts: Facts) -> Iterator[Any]:
     """The least familiar examples."""
-    if facts.kept is None:
+    if facts.kept is None or not facts.task.gives_logits:
         return
     known = [e for e in facts.known.values() if e["split"] == facts.split and (e["unfamiliarity"] or 0) > 1]
     tiles = []
