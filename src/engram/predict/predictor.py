@@ -253,4 +253,5 @@ def name_of(item: Any, number: int) -> str:
     if isinstance(item, str | os.PathLike):
         return os.fspath(item) if isinstance(os.fspath(item), str) else os.fsdecode(os.fspath(item))
     filename = getattr(item, "filename", "") or getattr(item, "name", "")
-    return str(filename) if filename else f"{type(item).__name__}[{number}]"
+    kind = "row" if isinstance(item, Mapping) else type(item).__name__
+    return str(filename) if filename else f"{kind}[{number}]"
