@@ -60,12 +60,19 @@ class TableTask(Task):
     def model(self, size: str, features: Any) -> nn.Module:
         """A network of many members, which gives one logit per label, or a number and how far off it may be."""
         record, label = features.record, features.label
-        known = {"num_numbers": record.num_numbers, "cardinalities": list(record.cardinalities), "kind": self.kind}
-        if self.kind == "number":
-            learned = {"mean": float(label.mean), "spread": float(label.spread)}
-        else:
-            learned = {"num_classes": label.size}
-        return build.named("table_net", **known, **learned, **sized(size))
+        network = build.named(
+            "table_net",
+            kind=self.kind,
+            num_numbers=record.num_numbers,
+            num_categories=len(record.cardinalities),
+            num_codes=sum(record.cardinalities),
+            num_classes=getattr(label, "size", 1),
+            **sized(size),
+        )
+        assert isinstance(network, TableNet)
+        size_of = {"mean": label.mean, "spread": label.spread} if self.kind == "number" else {}
+        network.know(record.cardinalities, **size_of)
+        return network
 
     def most_passes(self, rows: int) -> float:
         """Fewer for classes."""
