@@ -56,7 +56,9 @@ def test_an_interrupted_command_goes_on(run, files, tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         engram.predict(run, files, out=out, **OWN)
     assert not out.exists()
-    monkeypatch.setattr(to_parquet, "_frame", lambda answers, first: computed.append(first) or whole(answers, first=first))
+    monkeypatch.setattr(
+        to_parquet, "_frame", lambda answers, first: computed.append(first) or whole(answers, first=first)
+    )
     assert engram.predict(run, files, out=out, **OWN)["rows"] == 23
     assert computed == [15, 20], "what was kept is not computed again"
     assert pl.read_parquet(out)["row"].to_list() == list(range(23))

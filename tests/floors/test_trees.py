@@ -62,7 +62,9 @@ def test_arrays_answer_as_lightgbm_does(classes):
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("child", 0), ("child", 10**6), ("root", -1), ("child", None)], ids=["loop", "far", "before", "cut"]
+    ("name", "value"),
+    [("child", 0), ("child", 10**6), ("root", -1), ("child", None)],
+    ids=["loop", "far", "before", "cut"],
 )
 def test_arrays_that_are_no_trees_are_refused(name, value):
     random = np.random.default_rng(0)

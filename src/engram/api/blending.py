@@ -45,8 +45,7 @@ class Answers:
 
 def floor_of(task: Task) -> str | None:
     """The name of the floor whose tokens may be blended with the network's; None where a task has none."""
-    writes_tokens = task.calibration is None and not task.ranks
-    return next(iter(fitted_floors.deliverable(task)), None) if writes_tokens else None
+    return next(iter(fitted_floors.deliverable(task)), None) if task.sampling is not None else None
 
 
 def choose(

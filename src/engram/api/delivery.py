@@ -10,10 +10,11 @@ import numpy as np
 from safetensors.torch import save as save_tensors
 from torch import nn
 
-from engram.api import blending, keeping
+from engram.api import blending, forecasts, keeping
 from engram.api import floors as fitted_floors
 from engram.api.calibrating import calibrated
 from engram.api.competing import Choice
+from engram.api.forecasts import delivered_forecast
 from engram.api.looking import batches, mixed, plain
 from engram.api.numbers import delivered_number
 from engram.api.ranking import delivered_ranking
@@ -58,11 +59,18 @@ class Delivery:
 
 
 def deliver(
-    run: RunDirectory, reading: Reading, trainer: Trainer, floors: dict[str, nn.Module], *, refit: float = 0.0
+    run: RunDirectory,
+    reading: Reading,
+    trainer: Trainer,
+    floors: dict[str, nn.Module],
+    *,
+    refit: float = 0.0,
+    report: bool = True,
 ) -> Delivery:
     """Choose between network, floor and blend, calibrate, score and save.
 
-    refit: seconds in which a floor that counts is fitted again on validation rows too; 0 leaves it as it is.
+    refit: seconds in which a floor that counts is fitted again on validation rows too; 0 leaves it as it is. report:
+    whether what was answered is scored and kept.
     """
     task, network = reading.task, trainer.model
     if trainer.average is not None:
@@ -72,13 +80,23 @@ def deliver(
         answered = _of_tokens(reading, trainer, floors, name)
     else:
         answered = _answered(run, reading, trainer, floors, refit=refit)
-    module, outputs = answered.module, answered.outputs
-    names = class_names(task, reading.examples.features)
+    run.write("model.safetensors", save_tensors(separate(answered.module.state_dict())))
+    results = _scored(run, reading, answered, floors) if report else {}
+    predictor = Predictor(
+        run, task, reading.examples.features, answered.module.cpu(), network=network, precision=trainer.plan.precision
+    )
+    return Delivery(results, predictor, answered.choice)
+
+
+def _scored(
+    run: RunDirectory, reading: Reading, answered: Answered, floors: Mapping[str, nn.Module]
+) -> dict[str, Any]:
+    """Score answers beside the floors' and the network's alone, and keep them with some examples; return the scores."""
+    task, outputs, names = reading.task, answered.outputs, class_names(reading.task, reading.examples.features)
     results = {
         split: evaluate(task, found, names, floors=answered.beside[split], network=answered.by_itself[split])
         for split, found in outputs.items()
     }
-    run.write("model.safetensors", save_tensors(separate(module.state_dict())))
     if task.calibration is not None:
         first = next(iter(task.inputs))
         where, digest = reading.roles[first].where, reading.examples.stored[first].digest
@@ -88,13 +106,12 @@ def deliver(
         keeping.keep(run, reading, outputs)
     if task.sampling is not None:
         keeping.keep_windows(run, reading, outputs)
+    if task.forecasts:
+        forecasts.keep(run, reading, answered.module, floors)
     if task.writes:
         _keep_written(run, reading, outputs)
     _say(results, answered.choice)
-    predictor = Predictor(
-        run, task, reading.examples.features, module.cpu(), network=network, precision=trainer.plan.precision
-    )
-    return Delivery(results, predictor, answered.choice)
+    return results
 
 
 def _answered(
@@ -188,6 +205,8 @@ def _delivered(
         return calibrated(reading, trainer, floors, beside, kind=task.calibration)
     if task.ranks:
         return delivered_ranking(reading, trainer, floors)
+    if task.forecasts:
+        return delivered_forecast(reading, trainer, floors)
     rows = reading.examples.splits["val"]
     size = BATCH_SIZE
     if not task.inputs:  # a step of one's own: where of a batch only the mean is known, many batches have a spread

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from engram.api.prediction import load, taken
-from engram.predict.predictor import Predictor
+from engram.explain.why import reasoned
 
 FOLDER = "explained"
 """Of a run, where pages of explained inputs are written unless another place is named."""
@@ -65,22 +65,3 @@ def explain(
     ]
     files = pages.of_inputs(predictor, shown, Path(out) if out is not None else predictor.run / FOLDER)
     return Explanation(files[0], answers, files)
-
-
-def reasoned(predictor: Predictor, items: Sequence[Any], **options: Any) -> tuple[list[dict[str, Any]], list[Any]]:
-    """Answer for items, and say what each answer hangs on; return (answers, what was found, None for an error).
-
-    Answers have beside their own: "explains" (the answer), "method", "kind" and "parts", each with its "influence";
-    and where there is such a thing "without" (parts) and "answer_without".
-    """
-    from engram.explain.question import asked
-    from engram.explain.why import why
-
-    answers = list(predictor.predict(list(items), **options))
-    found = [
-        None if "error" in answer else why(asked(predictor, item)) for item, answer in zip(items, answers, strict=True)
-    ]
-    for answer, one in zip(answers, found, strict=True):
-        if one is not None:
-            answer |= one.record()
-    return answers, found

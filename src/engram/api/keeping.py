@@ -10,7 +10,7 @@ Shapes: M examples kept, T tokens of a window.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -40,18 +40,19 @@ def keep(run: RunDirectory, reading: Reading, outputs: Mapping[str, Outputs]) ->
     role, target = next(iter(reading.task.inputs)), next(iter(reading.task.target))
     feature = reading.examples.features[role]
     outputs = {name: found for name, found in outputs.items() if len(found)}
-    most = min(MOST_KEPT, max(64, int(KEPT_BYTES / np.prod(feature.shape)))) if hasattr(feature, "shape") else MOST_KEPT
+    pictures = len(getattr(feature, "shape", ())) == 3
+    most = min(MOST_KEPT, max(64, int(KEPT_BYTES / np.prod(feature.shape)))) if pictures else MOST_KEPT
     chosen = [_worth_showing(found, most // len(outputs)) for found in outputs.values()]
     learned = _spread(reading.examples.splits["train"], most * MOST_LEARNED // MOST_KEPT)
     rows = np.unique(np.concatenate([*(np.concatenate(pair) for pair in chosen), learned]))
-    batch = reading.examples.batch(rows, roles=[role, target])
+    label: Any = reading.examples.batch(rows, roles=[target])
     kept = {
         "rows": rows,
-        "label": np.asarray(getattr(batch, target)),
+        "label": np.asarray(getattr(label, target)),
         "even": np.isin(rows, np.concatenate([even for _, even in chosen])),
         "learned": np.isin(rows, learned),
     }
-    run.write_arrays(FILE, {**kept, **_arrays(role, feature.decode(getattr(batch, role)))})
+    run.write_arrays(FILE, {**kept, **_values(reading, role, rows, seen=pictures or feature.is_text)})
 
 
 def keep_windows(run: RunDirectory, reading: Reading, outputs: Mapping[str, Outputs]) -> None:
@@ -79,15 +80,23 @@ def _spread(rows: np.ndarray, most: int) -> np.ndarray:
     return rows[np.unique(np.linspace(0, len(rows) - 1, min(len(rows), most)).astype(np.int64))]
 
 
-def _arrays(role: str, decoded: Sequence[Any]) -> dict[str, np.ndarray]:
-    """Pictures as one array; texts, or else JSON, one after another as UTF-8 with their sizes."""
-    if isinstance(decoded[0], np.ndarray):
-        return {role: np.stack(decoded)}
-    texts = isinstance(decoded[0], str)
-    told = [value[:SHOWN_CHARACTERS] if texts else json.dumps(value, default=str) for value in decoded]
-    pieces = [np.frombuffer(text.encode(), np.uint8) for text in told]
-    sizes = np.array([len(piece) for piece in pieces])
-    return {"text" if texts else "json": np.concatenate(pieces), "sizes": sizes}
+def _values(reading: Reading, role: str, rows: np.ndarray, *, seen: bool) -> dict[str, np.ndarray]:
+    """Pictures as one array; texts, or else JSON, one after another as UTF-8 with their sizes.
+
+    seen: as the network sees them; else as they were given.
+    """
+    if not seen:
+        told = [json.dumps(reading.roles[role].values[row], default=str) for row in rows.tolist()]
+        return _packed("json", told)
+    decoded = reading.examples.features[role].decode(getattr(reading.examples.batch(rows, roles=[role]), role))
+    if isinstance(decoded[0], str):
+        return _packed("text", [text[:SHOWN_CHARACTERS] for text in decoded])
+    return {role: np.stack(decoded)}
+
+
+def _packed(kind: str, texts: list[str]) -> dict[str, np.ndarray]:
+    pieces = [np.frombuffer(text.encode(), np.uint8) for text in texts]
+    return {kind: np.concatenate(pieces), "sizes": np.array([len(piece) for piece in pieces])}
 
 
 def _worth_showing(found: Outputs, number: int) -> tuple[np.ndarray, np.ndarray]:

@@ -42,6 +42,7 @@ def predict(
     explain: bool = False,
     stdin: Iterable[str] | None = None,
     out: str | os.PathLike[str] | None = None,
+    draw: str | os.PathLike[str] | None = None,
     **options: Any,
 ) -> Any:
     """Answer for items: paths, folders, glob patterns, texts, or anything a `Predictor` takes. One dictionary each.
@@ -49,7 +50,8 @@ def predict(
     items: none for what the run has at hand, such as the series that it learned from, which are then continued.
     out: a .parquet file that the answers are written to, one row each, with flat memory; see
     `engram.api.to_parquet.write`, whose facts are then returned. Interrupted, the same call goes on where it was.
-    explain: add what each answer hangs on; see `engram.api.explaining.reasoned`.
+    draw: an .html file to draw forecasts in.
+    explain: add what each answer hangs on; see `engram.explain.why.reasoned`.
     stdin: lines to be read where an item is "-".
     """
     predictor = load(run, device=device, model=model, trust_source=trust_source)
@@ -59,10 +61,16 @@ def predict(
             raise ConfigError("expected either explain or out. Explain a few answers by themselves")
         return to_parquet.write(predictor, chosen, out, key=to_parquet.identity(_several(items)), **options)
     if explain:
-        from engram.api.explaining import reasoned
+        from engram.explain.why import reasoned
 
         return reasoned(predictor, list(chosen), **options)[0]
-    return list(predictor.predict(chosen, **options))
+    given = list(chosen)
+    answers = list(predictor.predict(given, **options))
+    if draw is not None:
+        from engram.report import forecast
+
+        forecast.write(predictor, given, answers, draw)
+    return answers
 
 
 def taken(predictor: Any, items: Any, *, stdin: Iterable[str] | None = None) -> Iterator[Any]:
@@ -71,12 +79,12 @@ def taken(predictor: Any, items: Any, *, stdin: Iterable[str] | None = None) -> 
         yield from _at_hand(predictor)
         return
     given = _several(items)
-    if predictor.task.divides_rows:
-        for item in given:
-            yield from _arranged(predictor, item)
-        return
     for role in predictor.task.inputs:
-        if (feature := predictor.features[role]).takes == "rest":
+        if (feature := predictor.features[role]).takes == "table":
+            for item in given:
+                yield from _arranged(predictor, item)
+            return
+        if feature.takes == "rest":
             yield from given_rows(given, feature, stdin=stdin)
             return
     texts, blank = _reads_texts(predictor)

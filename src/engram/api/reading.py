@@ -66,6 +66,7 @@ def read(
     group: str | None = None,
     apply: Fixes | None = None,
     seed: int = 0,
+    test: bool | None = None,
     deadline: Deadline | None = None,
     features: Mapping[str, Any] | None = None,
     only: str | None = None,
@@ -75,6 +76,7 @@ def read(
 
     wishes: how features are to see the data, in place of what suits it (`known_wishes`); None for no wish.
     apply: fixes that make a view of the data, whose fingerprint is another than the data's.
+    test: False sets no rows aside for a test.
     features: fitted ones of an earlier run, to see new data exactly as that run sees its own; all rows (those of
     the split `only`, or of "test" where the data has it) are then to be answered for.
     BudgetError when preparing alone would exceed the deadline.
@@ -113,8 +115,9 @@ def read(
         if view.in_test:
             events.warn(f"The fixes change {view.in_test:,} rows of the given test set: scores are of another test.")
     read = prepare(
-        chosen, table, roles, wishes=made, view=view, seed=seed, deadline=deadline, features=features, only=only
-    )
+        chosen, table, roles, wishes=made, view=view, seed=seed, test=test is not False, deadline=deadline,
+        features=features, only=only,
+    )  # fmt: skip
     read.reasons = [why.reason, *table.notes, *reasons]
     read.findings = [*table.findings, *read.findings]
     return read
@@ -164,6 +167,7 @@ def prepare(
     wishes: Mapping[str, Any],
     view: View | None,
     seed: int,
+    test: bool,
     deadline: Deadline | None,
     features: Mapping[str, Any] | None,
     only: str | None,
@@ -185,6 +189,7 @@ def prepare(
             labels=next((roles[role].values for role in task.target if role in roles and is_named(stored[role])), None),
             digests=stored[first].digest[alike[first].leader], given=table.split, groups=table.group,
             position=table.position, seed=seed, usable=usable, where=roles[first].where,
+            test=split.SHARE if test else 0.0,
         )  # fmt: skip
     else:
         splits = split.Splits({"test": np.flatnonzero(usable & _asked_for(table, only))})

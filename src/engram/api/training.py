@@ -6,6 +6,7 @@ import contextlib
 import platform
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from engram.core.deadline import Deadline
 from engram.core.errors import ConfigError, Stopped
 from engram.core.rundir import FIXES, RunDirectory, fresh
 from engram.core.units import format_duration
-from engram.data import doctor
+from engram.data import doctor, store
 from engram.data import fixes as data_fixes
 from engram.features import saved
 from engram.models import build
@@ -64,20 +65,23 @@ def train(
     validation: Any = None,
     collate: Any = None,
     deterministic: bool = False,
+    report: bool = True,
     started: float | None = None,
     **wishes: Any,
 ) -> Trained:
     """Learn from `data` and leave a run directory behind.
 
-    budget: seconds, or "90s", "10m", "2h": an upper bound for everything. epochs, steps: instead of it. model: an
-    `nn.Module`, a factory, or "FILE:NAME". size: "small", "medium", "large". recipe: "standard", or "plain" for the loop
-    one would have written by hand. start_from: a run or a .safetensors file to take weights from. resume: the folder of
-    a run that was stopped; only `budget` may be changed, and what a run does not keep (Python objects: data, model,
-    step, callbacks) is handed over again. apply: a CSV file of fixes, as `inspect` writes it, which make a view of the
-    data; the run keeps a copy. settings: numbers of the plan by name. callbacks: what is done between the steps, beside
-    what the engine does. started: `time.monotonic()` when the command began. step, metrics, validation, collate,
+    budget: seconds, or "90s", "10m", "2h": an upper bound for everything. epochs, steps: instead of a budget. model: an
+    `nn.Module`, a factory, or "FILE:NAME". size: "small", "medium", "large". recipe: "standard", or "plain" for the
+    loop one would have written by hand. start_from: a run or a .safetensors file to take weights from. resume: the
+    folder of a run that was stopped; only `budget` may be changed, and what a run does not keep (Python objects: data,
+    model, step, callbacks) is handed over again. apply: a CSV file of fixes, as `inspect` writes it, which make a view
+    of the data; the run keeps a copy. settings: numbers of the plan by name. callbacks: what is done between the steps,
+    beside what the engine does. started: `time.monotonic()` when the command began. step, metrics, validation, collate,
     deterministic: see `engram.api.bringing.Brought`. wishes: how features are to see the data, such as
-    tokenizer="words" or horizon=96 (`engram train --help` lists them).
+    tokenizer="words" or horizon=96 (`engram train --help` lists them). report: False leaves out what tells how
+    good the run is, and gives a run that answers and no more: no rows are set aside for a test, nothing is scored,
+    neither answers nor prepared data are kept, and no report is written.
 
     Raises the errors of `engram.core.errors`; `Stopped` after a signal, with everything saved.
     """
@@ -101,11 +105,11 @@ def train(
     planning.refuse_wrong(size=size, model=model, device=device, recipe=recipe, settings=settings)
     deadline = Deadline(limit, began)
     options: dict[str, Any] = {"task": task, "target": target, "input": input, "split": split, "group": group}
-    options |= {"seed": seed, **wish.checked(wishes, known_wishes())}
+    options |= {"seed": seed, "test": None if report else False, **wish.checked(wishes, known_wishes())}
     brought.refuse_wrong({**options, "apply": apply}, model=model)
     run = _run_for(data, out)
     wishes = {"epochs": epochs, "steps": steps, "size": size, "model": model, "device": device, "settings": settings}
-    with recording(run) as record, machine.keeping_memory():
+    with recording(run) as record, machine.keeping_memory(), nullcontext() if report else store.forgetting():
         run.check_free()  # again, as it is only now that nobody else writes there
         record.cut_back(0)
         if budget is None and limit is not None:
@@ -117,14 +121,14 @@ def train(
             _stop_if_unusable(read)
             planning.follow_recipe(read, recipe)
             fitted, refit = _fit_floors(read, deadline)
-            planned = planning.make_plan(read, deadline, seed=seed, recipe=recipe, refit=refit, **wishes)
+            planned = planning.make_plan(read, deadline, seed=seed, recipe=recipe, refit=refit, report=report, **wishes)
             planning.announce(planned, read)
             durable.check_room(run.path, planned.plan.predicted_disk)
             networks.initialise(planned.network, read)
             if start_from is not None:
                 _start_from(planned.network, start_from)
             checks = _checks(planned, read, deadline)
-            training = Training.of(run, read, planned, deadline, callbacks)
+            training = Training.of(run, read, planned, deadline, callbacks, report=report)
             origin = {**options, "data": _place(data), "budget": limit}
             _record(training, fitted, checks=checks, options=origin, used=deadline.elapsed())
         return fitting.fit(training, fitted)
@@ -161,7 +165,8 @@ def _fit_floors(read: reading.Reading, deadline: Deadline) -> tuple[dict[str, nn
 
     One that may be delivered is given more: it may be the best there is.
     """
-    may = bool(floors.deliverable(read.task)) and read.task.calibration is not None  # counts are soon made
+    counts = read.task.calibration is None and not read.task.forecasts  # which are soon made
+    may = bool(floors.deliverable(read.task)) and not counts
     most, share = (30.0, 0.15) if may else (6.0, 0.05)
     seconds = min(most, max(0.5, share * deadline.remaining())) if deadline.seconds else floors.UNHURRIED
     began = time.monotonic()
@@ -210,7 +215,13 @@ def _record(
             "findings": [finding.record() for finding in read.findings],
             "fixes": read.view.record() if read.view is not None else None,
         },
-        options={**options, "after": planned.after, "most_steps": planned.most_steps, "refit": planned.refit},
+        options={
+            **options,
+            "report": training.report,
+            "after": planned.after,
+            "most_steps": planned.most_steps,
+            "refit": planned.refit,
+        },
         plan=planned.plan.as_dict(),
         checks=checks,
         before_seconds=round(used, 2),

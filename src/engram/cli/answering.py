@@ -31,6 +31,7 @@ What else a run's task lets you choose is said by: engram predict RUN --help
 @click.option("--top", type=click.IntRange(min=1), metavar="K", help="Show the K most probable labels.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV, one line per item.")
 @click.option("--out", metavar="FILE", help="Write the answers to FILE (.parquet), however many there are.")
+@click.option("--draw", metavar="FILE.html", help="Draw forecasts in a page too.")
 @click.option("--explain", is_flag=True, help="Show what each answer hangs on, as explain does.")
 @OWN_NETWORK
 @DEVICE

@@ -121,6 +121,7 @@ class Task:
     options of writing (a dataclass) for tasks whose networks write on from a prompt, else None.
     context: tokens that such a network sees at once. converses: whether it replies in conversations.
     ranks: True where an output is scores of all items (B, I), by which network and floors can be blended.
+    forecasts: True where an output is steps ahead (B, H, C, A), the expected value first, then quantiles.
     divides_rows: True where rows are not divided among splits: `examples` divides what is in each.
     """
 
@@ -138,6 +139,7 @@ class Task:
     context: ClassVar[int] = 0
     converses: ClassVar[bool] = False
     ranks: ClassVar[bool] = False
+    forecasts: ClassVar[bool] = False
     divides_rows: ClassVar[bool] = False
     sizes: ClassVar[Mapping[str, Worth]] = {}
 
@@ -235,7 +237,7 @@ class Task:
 
         By default the likeliest label, where outputs are logits. features: by role, as attributes.
         """
-        if self.calibration not in ("softmax", "sigmoid"):
+        if not self.gives_logits:
             return None
         from engram.core.claim import Claim, log_odds
 

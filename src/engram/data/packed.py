@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 CHUNK = 1 << 16
 """Values that are turned into Python objects at a time."""
 
+MANY = 100_000
+"""Of more values, if many are different, they are counted approximately."""
+
 
 class Packed(Sequence[Any]):
     """Numbers, truth values or texts in a polars series; a missing one is null there, and None when asked for."""
@@ -65,6 +68,8 @@ class Packed(Sequence[Any]):
         if self.is_text:
             present = present.str.strip_chars()
             present = present.filter(present != "")
+        if len(present) > MANY and present.head(MANY).n_unique() > MANY / 10:
+            return int(present.approx_n_unique())  # to about one in a hundred, in a third of the time
         return int(present.n_unique())
 
     @cached_property
@@ -96,10 +101,14 @@ def packed(values: Sequence[Any], kind: str) -> Sequence[Any]:
     return Packed(series) if fits and series.null_count() == sum(v is None for v in plain) else values
 
 
-def distinct(values: Sequence[Any]) -> list[Any]:
-    """The different values of a column, missing ones (None, NaN) left out, in the order in which they first come."""
+def distinct(values: Sequence[Any], *, most: int | None = None) -> list[Any]:
+    """The different values of a column, missing ones (None, NaN) left out, in the order in which they first come.
+
+    most: look at so many values at most, evenly spread, where they are packed.
+    """
     if isinstance(values, Packed):
-        return values.distinct()
+        step = 1 if most is None else 1 + (len(values) - 1) // most
+        return (values if step == 1 else Packed(values.series.gather_every(step))).distinct()
     return list(dict.fromkeys(value for value in values if value is not None and value == value))
 
 

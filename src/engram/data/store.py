@@ -14,6 +14,8 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,13 +38,30 @@ if TYPE_CHECKING:
 __all__ = ["Problem", "Ragged", "Stored", "cache_root", "collate", "prepare", "store_names"]
 
 FORMAT = 1
+SMALL_BYTES = 1 << 22
+"""What is stored at once and takes no more is kept in memory: to prepare it again is as quick as to open a folder."""
+
 STALE_SECONDS = 24 * 3600
 """Unfinished stores older than this were left by a crash."""
 
 
+_elsewhere: ContextVar[Path | None] = ContextVar("elsewhere", default=None)
+
+
 def cache_root() -> Path:
-    """The folder of prepared data: $ENGRAM_CACHE, or ~/.cache/engram."""
-    return Path(os.environ.get("ENGRAM_CACHE") or Path.home() / ".cache" / "engram")
+    """The folder of prepared data: $ENGRAM_CACHE, or ~/.cache/engram; see `forgetting`."""
+    return _elsewhere.get() or Path(os.environ.get("ENGRAM_CACHE") or Path.home() / ".cache" / "engram")
+
+
+@contextmanager
+def forgetting() -> Iterator[None]:
+    """Within the block, data is prepared in a folder of its own, which is gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="engram-") as folder:
+        token = _elsewhere.set(Path(folder))
+        try:
+            yield
+        finally:
+            _elsewhere.reset(token)
 
 
 def prepare(column: Column, feature: Feature, *, cache: str | Path | None = None) -> Stored:
@@ -54,20 +73,17 @@ def prepare(column: Column, feature: Feature, *, cache: str | Path | None = None
     """
     try:
         if not feature.on_disk:
-            return _in_memory(column, feature)
+            return in_memory(column, feature)
         return _on_disk(column, feature, Path(cache) if cache is not None else cache_root())
     except Misconfigured as found:
         feature.__init__(**found.config)  # type: ignore[misc]
         return prepare(column, feature, cache=cache)
 
 
-def _in_memory(column: Column, feature: Feature) -> Stored:
+def in_memory(column: Column, feature: Feature) -> Stored:
+    """Read every value of a column as the feature stores it, and keep nothing on disk."""
     if (whole := feature.store_all(column)) is not None:
-        arrays = {name: ragged(*v) if isinstance(v, tuple) else v for name, v in whole.arrays.items()}
-        ok = np.ones(len(column), bool)
-        ok[list(whole.problems)] = False
-        problems = [Problem(row, column.where(row), reason) for row, reason in sorted(whole.problems.items())]
-        return Stored(arrays, ok, whole.digest, problems)
+        return _at_once(column, whole)
     arrays: dict[str, list[Any]] = {}
     ok = np.zeros(len(column), dtype=bool)
     digests = []
@@ -95,13 +111,25 @@ def _in_memory(column: Column, feature: Feature) -> Stored:
     return Stored(dict(arrays), ok, digest, problems)
 
 
+def _at_once(column: Column, whole: Whole) -> Stored:
+    """What a feature stored at once."""
+    arrays = {name: ragged(*v) if isinstance(v, tuple) else v for name, v in whole.arrays.items()}
+    ok = np.ones(len(column), bool)
+    ok[list(whole.problems)] = False
+    problems = [Problem(row, column.where(row), reason) for row, reason in sorted(whole.problems.items())]
+    return Stored(arrays, ok, whole.digest, problems)
+
+
 def _on_disk(column: Column, feature: Feature, cache: Path) -> Stored:
     folders = [cache / "prepared" / name for name in store_names(column, feature)]
     for folder in folders:
         if folder.is_dir() and (found := _open_sound(folder, column)) is not None:
             return found
+    whole = feature.store_all(column)
+    if whole is not None and _num_bytes(whole) <= SMALL_BYTES:
+        return _at_once(column, whole)
     try:
-        _write_store(column, feature, folders[0])
+        _write_store(column, feature, folders[0], whole)
     except OSError as error:
         raise DataError(
             f"prepared data cannot be written to {folders[0].parent} ({error.strerror or error}; free are "
@@ -109,6 +137,10 @@ def _on_disk(column: Column, feature: Feature, cache: Path) -> Stored:
             "written."
         ) from None
     return _open(folders[0], column)
+
+
+def _num_bytes(whole: Whole) -> int:
+    return sum((values[0] if isinstance(values, tuple) else values).nbytes for values in whole.arrays.values())
 
 
 def _open_sound(folder: Path, column: Column) -> Stored | None:
@@ -185,12 +217,16 @@ def _value_fingerprint(value: Any) -> Iterator[bytes | memoryview]:
     yield array.tobytes()
 
 
-def _write_store(column: Column, feature: Feature, folder: Path) -> None:
+def _write_store(column: Column, feature: Feature, folder: Path, whole: Whole | None) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     _sweep(folder.parent)
     temporary = Path(tempfile.mkdtemp(prefix=folder.name + ".", suffix=".tmp", dir=folder.parent))
     try:
-        _fill(temporary, column, feature)
+        if whole is not None:
+            _fill_at_once(temporary, whole)
+        else:
+            _fill_one_by_one(temporary, column, feature)
+        _sync(temporary)
         try:
             temporary.rename(folder)
         except OSError:
@@ -205,14 +241,6 @@ def _sweep(parent: Path) -> None:
     for path in parent.glob("*.tmp"):
         if time.time() - path.stat().st_mtime > STALE_SECONDS:
             shutil.rmtree(path, ignore_errors=True)
-
-
-def _fill(folder: Path, column: Column, feature: Feature) -> None:
-    if (whole := feature.store_all(column)) is not None:
-        _fill_at_once(folder, whole)
-    else:
-        _fill_one_by_one(folder, column, feature)
-    _sync(folder)
 
 
 def _fill_at_once(folder: Path, whole: Whole) -> None:

@@ -5,6 +5,7 @@ Shapes: M examples, B examples of a batch, D numbers of a layer.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,9 @@ from engram.predict.answering import moved
 from engram.predict.predictor import Predictor
 
 MOST_LAYERS = 14
+MOST_VALUES = 2048
+"""Numbers of a layer, about, that maps are brought to."""
+
 INPUT = "input"
 
 
@@ -34,8 +38,8 @@ class Level:
 def levels(predictor: Predictor, items: Sequence[Any], *, most: int = MOST_LAYERS) -> list[Level]:
     """Return the input and the output of every block of layers for some examples, from input to output.
 
-    Values of a layer at several places (pixels, words) become their mean and their maximum over places. Texts go
-    through one by one, so that no padding is counted. Of very many layers, an even choice.
+    Maps are brought to a coarser grid, and what a layer says of each word is pooled over words. Texts go through one by
+    one, so that no padding is counted. Of very many layers, an even choice.
     """
     if not items:
         return []
@@ -75,7 +79,7 @@ def _outputs(predictor: Predictor, batch: Batch, kinds: dict[str, str]) -> dict[
     found: dict[str, np.ndarray] = {}
     x = getattr(batch, next(iter(predictor.task.inputs)))
     if isinstance(x, Tensor) and x.is_floating_point():
-        found[INPUT] = np.asarray(x.flatten(1).float().nan_to_num().cpu())
+        found[INPUT] = np.asarray(_pooled(x).float().nan_to_num().cpu())
 
     def note(name: str, module: nn.Module, output: Any) -> None:
         output = output[0] if isinstance(output, tuple) else output
@@ -88,14 +92,22 @@ def _outputs(predictor: Predictor, batch: Batch, kinds: dict[str, str]) -> dict[
 
 
 def run(predictor: Predictor, batch: Batch) -> Any:
-    """Run the bare network: one view, no calibration."""
+    """Run the bare network once: one view, no calibration, and no loop where a batch has all that one pass takes."""
+    task = predictor.task
     with torch.inference_mode():
-        return predictor.task.graph(predictor.network, batch)
+        if all(hasattr(batch, role) for role in task.graph_inputs):
+            return task.graph(predictor.network, batch)
+        return task.predict(predictor.network, batch, task.options())
 
 
 def _pooled(output: Tensor) -> Tensor:
-    """Mean and maximum over places: of maps (B, C, h, w) over pixels, of sequences (B, T, ..., D) over positions."""
+    """Maps (B, C, h, w) on a coarser grid, so that it is kept where something is; sequences (B, T, ..., D) by mean and
+    maximum over positions."""
     if output.ndim == 2:
         return output
-    flat_BDN = output.flatten(2) if output.ndim == 4 else output.flatten(1, -2).transpose(1, 2)
-    return torch.cat([flat_BDN.mean(2), flat_BDN.amax(2)], 1)
+    if output.ndim == 4:
+        side = max(1, math.isqrt(MOST_VALUES // output.shape[1]))
+        grid = [min(side, length) for length in output.shape[2:]]
+        return nn.functional.adaptive_avg_pool2d(output.float(), grid).flatten(1)
+    flat_BND = output.flatten(1, -2)
+    return torch.cat([flat_BND.mean(1), flat_BND.amax(1)], 1)

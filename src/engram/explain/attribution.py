@@ -1,6 +1,7 @@
 """Attribution: how much each part of an input speaks for the answer, asked in several ways.
 
 - occlusion: take parts away, neighbours together, and see how far the answer's support falls;
+- orders: take all parts away one after another, in many orders, and see how far it falls with each;
 - gradients: how strongly the answer would change with a part, for a change that is all but none;
 - integrated gradients: gradients along the way from an input without anything to this one, which add up to the whole
   change (Sundararajan et al. 2017, arXiv:1703.01365), here as the mean over several noisy ways.
@@ -24,12 +25,19 @@ from engram.core.task import Batch
 from engram.explain.question import Question
 from engram.predict.answering import moved
 
-STEPS = 24
+STEPS = 16
 """Copies along each way."""
 
-WAYS = 4
+TOLERATED = 0.5
+"""By so much of the whole change integrated gradients may miss it."""
+
+WAYS = 2
 NOISE = 0.1
 """Ways that are gone, and how noisy they are beside the spread of the input."""
+
+
+MOST_ORDERED, ORDERS = 40, 16
+"""Of inputs with at most so many parts, so many orders are tried."""
 
 
 def occlusion(question: Question) -> np.ndarray:
@@ -42,16 +50,51 @@ def occlusion(question: Question) -> np.ndarray:
     return np.asarray((share_GP * fall_G[:, None]).sum(0) / np.maximum(windows_GP.sum(0), 1))
 
 
+def by_orders(question: Question) -> np.ndarray | None:
+    """Return (P,) how far the support falls by each part, on average over orders in which all are taken away.
+
+    So what parts say together is divided among them (Shapley values, sampled as by Štrumbelj and Kononenko 2010, "An
+    efficient explanation of individual classifications"). None where there are more parts than are asked in time.
+    """
+    number = len(question.parts.names)
+    if number > MOST_ORDERED:
+        return None
+    random = np.random.default_rng(0)
+    orders = [random.permutation(number) for _ in range(ORDERS // 2)]
+    orders += [order[::-1] for order in orders]  # each with its reverse, so that places even out
+    gone = np.concatenate([np.tril(np.ones((number + 1, number), bool), -1)[:, np.argsort(order)] for order in orders])
+    support = question.support(gone).reshape(len(orders), number + 1)
+    falls = np.zeros((len(orders), number))
+    for row, order in enumerate(orders):
+        falls[row, order] = -np.diff(support[row])
+    return np.asarray(falls.mean(0))
+
+
 def gradients(question: Question) -> np.ndarray | None:
     """Return (P,) the lengths of plain gradients over each part; None where there are none."""
     if question.parts.shares is not None:
-        return _summed(question, _gradient(question, _whole(question)).abs())
+        gradient = _gradient(question, _whole(question))
+        return None if gradient is None else _summed(question, gradient.abs())
     found = [(vector, gradient) for vector, gradient in _of_embeddings(question, torch.ones(1))]
     return _by_position(question, [gradient.square().sum(-1).sqrt() for _, gradient in found])
 
 
 def integrated(question: Question) -> np.ndarray | None:
-    """Return (P,) integrated gradients: about how far the support falls by each part; None where there are none."""
+    """Return (P,) integrated gradients: about how far the support falls by each part.
+
+    None where there are none, or where they do not add up to the whole change, as where a part of the model that has
+    no gradients counts too (trees, a floor that looks words up).
+    """
+    found_P = _integrated(question)
+    if found_P is None:
+        return None
+    number = len(question.parts.names)
+    with_all, with_none = question.support(np.array([np.zeros(number, bool), np.ones(number, bool)]))
+    whole = float(with_all - with_none)
+    return found_P if abs(float(found_P.sum()) - whole) <= TOLERATED * abs(whole) else None
+
+
+def _integrated(question: Question) -> np.ndarray | None:
     alpha_K = (torch.arange(STEPS) + 0.5) / STEPS
     if question.parts.shares is None:
         found = _of_embeddings(question, alpha_K)
@@ -61,9 +104,12 @@ def integrated(question: Question) -> np.ndarray | None:
     random = torch.Generator().manual_seed(0)
     total = torch.zeros_like(x)
     for _ in range(WAYS):
-        noise = NOISE * x.std() * torch.randn(x.shape, generator=random).to(x)
+        noise = NOISE * x.nan_to_num().std() * torch.randn(x.shape, generator=random).to(x)
         way = alpha_K.to(x).view(-1, *[1] * (x.ndim - 1)) * (x - nothing) + nothing + noise
-        total += _gradient(question, way).mean(0, keepdim=True)
+        gradient = _gradient(question, way)
+        if gradient is None:
+            return None
+        total += gradient.mean(0, keepdim=True)
     return _summed(question, total / WAYS * (x - nothing))
 
 
@@ -72,12 +118,14 @@ def _whole(question: Question) -> Tensor:
     return whole
 
 
-def _gradient(question: Question, x: Tensor) -> Tensor:
-    """The gradient of the support at some values of the role."""
+def _gradient(question: Question, x: Tensor) -> Tensor | None:
+    """The gradient of the support at some values of the role; None where it does not hang on them smoothly (trees)."""
     x = x.detach().clone().requires_grad_()
     with torch.enable_grad():
         support = _support(question, question.of(x))
-        (gradient,) = torch.autograd.grad(support, [x])
+        if not support.requires_grad:
+            return None
+        (gradient,) = torch.autograd.grad(support, [x], allow_unused=True)
     return gradient
 
 
@@ -98,8 +146,9 @@ def _of_embeddings(question: Question, alpha_K: Tensor) -> list[tuple[Tensor, Te
     with torch.enable_grad(), _scaled_embeddings(question.module, alpha_K.to(x.device), found):
         support = _support(question, question.of(x.expand(len(alpha_K), *x.shape[1:])))
         used = [vector for vector in found if vector.requires_grad]
-        gradients = torch.autograd.grad(support, used, allow_unused=True) if used else ()
-    pairs = zip(used, gradients, strict=True)
+        smooth = used if support.requires_grad else []
+        gradients = torch.autograd.grad(support, smooth, allow_unused=True) if smooth else ()
+    pairs = zip(smooth, gradients, strict=True)
     return [(v.detach()[:1] / alpha_K[0], g.sum(0, keepdim=True)) for v, g in pairs if g is not None]
 
 

@@ -26,6 +26,7 @@ CHOSEN, PLAIN, RANDOM = "chosen", "plain gradients", "random order"
 Attribution = Callable[[Question], "np.ndarray | None"]
 METHODS: dict[str, Attribution] = {
     "occlusion": attribution.occlusion,
+    "many orders": attribution.by_orders,
     "integrated gradients": attribution.integrated,
 }
 """Those that may be chosen."""
@@ -35,7 +36,8 @@ METHODS: dict[str, Attribution] = {
 class Tried:
     """An attribution of one input, put to the test. influence: (P,), for the answer or (below zero) against it.
 
-    curve: (S,), what is left of the answer with each share of the parts gone; see `Question.share`.
+    curve: (S,), what is left of the answer with each share of the parts gone: its probability, or how far a number has
+    moved.
     """
 
     method: str
@@ -55,7 +57,8 @@ def explained(question: Question) -> Tried:
 
 def curve(question: Question, influence: np.ndarray) -> np.ndarray:
     """Return (S,) what is left of the answer as shares of the parts are gone, the most influential first."""
-    return question.share(question.support(_gone(influence)))
+    support_S = question.support(_gone(influence))
+    return question.probability(support_S) if question.claim.log_odds else support_S - support_S[0]
 
 
 def _gone(influence: np.ndarray) -> np.ndarray:
@@ -67,10 +70,12 @@ def _gone(influence: np.ndarray) -> np.ndarray:
 
 @dataclass
 class Curves:
-    """Deletion curves by name, (N, S) each for the same N inputs. chosen: how often each method was."""
+    """Deletion curves by name, (N, S) each for the same N inputs. chosen: how often each method was. log_odds: whether
+    what is left is a probability, else how far a number has moved."""
 
     found: dict[str, np.ndarray]
     chosen: dict[str, int] = field(default_factory=dict)
+    log_odds: bool = True
 
     def area(self, name: str) -> np.ndarray:
         """(N,) the mean of each curve: the less, the sooner the answer was gone."""
@@ -93,10 +98,11 @@ def test(predictor: Predictor, items: Sequence[Any], *, keep_going: Callable[[],
     random = np.random.default_rng(0)
     curves: dict[str, list[np.ndarray]] = {}
     chosen: dict[str, int] = {}
+    log_odds = True
     for item in items:
         if (question := ask(predictor, item)) is None:
             continue
-        best, number = explained(question), len(question.parts.names)
+        best, number, log_odds = explained(question), len(question.parts.names), question.claim.log_odds
         chosen[best.method] = chosen.get(best.method, 0) + 1
         orders = [curve(question, random.permutation(number)) for _ in range(RANDOM_ORDERS)]
         curves.setdefault(CHOSEN, []).append(best.curve)
@@ -105,4 +111,4 @@ def test(predictor: Predictor, items: Sequence[Any], *, keep_going: Callable[[],
             curves.setdefault(PLAIN, []).append(curve(question, plain))
         if not keep_going():
             break
-    return Curves({name: np.stack(some) for name, some in curves.items()}, chosen) if curves else None
+    return Curves({name: np.stack(some) for name, some in curves.items()}, chosen, log_odds) if curves else None

@@ -67,9 +67,10 @@ class Question:
         """Return how much speaks for the answer (K,) where parts are gone: log-odds, or a number."""
         return np.asarray(self.scores(gone_KP)[:, self.claim.chosen])
 
-    def share(self, support: np.ndarray) -> np.ndarray:
-        """Support as a curve shows it: the probability of the answer, or the number itself."""
-        return 1 / (1 + np.exp(-np.clip(support, -50, 50))) if self.claim.log_odds else support
+    @staticmethod
+    def probability(support: np.ndarray) -> np.ndarray:
+        """Log-odds as probabilities."""
+        return np.asarray(1 / (1 + np.exp(-np.clip(support, -50, 50))))
 
 
 def ask(predictor: Predictor, item: Any, *, module: nn.Module | None = None) -> Question | None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from engram.evaluate.intervals import of_share
-from engram.evaluate.predictions import TRAIT
+from engram.evaluate.predictions import TRAIT, of_numbers
 
 if TYPE_CHECKING:
     import polars
@@ -35,7 +35,10 @@ MOST_KINDS = 30
 
 @dataclass(frozen=True)
 class Slice:
-    """A group: trait and which of its values; the share of right answers in it with its 95 % interval, and outside."""
+    """A group: trait and which of its values; the share of right answers in it with its 95 % interval, and outside.
+
+    Of numbers, answers that are off by no more than half of all are, count as right.
+    """
 
     trait: str
     value: str
@@ -67,11 +70,19 @@ def weak_slices(answers: polars.DataFrame) -> tuple[list[Slice], int]:
 
 def _slices(answers: polars.DataFrame) -> Iterator[Slice | None]:
     answers = answers.filter(answers["label"].is_not_null())
-    right_N, row_N = answers["correct"].to_numpy(), answers["row"].to_numpy()
+    right_N, row_N = _right(answers), answers["row"].to_numpy()
     for column in answers.columns:
         if column.startswith(TRAIT):
             for value, inside_N in _groups(answers[column]):
                 yield _slice(column.removeprefix(TRAIT), value, inside_N, right_N, row_N)
+
+
+def _right(answers: polars.DataFrame) -> np.ndarray:
+    """Which answers (bool (N,)) are right; of numbers, which are off by no more than half of all are."""
+    if not of_numbers(answers):
+        return answers["correct"].to_numpy()
+    off_N = (answers["predicted"] - answers["label"]).abs().to_numpy()
+    return np.asarray(off_N <= np.median(off_N))
 
 
 def _groups(values: polars.Series) -> Iterator[tuple[str, np.ndarray]]:

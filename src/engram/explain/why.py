@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from engram.explain import deletion
-from engram.explain.question import Question
+from engram.explain.question import Question, asked
+from engram.predict.predictor import Predictor
 
 MOST_TRIED = 60
 """Parts that are put back one by one when a small set is looked for."""
@@ -49,6 +50,22 @@ def why(question: Question) -> Why:
     best = deletion.explained(question)
     changing, instead = _changing(question, best.influence)
     return Why(question, best.method, best.influence, best.curve, changing, instead)
+
+
+def reasoned(predictor: Predictor, items: Sequence[Any], **options: Any) -> tuple[list[dict[str, Any]], list[Any]]:
+    """Answer for items, and say what each answer hangs on; return (answers, what was found, None for an error).
+
+    Answers have beside their own: "explains" (the answer), "method", "kind" and "parts", each with its "influence";
+    and where there is such a thing "without" (parts) and "answer_without".
+    """
+    answers = list(predictor.predict(list(items), **options))
+    found = [
+        None if "error" in answer else why(asked(predictor, item)) for item, answer in zip(items, answers, strict=True)
+    ]
+    for answer, one in zip(answers, found, strict=True):
+        if one is not None:
+            answer |= one.record()
+    return answers, found
 
 
 def _place(kind: str, place: Sequence[int]) -> dict[str, Any]:

@@ -113,5 +113,5 @@ class Clock:
         return np.stack(found, 1).astype(np.float32) if found else np.zeros((len(count), 0), np.float32)
 
     def horizon(self, length: int) -> int:
-        """How far to look ahead where nobody says: what is usual, at most an eighth of the length."""
-        return max(1, min(HORIZONS.get(self.name, 48), length // 8))
+        """How far to look ahead where nobody says: what is usual, at most a twelfth of the length."""
+        return max(1, min(HORIZONS.get(self.name, 48), length // 12))

@@ -54,15 +54,24 @@ def _without(text: str, gone: list[tuple[int, int]]) -> str:
 def _belongs(
     text: str, spans: list[tuple[int, int]], ids: list[int], decode: Callable[..., str]
 ) -> dict[int, np.ndarray]:
-    """Which word each id is of, and each of the words that a network finds."""
-    word = np.full(len(text) + 1, -1)
-    for number, (start, end) in enumerate(spans):
-        word[start:end] = number
+    """Which word each id is of, and each of the words that a network finds.
+
+    Signs are counted, not spaces, of which some tokenizers put more between words.
+    """
     found = {len(spans): np.arange(len(spans))}
-    if len(ids) <= MOST_IDS:
-        ends = np.cumsum([len(decode([one])) for one in ids], dtype=int)
-        if len(ends) and ends[-1] != len(decode(ids)):  # where pieces read otherwise alone than together
-            ends = np.array([len(decode(ids[: at + 1])) for at in range(len(ids))])
-        says = np.diff(ends, prepend=0) > 0  # an id that stands for no text belongs to no word
-        found[len(ids)] = np.where(says, word[np.clip(ends - 1, 0, len(text))], -1)
+    if len(ids) > MOST_IDS:
+        return found
+    word_of = np.full(len(text), -1)
+    for number, (start, end) in enumerate(spans):
+        word_of[start:end] = number
+    sign = word_of[[at for at, character in enumerate(text) if not character.isspace()]]
+    ends = np.cumsum([_signs(decode([one])) for one in ids], dtype=int)
+    if ends[-1] != _signs(decode(ids)):  # where pieces read otherwise alone than together
+        ends = np.array([_signs(decode(ids[: at + 1])) for at in range(len(ids))])
+    says = np.diff(ends, prepend=0) > 0  # an id that stands for no sign belongs to no word
+    found[len(ids)] = np.where(says, sign[np.clip(ends - 1, 0, len(sign) - 1)], -1)
     return found
+
+
+def _signs(text: str) -> int:
+    return sum(not character.isspace() for character in text)

@@ -7,7 +7,7 @@ batch. `decode` returns to the terms of the original. Everything saved is JSON a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -78,7 +78,11 @@ class Feature:
     """Whether values are texts, which can be typed where a path is expected."""
 
     takes: ClassVar[str] = "column"
-    """What a feature is given: one "column", or the "rest" of a table, all columns that play no other role."""
+    """What a feature is given: one "column", or the "rest" of a table, all columns that play no other role, or what a
+    task makes of a whole "table" (`Task.arranged`)."""
+
+    thing: ClassVar[str] = "example"
+    """What one value is called in a sentence."""
 
     near_copies: ClassVar[str] = "changed on the way"
     """How copies that `signatures` find may differ, for findings."""
@@ -123,7 +127,7 @@ class Feature:
     def fit(self, stored: Any, rows: np.ndarray) -> None:
         """Learn the fitted state from the training rows of an `engram.data.store.Stored`."""
 
-    def refined(self, stored: Any) -> dict[str, tuple[np.ndarray, np.ndarray] | np.ndarray]:
+    def refined(self, stored: Any) -> Mapping[str, tuple[np.ndarray, np.ndarray] | np.ndarray]:
         """What the fitted state makes of all stored values once, so that `encode` need not in every epoch.
 
         Returns further arrays of one axis by name, each as (the rows' values one after the other, how many each row
@@ -174,6 +178,10 @@ class Feature:
     def parts(self, gathered: Arrays) -> Parts | None:
         """Take one gathered value apart; None where there is nothing to be taken away."""
         return None
+
+    def remembered(self, number: int) -> list[Any]:
+        """Some raw values that the fitted feature itself keeps, for examples; none where it keeps none."""
+        return []
 
     def pieces(self, ids: Sequence[int]) -> list[str]:
         """What each id of an encoded text stands for, which together read as the text does."""
@@ -247,6 +255,11 @@ class Configured:
 
     feature: type[Feature]
     config: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def thing(self) -> str:
+        """What one value is called."""
+        return self.feature.thing
 
     @property
     def wishes(self) -> tuple[Wish, ...]:

@@ -17,6 +17,7 @@ import numpy as np
 from engram.core import events
 from engram.core.errors import DataError, RunError
 from engram.core.evidence import Evidence
+from engram.core.parts import Parts
 from engram.features._catalogue import Catalogue, packed, unpacked
 from engram.features.feature import Arrays, Entry, Feature, Whole
 
@@ -27,11 +28,20 @@ ARRAYS = {"item": np.int32, "rating": np.float32, "time": np.float64, "side": np
 """What is stored of each interaction: the item's number in the catalogue (-1 for one that is not in it), its rating and
 time (NaN where unknown), and whether it is to be learned from (0), to choose by (1) or to be asked for (2)."""
 
+MOST_OFFERED = 2_000
+"""Items that a page offers to choose from, the most popular ones; others are named."""
+
+
+MOST_PARTS = 100
+"""Interactions that are taken away one by one: the latest."""
+
 
 class History(Feature):
     """A user's interactions. A value is a list of items, by name or title, a text with commas between them, or a
     mapping with "items" and perhaps "ratings", "times" and "user".
     """
+
+    thing = "history"
 
     def __init__(self) -> None:
         self.catalogue = Catalogue([])
@@ -168,10 +178,44 @@ class History(Feature):
             values.append(value)
         return values
 
+    def remembered(self, number: int) -> list[Any]:
+        """Histories of some users, evenly chosen."""
+        rows = np.unique(np.linspace(0, len(self.begins) - 2, number).astype(int)).tolist()
+        own = [slice(int(self.begins[row]), int(self.begins[row + 1])) for row in rows if len(self.begins) > 1]
+        return [
+            self.decode(self.encode({"item": [self.item[part]], "rating": [self.rating[part]]}))[0]
+            for part in own
+            if (self.item[part] >= 0).any()
+        ]
+
+    def parts(self, gathered: Arrays) -> Parts | None:
+        """The latest of what was taken, one by one."""
+        (item,), (rating,) = gathered["item"], gathered["rating"]
+        first = max(0, len(item) - MOST_PARTS)
+        shown = [number for number in range(first, len(item)) if item[number] >= 0]
+        if not shown:
+            return None
+
+        def encode(gone_KP: np.ndarray) -> Tensor:
+            kept_KL = np.ones((len(gone_KP), len(item)), bool)
+            kept_KL[:, shown] = ~np.asarray(gone_KP, bool)
+            rows = [np.flatnonzero(kept_L) for kept_L in kept_KL]
+            return self.encode({"item": [item[row] for row in rows], "rating": [rating[row] for row in rows]})
+
+        names = [self.catalogue.title(int(item[number])) for number in shown]
+        number = len(shown)
+        return Parts("items", names, names, np.zeros((number, 0), np.int64), encode, np.eye(number, dtype=bool))
+
     def entry(self) -> Entry:
         """A list of items, or a text with commas between them."""
-        schema = {"type": "array", "items": {"type": "string"}}
-        return Entry(kind="text", unit="items", schema=schema, example=self.catalogue.names[:2])
+        titles = [self.catalogue.title(number) for number in np.argsort(-self.popularity, kind="stable").tolist()]
+        return Entry(
+            kind="items",
+            unit="items",
+            schema={"type": "array", "items": {"type": "string"}, "minItems": 1},
+            example=titles[:2],
+            details={"items": list(dict.fromkeys(titles[:MOST_OFFERED]))},
+        )
 
     def received(self, value: Any, *, most: int) -> Any:
         """Take items as a list or as a text."""

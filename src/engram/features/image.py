@@ -39,6 +39,7 @@ class Image(Feature):
 
     version = 1
     on_disk = True
+    thing = "picture"
     near_copies = "re-encoded, resized, mirrored"
     varying = {1: "height", 2: "width"}  # noqa: RUF012  (declared in the base class)
 

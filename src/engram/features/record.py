@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from engram.core import machine
 from engram.core.errors import ConfigError, DataError, RunError, unknown
-from engram.core.evidence import Evidence
+from engram.core.evidence import Evidence, Finding
+from engram.core.parts import Parts
 from engram.core.wishes import Wish
-from engram.features._fields import digests
+from engram.features._fields import digests, quality
 from engram.features._fields.field import Field
-from engram.features._fields.survey import IGNORE, KINDS, field_from, surveyed
+from engram.features._fields.survey import field_from, surveyed
 from engram.features.feature import Arrays, Entry, Feature, Whole
 
 if TYPE_CHECKING:
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 
 COLUMNS = Wish("columns", "what a column is, in place of what it seems to be", several=True, metavar="NAME=KIND")
 
-TOGETHER = 1 << 16
+TOGETHER = 1 << 14
 """Rows that are encoded at a time."""
 
 
@@ -38,6 +40,7 @@ class Record(Feature):
     """
 
     takes = "rest"
+    thing = "row"
     on_disk = True
     wishes = (COLUMNS,)
 
@@ -61,7 +64,7 @@ class Record(Feature):
         ConfigError for a column that does not exist, DataError where nothing can be learned from any.
         """
         given, wanted = column.values.columns, _wished(columns)
-        for name, kind in wanted.items():
+        for name in wanted:
             if name not in given:
                 raise unknown("column", name, given)
         judged = {name: surveyed(name, one, wanted.get(name)) for name, one in given.items()}
@@ -146,29 +149,41 @@ class Record(Feature):
         """Store all rows, column by column."""
         given = column.values.columns
         self.require(given)
-        cells_NC = np.full((len(column), len(self._plain)), np.nan)
-        for place, field in enumerate(self._plain):
-            cells_NC[:, place] = field.read(_series(given.get(field.name), len(column)))
-        words = {name: field.read(_series(given.get(field.name), len(column))) for name, field in self._ragged.items()}
+        cells_NC = np.empty((len(column), len(self._plain)))
+        places = {field.name: place for place, field in enumerate(self._plain)}
+
+        def read(field: Field) -> Any:
+            found = field.read(_series(given.get(field.name), len(column)))
+            if field.is_ragged:
+                return found
+            cells_NC[:, places[field.name]] = found
+            return None
+
+        found = dict(zip(self.columns, machine.each(read, self.fields), strict=True))
+        words = {name: found[field.name] for name, field in self._ragged.items()}
         return Whole({"cells": cells_NC, **words}, digests.of(cells_NC, list(words.values())))
 
     def fit(self, stored: Any, rows: np.ndarray) -> None:
         """Fit each column on the training rows."""
-        for field, read in self._read(stored.arrays, np.asarray(rows)):
-            field.fit(read)
+        rows = np.asarray(rows)
+        places = range(len(self.fields))
+        machine.each(lambda place: self.fields[place].fit(self.read_of(stored.arrays, rows, place)), places)
 
-    def _read(self, arrays: Mapping[str, Any], rows: np.ndarray) -> list[tuple[Field, Any]]:
-        """Each field with what was read of some rows."""
-        cells_NC = arrays["cells"]
-        found: list[tuple[Field, Any]] = [(f, cells_NC[rows, place]) for place, f in enumerate(self._plain)]
-        return found + [(f, _flat(arrays[name], rows)) for name, f in self._ragged.items()]
+    def read_of(self, arrays: Mapping[str, Any], rows: np.ndarray, place: int) -> Any:
+        """What was read of some rows of a field."""
+        field = self.fields[place]
+        before = sum(other.is_ragged == field.is_ragged for other in self.fields[:place])
+        return _flat(arrays[f"words_{before}"], rows) if field.is_ragged else arrays["cells"][rows, before]
 
     def refined(self, stored: Any) -> dict[str, np.ndarray]:
         """Encode every row once."""
         record_NF = np.empty((len(stored), *self.shape), np.float32)
-        for start in range(0, len(stored), TOGETHER):
+
+        def fill(start: int) -> None:
             rows = np.arange(start, min(start + TOGETHER, len(stored)))
-            record_NF[rows] = self._encoded(stored.arrays, rows)
+            self._encode(stored.arrays, rows, record_NF[start : start + TOGETHER])
+
+        machine.each(fill, range(0, len(stored), TOGETHER))
         return {"record": record_NF}
 
     def encode(self, gathered: Arrays, views: Any = None) -> Tensor:
@@ -177,11 +192,17 @@ class Record(Feature):
 
         if "record" in gathered:
             return torch.from_numpy(gathered["record"])
-        return torch.from_numpy(self._encoded(gathered, np.arange(len(gathered["cells"]))))
+        record_BF = np.empty((len(gathered["cells"]), *self.shape), np.float32)
+        self._encode(gathered, np.arange(len(record_BF)), record_BF)
+        return torch.from_numpy(record_BF)
 
-    def _encoded(self, arrays: Mapping[str, Any], rows: np.ndarray) -> np.ndarray:
-        made = {id(field): field.encode(read) for field, read in self._read(arrays, rows)}
-        return np.concatenate([made[id(field)] for field in (*self._numbers, *self._codes)], 1)
+    def _encode(self, arrays: Mapping[str, Any], rows: np.ndarray, record_BF: np.ndarray) -> None:
+        """Write what networks see of some rows."""
+        number, code = 0, self.num_numbers
+        for place, field in enumerate(self.fields):
+            first, width = (code, 1) if field.is_code else (number, len(field.labels))
+            record_BF[:, first : first + width] = field.encode(self.read_of(arrays, rows, place))
+            number, code = (number, code + 1) if field.is_code else (number + width, code)
 
     def decode(self, encoded: Tensor) -> list[dict[str, Any]]:
         """Return rows; of texts there is no telling, and names that have no code are None."""
@@ -191,6 +212,17 @@ class Record(Feature):
             found[field.name] = field.decode(record_NF[:, place : place + width])
             place += width
         return [{name: found[name][row] for name in self.columns} for row in range(len(record_NF))]
+
+    def parts(self, gathered: Arrays) -> Parts:
+        """Its columns."""
+        from engram.features._parts_of_records import parts_of
+
+        record_1F = self.encode(gathered)
+        place = {name: number for number, name in enumerate(self.columns)}
+        column_F = np.array([place[field.name] for field in (*self._numbers, *self._codes) for _ in field.labels])
+        return parts_of(
+            self.decode(record_1F)[0], record_1F, columns=self.columns, column_F=column_F, num_numbers=self.num_numbers
+        )
 
     def entry(self) -> Entry:
         """A JSON object with a value for each column."""
@@ -220,14 +252,26 @@ class Record(Feature):
         if not len(rows):
             return {}
         table = []
-        for field, read in self._read(stored.arrays, rows):
+        for place, field in enumerate(self.fields):
+            read = self.read_of(stored.arrays, rows, place)
             lacking = field.missing(read).mean()
             known = {"missing": f"{lacking:.1%}" if lacking else "", "values": field.summary(read)}
             table.append({"column": field.name, "kind": field.kind, **known, "why": field.reason})
-        order = {name: place for place, name in enumerate(self.columns)}
-        table.sort(key=lambda row: order[row["column"]])
         unused = [{"column": name, "kind": "left out", "why": why} for name, why in self.left_out.items()]
         return {"columns": len(table), "left out": len(unused), "table": [*table, *unused]}
+
+    def check(self, stored: Any, rows: np.ndarray) -> list[Finding]:
+        """What is odd about the columns, which are not used, and which rows are equal by chance."""
+        plain = [place for place, field in enumerate(self.fields) if not field.is_ragged]
+        columns = [(self.fields[place], self.read_of(stored.arrays, rows, place)) for place in plain]
+        found = list(quality.check(columns, rows))
+        if self.left_out:
+            message = f"{len(self.left_out)} columns are not used"
+            where = tuple(f"{name}: {why}" for name, why in self.left_out.items())
+            found.append(
+                Finding("info", "unused_columns", message, where, "to use one all the same: --columns NAME=KIND")
+            )
+        return found
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """The fitted state of each column."""
@@ -247,6 +291,18 @@ class Record(Feature):
         for place, (field, state) in enumerate(zip(self.fields, states, strict=True)):
             prefix = f"{place}/"
             field.load_state(state, {n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)})
+
+
+def _flat(values: Any, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The arrays of some rows, one after the other, and how long each is."""
+    if not hasattr(values, "offsets"):
+        chosen = [values[row] for row in rows.tolist()]
+        sizes = np.array([len(one) for one in chosen], np.int64)
+        return np.concatenate([np.zeros(0, np.int64), *chosen]).astype(np.int64), sizes
+    sizes = values.shapes[rows, 0].astype(np.int64)
+    before = np.cumsum(sizes) - sizes
+    place = np.arange(sizes.sum()) + np.repeat(values.offsets[rows] - before, sizes)
+    return values.flat[place].astype(np.int64), sizes
 
 
 def _wished(columns: Mapping[str, str] | Sequence[str] | str | None) -> dict[str, str]:

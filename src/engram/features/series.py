@@ -26,7 +26,8 @@ TRAIN, VAL, TEST, UNUSED = range(4)
 """What a step of a history is for."""
 
 LOOKBACK = 512
-"""Steps that are looked back at, at most: ridge gains up to here on hourly data, and yearly courses of days are seen."""
+"""Steps that are looked back at, at most: ridge gains up to here on hourly data, and yearly courses of days are "
+"seen."""
 
 LEAST_SCALE = 1e-6
 MOST_KEPT = 16_000_000
@@ -60,6 +61,7 @@ class Series(Feature):
     clock's. cycles: of the calendar, that are told to networks. horizon, lookback: steps ahead and back.
     """
 
+    takes = "table"
     wishes = (
         Wish("horizon", "steps to forecast of a series (default: what is usual for its clock)", kind=int, metavar="N"),
         Wish("lookback", "steps that a forecast looks back at (default: up to 512)", kind=int, metavar="N"),
@@ -67,6 +69,8 @@ class Series(Feature):
         Wish("series", "column that says which series a row is of", several=True, metavar="COLUMN"),
         Wish("known", "column of a series that is known in advance, such as prices", several=True, metavar="COLUMN"),
     )
+
+    thing = "series"
 
     def __init__(
         self,

@@ -58,6 +58,7 @@ class Text(Feature):
     """
 
     is_text = True
+    thing = "text"
     wishes = (TOKENIZER,)
     near_copies = "in case, spaces, signs or a few letters"
     on_disk = True

@@ -40,6 +40,7 @@ class Turns(Feature):
     """
 
     wishes = (TOKENIZER,)
+    thing = "conversation"
     varying = {1: "length"}  # noqa: RUF012  (declared in the base class)
     least_reply = 64
     """Tokens for which a prompt leaves room."""

@@ -23,6 +23,9 @@ WORD = 32
 
 Lines = Mapping[str, str]
 
+NOWHERE = float(np.finfo(np.float32).max)
+"""No number is above it; infinity itself is no weight that a run may hold."""
+
 STUMP = {"leaf_value": "0"}
 
 
@@ -96,14 +99,14 @@ def _nodes(
     queue = [0 if feature else -1]
     for number in queue:  # which grows on the way
         if number < 0:
-            nodes.append((0, np.inf, begin + len(nodes), False, -1, leaf[~number] * scale + shift))
+            nodes.append((0, NOWHERE, begin + len(nodes), False, -1, leaf[~number] * scale + shift))
             continue
         child, at = begin + len(queue), threshold[number]
         queue += [left[number], right[number]]
         if kind[number] & CATEGORICAL:
             place = sum(map(len, sets))
             sets.append(_right(tree, int(at), cardinalities[feature[number]]))
-            nodes.append((feature[number], np.inf, child, False, place, 0.0))
+            nodes.append((feature[number], NOWHERE, child, False, place, 0.0))
             continue
         missing_right = not kind[number] & MISSING_LEFT if kind[number] & MISSING_SEEN else at < 0
         nodes.append((feature[number], at, child, missing_right, -1, 0.0))

@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from engram.floors._histories import counted, pairs_together, worth_pairing

@@ -19,6 +19,7 @@ from engram.features import saved
 from engram.features.feature import Feature
 from engram.models import build
 from engram.models.delivered import Delivered
+from engram.models.delivered_forecast import DeliveredForecast
 from engram.models.delivered_number import DeliveredNumber
 from engram.models.delivered_ranking import DeliveredRanking
 from engram.models.token_blend import TokenBlend
@@ -102,13 +103,19 @@ def delivered(record: Any, network: nn.Module, run: RunDirectory, *, task: Task,
             name = record["floor"]
             return TokenBlend(network, floors[name].build(features), name=name, kinds=int(record["kinds"]))
         views, outputs, hidden = tuple(record["views"]), int(record["num_outputs"]), int(record["num_hidden"])
-        kind = DeliveredNumber if task.calibration == "conformal" else DeliveredRanking if task.ranks else Delivered
-        module = kind(network, views=views, num_outputs=outputs, num_hidden=hidden)
+        module = _kind(task)(network, views=views, num_outputs=outputs, num_hidden=hidden)
         if (name := record.get("floor")) is not None:
             module.blend(floors[name].build(features), name)
         return module
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise RunError(f"what {run / 'run.json'} says of the delivered model is damaged ({error}).") from None
+
+
+def _kind(task: Task) -> type[Delivered]:
+    """What is delivered of a task's networks."""
+    if task.calibration == "conformal":
+        return DeliveredNumber
+    return DeliveredRanking if task.ranks else DeliveredForecast if task.forecasts else Delivered
 
 
 def floors_of(run: RunDirectory, task: Task, features: Any) -> dict[str, nn.Module]:

@@ -18,7 +18,7 @@ from engram.core.task import Batch, Task
 from engram.data import source
 from engram.data.examples import namespace
 from engram.data.infer import rows_of
-from engram.data.store import collate
+from engram.data.store import collate, in_memory
 from engram.features.feature import Feature
 from engram.predict.answering import BATCH_SIZE, answer, class_names, device_of
 from engram.predict.checking import checked
@@ -106,6 +106,12 @@ class Predictor:
     def encode(self, items: Iterable[Any]) -> Batch:
         """Return items as the network sees them; DataError for one that cannot be read."""
         return self._encoded([self.stored(item) for item in items])
+
+    def encode_table(self, data: Any) -> Batch:
+        """Return all rows of a table (columns, a data frame) as the network sees them, read column by column."""
+        column, (role,) = rows_of(source.read(data, target=()).columns), self.task.inputs
+        feature, rows = self.features[role], np.arange(len(column))
+        return Batch(rows=rows, **{role: feature.encode(in_memory(column, feature).gather(rows))})
 
     @staticmethod
     def gather(stored: Sequence[Mapping[str, Any]], roles: Iterable[str]) -> dict[str, Any]:

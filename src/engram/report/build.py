@@ -19,7 +19,9 @@ from engram.report.sections import (
     depth,
     errors,
     example,
+    forecasts,
     headline,
+    inside_texts,
     network,
     numbers,
     reasons,
@@ -34,8 +36,8 @@ from engram.report.sections import (
 )
 
 SECTIONS = (
-    headline, data, translations, running_text, network, example, units, wording, depth, reasons, training, errors,
-    slices, numbers, calibration, trust, use,
+    headline, data, forecasts, translations, running_text, network, example, units, inside_texts, wording, depth,
+    reasons, training, errors, numbers, slices, calibration, trust, use,
 )  # fmt: skip
 """In the order of the page."""
 

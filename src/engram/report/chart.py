@@ -24,13 +24,18 @@ MOST_DOTS = 400
 
 @dataclass
 class Series:
-    """One line: numbers along x and y. kind: "line", or "points" joined by a line. tone: a class of the style sheet."""
+    """One line: numbers along x and y. kind: "line", or "points" joined by a line. tone: a class of the style sheet.
+
+    low, high: ends of the interval at each point, drawn as a band; none for no band.
+    """
 
     name: str
     x: Sequence[float]
     y: Sequence[float]
     kind: str = "line"
     tone: str = "accent"
+    low: Sequence[float] = ()
+    high: Sequence[float] = ()
 
 
 @dataclass
@@ -111,7 +116,7 @@ def lines(
     series = [s for s in (_finite(s) for s in series) if len(s.x) > 1]
     if not series:
         return Markup("")
-    xs, ys = [v for s in series for v in s.x], [v for s in series for v in s.y]
+    xs, ys = [v for s in series for v in s.x], [v for s in series for v in (*s.y, *s.low, *s.high)]
     x_ticks = ticks(min(xs), max(xs), 5)
     y_ticks = ticks(min(ys) if y_from is None else min(y_from, *ys), max(ys), 5)
     x_low, x_high = min(xs), max(max(xs), min(xs) + 1e-9)
@@ -124,7 +129,8 @@ def lines(
         return round(HEIGHT - BOTTOM - (value - y_low) / (y_high - y_low) * (HEIGHT - TOP - BOTTOM), 1)
 
     grid = _axes([(px(t), short(t)) for t in x_ticks if x_low <= t <= x_high], [(py(t), say_y(t)) for t in y_ticks])
-    drawn = [_line(s, px, py, x_name=x_name, say_y=say_y) for s in series]
+    drawn = [_band(s, px, py) for s in series if s.low]
+    drawn += [_line(s, px, py, x_name=x_name, say_y=say_y) for s in series]
     name = f"{y_name} over {x_name}"
     numbers = [(s.name, float(s.x[i]), float(s.y[i])) for s in series for i in _thinned(s)]
     svg = _svg(join([grid, _names(x_name, y_name), *drawn]), name)
@@ -135,6 +141,13 @@ def _thinned(s: Series) -> list[int]:
     """Which points of a line are drawn."""
     thin = max(1, len(s.x) // MOST_POINTS)
     return [i for i in range(len(s.x)) if i % thin == 0 or i == len(s.x) - 1]
+
+
+def _band(s: Series, px: Callable, py: Callable) -> Markup:
+    kept = _thinned(s)
+    upper = [f"{px(s.x[i])},{py(s.high[i])}" for i in kept]
+    lower = [f"{px(s.x[i])},{py(s.low[i])}" for i in reversed(kept)]
+    return draw('<path class="band {tone}" d="M{path}Z"/>', tone=s.tone, path="L".join([*upper, *lower]))
 
 
 def _line(s: Series, px: Callable, py: Callable, *, x_name: str, say_y: Callable[[float], str]) -> Markup:
@@ -276,8 +289,9 @@ def short(value: float) -> str:
 
 
 def _finite(s: Series) -> Series:
-    kept = [(x, y) for x, y in zip(s.x, s.y, strict=True) if math.isfinite(x) and math.isfinite(y)]
-    return Series(s.name, [x for x, _ in kept], [y for _, y in kept], s.kind, s.tone)
+    kept = [i for i, (x, y) in enumerate(zip(s.x, s.y, strict=True)) if math.isfinite(x) and math.isfinite(y)]
+    low, high = ([ends[i] for i in kept] if len(ends) else () for ends in (s.low, s.high))
+    return Series(s.name, [s.x[i] for i in kept], [s.y[i] for i in kept], s.kind, s.tone, low, high)
 
 
 def _axes(xs: Sequence[tuple[float, str]], ys: Sequence[tuple[float, str]], *, height: float = HEIGHT) -> Markup:

@@ -20,6 +20,7 @@ from engram.report.sections import (
     depth,
     errors,
     example,
+    inside_texts,
     network,
     reasons,
     running_text,
@@ -34,7 +35,9 @@ from engram.report.sections.resembling import Resembling
 SECONDS = 40.0
 """Time that the page takes at most, about: it shows what the report has no time for."""
 
-SECTIONS = (network, units, wording, depth, running_text, reasons, example, errors, slices, calibration, trust)
+SECTIONS = (
+    network, units, inside_texts, wording, depth, running_text, reasons, example, errors, slices, calibration, trust,
+)  # fmt: skip
 """In the order of the page: from the input to the output, then why, where it errs, and whether to trust it."""
 
 FILE = "explain.html"

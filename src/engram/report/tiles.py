@@ -20,11 +20,16 @@ def tile(facts: Facts, entry: dict[str, Any], *, title: str, detail: str = "", t
     assert place is not None
     if kept.pictures is not None:
         return Tile(uri(enlarged(kept.pictures[place], least=least)), title, detail, str(entry["where"]), tone)
-    assert kept.texts is not None
-    text = " ".join(kept.texts[place].split())
+    text = told(kept.values[place])
     shown = shortened(text)
     more = f"{entry['where']}: {text}" if shown != text else str(entry["where"])
     return Tile("", title, detail, more, tone, text=shown)
+
+
+def told(value: Any) -> str:
+    """A text as it is, a row by its columns."""
+    text = ", ".join(f"{name}: {one}" for name, one in value.items()) if isinstance(value, dict) else str(value)
+    return " ".join(text.split())
 
 
 def shortened(text: str) -> str:
@@ -35,4 +40,4 @@ def shortened(text: str) -> str:
 
 def gallery(facts: Facts, tiles: list[Tile], caption: str, size: str = "medium") -> Gallery:
     """Tiles with a caption, in which "{things}" stands for pictures or texts."""
-    return Gallery(tiles, caption.replace("{things}", facts.things), "texts" if facts.things == "texts" else size)
+    return Gallery(tiles, caption.replace("{things}", facts.things), size if facts.pictures is not None else "texts")

@@ -140,6 +140,11 @@ def label(value: Any) -> str:
     return str(value)
 
 
+def plural(thing: str) -> str:
+    """picture -> pictures, history -> histories, series -> series."""
+    return thing if thing.endswith("s") else f"{thing[:-1]}ies" if thing.endswith("y") else f"{thing}s"
+
+
 def sentence(text: str) -> str:
     """A clause with a capital letter and a full stop."""
     text = text.strip()
@@ -157,6 +162,14 @@ def count(value: int) -> str:
     """1 -> "one"; numbers above twelve in digits."""
     few = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
     return few[value] if 0 <= value < len(few) else f"{value:,}"
+
+
+def idle(dead: int, twins: int) -> str:
+    """How many units do nothing, and how many say what another says."""
+    alone = (
+        "None is dead (the same whatever is seen)" if not dead else f"Dead (the same whatever is seen): {count(dead)}"
+    )
+    return f"{alone}; {'none says' if not twins else f'{count(twins)} say'} what another says too."
 
 
 def signed(value: float) -> str:

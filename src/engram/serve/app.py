@@ -16,7 +16,7 @@ from jinja2 import Environment, PackageLoader
 from starlette.exceptions import HTTPException
 
 from engram import __version__
-from engram.serve import completions, predicting, writing
+from engram.serve import completions, explaining, predicting, writing
 from engram.serve.access import Access
 from engram.serve.counts import Counts
 from engram.serve.gate import FAILED, Exchange, Gate, Receive, Refused, Scope, Send
@@ -26,7 +26,7 @@ from engram.serve.models import Model, Models, entries
 from engram.serve.predicting import as_json
 from engram.serve.reading import options_model, schema_of
 
-OFFERED: tuple[Callable[[FastAPI, Model, Limits], None], ...] = (predicting.add, writing.add)
+OFFERED: tuple[Callable[[FastAPI, Model, Limits], None], ...] = (predicting.add, explaining.add, writing.add)
 """What is offered of each model: functions that add its routes, where its task has what they need."""
 
 
@@ -177,6 +177,7 @@ def described(model: Model) -> dict[str, Any]:
         "options": options_model(task).model_json_schema(),
         "sampling": schema_of(task.sampling, name="Sampling").model_json_schema() if task.sampling else None,
         "converses": task.converses,
+        "explains": model.version.explains,
     }
 
 

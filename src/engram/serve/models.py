@@ -12,6 +12,7 @@ from typing import Any
 from engram.core import events
 from engram.core.errors import ConfigError, RunError
 from engram.core.rundir import RunDirectory
+from engram.explain.question import ask
 from engram.predict.checking import checked
 from engram.predict.predictor import Predictor, load
 from engram.serve import drift
@@ -28,11 +29,15 @@ Opening = Callable[[RunDirectory], Predictor]
 
 @dataclass
 class Served:
-    """A run, opened, with what is counted of its answers. promoted: when, or "" for the run given at the start."""
+    """A run, opened, with what is counted of its answers.
+
+    promoted: when, or "" for the run given at the start. explains: whether it can be said what its answers hang on.
+    """
 
     predictor: Predictor
     drift: drift.Drift
     promoted: str = ""
+    explains: bool = False
 
     @property
     def name(self) -> str:
@@ -111,8 +116,10 @@ class Models:
             raise RunError(f"nothing is promoted any more as {name}, and the server was started with no run for it")
         run = checked(current.run) if current else self._base[name]
         predictor = self._opening(run)
-        _warm(predictor)
-        return Served(predictor, drift.of_run(run), current.promoted if current else "")
+        example = _example(predictor)
+        predictor.answers([example], predictor.task.options(), names=["warm-up"])  # the first who asks need not wait
+        explains = ask(predictor, example) is not None
+        return Served(predictor, drift.of_run(run), current.promoted if current else "", explains)
 
     async def watch(self) -> None:
         """Take up promotions as they come, until cancelled; what cannot be opened changes nothing and is told."""
@@ -152,10 +159,10 @@ def entries(predictor: Predictor) -> dict[str, Any]:
     return found
 
 
-def _warm(predictor: Predictor) -> None:
-    """Answer once, so that the first who asks need not wait for what is set up at the first time."""
-    item = {
+def _example(predictor: Predictor) -> Any:
+    """An item such as its features describe it."""
+    found = {
         role: predictor.features[role].received(entry.example, most=sys.maxsize)
         for role, entry in entries(predictor).items()
     }
-    predictor.answers([item], predictor.task.options(), names=["warm-up"])
+    return found if len(found) > 1 else next(iter(found.values()))

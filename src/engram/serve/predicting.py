@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
+from pydantic import BaseModel
 
 from engram.serve.batching import Full
 from engram.serve.gate import Refused
@@ -39,9 +40,7 @@ def add(app: FastAPI, model: Model, limits: Limits) -> None:
 
     async def predict(request: Request) -> Response:
         refuse_where_full(model)  # before the work of parsing is done in vain
-        body = await request.body()
-        reading = partial(asked, body, request.headers.get("content-type", ""), model.version.predictor, limits, schema)
-        found = await asyncio.to_thread(reading) if len(body) > INLINE_BYTES else reading()
+        found = await read(request, model, limits, schema)
         answers = found.whole(await answered(model, found, limits) if found.items else [])
         unread = found.one and "error" in answers[0]
         return as_json(
@@ -64,6 +63,13 @@ def add(app: FastAPI, model: Model, limits: Limits) -> None:
         },
         openapi_extra={"requestBody": {"required": True, "content": request_schema(model)}},
     )
+
+
+async def read(request: Request, model: Model, limits: Limits, schema: type[BaseModel]) -> Asked:
+    """What a request asks of a model; Refused where it says nothing that can be read."""
+    body, kind = await request.body(), request.headers.get("content-type", "")
+    reading = partial(asked, body, kind, model.version.predictor, limits, schema)
+    return await asyncio.to_thread(reading) if len(body) > INLINE_BYTES else reading()
 
 
 def version_header(model: Model) -> dict[str, str]:

@@ -33,7 +33,7 @@ from engram.metrics.standardised_mae import StandardisedMae
 from engram.metrics.standardised_mse import StandardisedMse
 from engram.metrics.weighted_quantile_loss import WeightedQuantileLoss
 from engram.models import build
-from engram.models.forecaster import SIZES
+from engram.models.forecaster import WIDTHS
 
 
 class Forecast(Task):
@@ -51,6 +51,7 @@ class Forecast(Task):
         WeightedQuantileLoss(),
     )
     floors: ClassVar = (Naive(), SeasonalNaive(), Ridge())
+    forecasts: ClassVar = True
     divides_rows: ClassVar = True
     sizes: ClassVar = {  # a guess, not measured
         "medium": Worth(rows=30_000, passes=5, examples=1_000_000),
@@ -81,11 +82,11 @@ class Forecast(Task):
         return over_histories(examples, role="series")
 
     def model(self, size: str, features: Any) -> nn.Module:
-        """A linear shortcut beside a transformer over patches."""
+        """A linear shortcut beside a perceptron."""
         series = features.series
         return build.named(
             "forecaster", lookback=series.lookback, horizon=series.horizon, columns=len(series.targets),
-            others=len(series.others), known=series.num_known, **SIZES[size],
+            others=len(series.others), known=series.num_known, width=WIDTHS[size],
         )  # fmt: skip
 
     def most_passes(self, rows: int) -> float:

@@ -47,9 +47,7 @@ class RatingPrediction(Task):
             return Evidence(0.0, "it predicts ratings where their column is the target")
         return Evidence(max(0.95, found.evidence.score), f"{found.evidence.reason}, and {rating} is asked for")
 
-    def arranged(
-        self, table: Table, *, target: Any, inputs: Any, division: str = "", seed: int = 0, **_: Any
-    ) -> Table:
+    def arranged(self, table: Table, *, target: Any, inputs: Any, division: str = "", seed: int = 0, **_: Any) -> Table:
         """One row for each user."""
         return interactions.arranged(table, target=target, inputs=inputs, division=division, seed=seed)
 

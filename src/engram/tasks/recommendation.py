@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 from torch import Tensor, nn
 
+from engram.core.claim import Claim, log_odds
 from engram.core.evidence import Evidence
 from engram.core.task import Batch, Sample, Step, Task, Worth
 from engram.data import interactions
@@ -56,9 +57,7 @@ class Recommendation(Task):
             return Evidence(0.0, f"{', '.join(table.targets)} is to be predicted, not what users take")
         return interactions.find(table).evidence
 
-    def arranged(
-        self, table: Table, *, target: Any, inputs: Any, division: str = "", seed: int = 0, **_: Any
-    ) -> Table:
+    def arranged(self, table: Table, *, target: Any, inputs: Any, division: str = "", seed: int = 0, **_: Any) -> Table:
         """One row for each user."""
         return interactions.arranged(table, target=target, inputs=inputs, division=division, seed=seed)
 
@@ -98,6 +97,17 @@ class Recommendation(Task):
         """Scores of all items (B, I), those of what was taken far below all others."""
         score_BI: Tensor = model(inputs.history).float()
         return score_BI if options.include_seen else without(score_BI, inputs.history)
+
+    def claim(self, model: nn.Module, example: Batch, features: Any) -> Claim:
+        """The item ranked first, against all others; what the user had taken stays out of it."""
+        taken_BL2 = example.history
+
+        def scores(model: nn.Module, batch: Batch) -> Tensor:
+            score_BI = without(model(batch.history).float(), taken_BL2.expand(len(batch.history), -1, -1))
+            return log_odds(score_BI.double())
+
+        chosen = int(scores(model, example)[0].argmax())
+        return Claim(scores, chosen, features.history.catalogue.title)
 
     def graph(self, model: nn.Module, inputs: Batch) -> Tensor:
         """What is exported: the scores as they are."""

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
+from engram.core.claim import Claim
 from engram.core.errors import ConfigError
 from engram.core.evidence import Evidence
 from engram.core.task import Batch, Sample, Step
@@ -83,6 +84,15 @@ class TableRegression(TableTask):
             return model(inputs.record, level=options.level)
         output_BV: Tensor = model(inputs.record)
         return output_BV[:, None] if output_BV.ndim == 1 else output_BV
+
+    def claim(self, model: nn.Module, example: Batch, features: Any) -> Claim:
+        """The number."""
+
+        def scores(model: nn.Module, batch: Batch) -> Tensor:
+            return self.predict(model, batch, self.options())[:, :1].double()
+
+        value = float(scores(model, example)[0, 0])
+        return Claim(scores, 0, lambda _: f"{value:.4g}", log_odds=False)
 
     def decode(self, output: Tensor, features: Any, options: NumberOptions) -> list[dict[str, Any]]:
         """The number of each, and where it lies as often as `level` says."""

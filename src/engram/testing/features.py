@@ -14,7 +14,9 @@ from engram.core.errors import DataError
 from engram.data.packed import Rows, packed
 from engram.data.store import Stored, collate, prepare
 from engram.data.table import KINDS, Column
+from engram.features._clock import HOUR, Clock
 from engram.features.feature import Feature
+from engram.features.series import History
 
 
 def sample_columns() -> list[Column]:
@@ -36,7 +38,20 @@ def sample_columns() -> list[Column]:
         Column("price", [1.5 * n * (-1) ** n for n in range(24)], "number"),
         Column("row", sample_rows(), "record"),
         Column("history", [sample_history(n) for n in range(24)], "history"),
+        Column("series", sample_histories(), "series"),
     ]
+
+
+def sample_histories() -> list[History]:
+    """Short series of two columns by hour, some numbers of each missing."""
+    generator = np.random.default_rng(0)
+    roles = {"targets": ("one", "two"), "others": (), "known": ()}
+    found = []
+    for number in range(24):
+        values = generator.normal(size=(20 + number, 2)).cumsum(0)
+        values[3 + number % 5, number % 2] = np.nan
+        found.append(History(f"s{number}", 400_000 + number, values, roles, Clock("microsecond", HOUR)))
+    return found
 
 
 def sample_rows() -> Rows:

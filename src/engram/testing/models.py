@@ -28,11 +28,15 @@ VOCABULARY = NUM_SPECIAL + len(LETTERS)
 def check_model(factory: Callable[..., nn.Module], *, input_shapes: Sequence[Sequence[int]] = SHAPES) -> None:
     """Check a factory that takes `num_classes`, and `input_shape` (C, H, W) or `vocabulary`, as keywords and gives a
     classifier of pictures or of ids; or `vocabulary` and `context`, and gives what says the next id of each; or
-    `vocabulary` alone, and gives what reads one text and says the next id of each of another.
+    `vocabulary` alone, and gives what reads one text and says the next id of each of another; or `lookback` and
+    `horizon`, and gives what forecasts.
 
     Every shape is built anew and run with three examples of noise.
     """
     parameters = inspect.signature(factory).parameters
+    if "horizon" in parameters:
+        check_forecaster(functools.partial(factory, lookback=20, horizon=6, columns=2, others=1, known=3))
+        return
     if "context" in parameters:
         check_decoder(functools.partial(factory, vocabulary=VOCABULARY, context=32, width=32, layers=2, heads=2))
         return
@@ -62,6 +66,39 @@ def check_classifier(factory: Callable[..., nn.Module], inputs: Tensor, *, many:
     check_gradients(network, inputs)
     check_answers(network.eval(), inputs)
     check_state(network, factory(num_classes=NUM_CLASSES).eval(), inputs)
+
+
+def check_forecaster(factory: Callable[[], nn.Module]) -> None:
+    """Check a factory of networks that give windows (B, T, F) expected values and quantiles (B, H, C, A), and do not
+    look at what is still to come."""
+    torch.manual_seed(0)
+    network, series_BTF = factory(), torch.randn(3, 26, 6)
+    Flat(network)(series_BTF).square().sum().backward()
+    assert not without_gradient(network), f"no gradient reaches {without_gradient(network)}"
+    check_answers(Flat(network).eval(), series_BTF)
+    check_state(network, factory().eval(), series_BTF)
+    later_BTF = series_BTF.clone()
+    later_BTF[:, 20:, :3] = 100.0
+    assert_close(network(later_BTF), network(series_BTF), "a forecast depends on what is still to come")
+    quantile_BHCQ = network(series_BTF)[..., 1:]
+    assert (quantile_BHCQ.diff(dim=-1) >= 0).all(), "quantiles cross"
+    moved_BTF = series_BTF.clone()
+    moved_BTF[..., :2] += 5.0
+    assert_close(network(moved_BTF), network(series_BTF) + 5.0, "a series that is moved has another forecast")
+    exported = torch.export.export(network, (series_BTF,), dynamic_shapes=({0: torch.export.Dim.AUTO},)).module()
+    assert_close(exported(series_BTF[:2]), network(series_BTF[:2]), "the exported network answers otherwise")
+
+
+class Flat(nn.Module):
+    """A forecaster whose answers are laid flat, one row an example."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, series_BTF: Tensor) -> Tensor:
+        """(B, T, F) -> (B, H x C x A)."""
+        return self.network(series_BTF).flatten(1)
 
 
 def check_decoder(factory: Callable[[], nn.Module]) -> None:

@@ -20,7 +20,7 @@ from engram.data.examples import Examples
 from engram.features.series import TEST, TRAIN, VAL, Series
 
 CODES = {"train": TRAIN, "val": VAL, "test": TEST}
-MOST_SCORED = {"val": 5_000, "test": 50_000}
+MOST_SCORED = {"val": 2_000, "test": 50_000}
 """Windows that are scored, evenly taken where there are more."""
 
 
@@ -30,14 +30,15 @@ class SeriesWindows(Examples):
 
     `batch.future` (B, H, C), NaN where nothing was measured; `batch.scale` and `batch.season_step` (B, C), the spread
     and the mean step from season to season of the series; `batch.position` (B,), where in its split a window stands.
-    given: (N, F) what networks may be told of every step. truth: (N, C). origin: the first step of each window's
-    horizon. series, position: of each window. scales: (series, 2, C).
+    given: (N, F) what networks may be told of every step. truth: (N, C). origin: where each window's
+    horizon begins in them; step: the same on the clock. series, position: of each window. scales: (series, 2, C).
     """
 
     role: str = "series"
     given: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.float32))
     truth: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.float32))
     origin: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    step: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     series: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     position: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
     scales: np.ndarray = field(default_factory=lambda: np.zeros((0, 2, 0)))
@@ -80,6 +81,11 @@ class SeriesWindows(Examples):
         made = {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in tensors.items()}
         return Batch(rows=rows, importance=self._importance(rows), **made)
 
+    def past(self, rows: np.ndarray, steps: int) -> np.ndarray:
+        """The steps before some windows' horizons (B, steps, C)."""
+        columns = len(self.feature.targets)
+        return self.given[self.origin[rows, None] + np.arange(-steps, 0), :columns]
+
     def num_values(self) -> int:
         """Numbers of a window."""
         return int(np.prod(self.feature.shape))
@@ -117,10 +123,12 @@ def over_histories(examples: Examples, *, role: str) -> SeriesWindows:
     ]
     scales = [feature.scales(name, values) for name, values in zip(arrays["called"], arrays["values"], strict=True)]
     given = [feature.given_calendar(v, int(s)) for v, s in zip(arrays["values"], arrays["start"], strict=True)]
+    owner, origin = np.concatenate(series), np.concatenate(origins)
+    starts = np.array([int(start) for start in arrays["start"]])
     return SeriesWindows(
         examples.features, examples.stored, {name: rows for name, rows in splits.items() if len(rows)},
-        role=role, given=np.concatenate(given), truth=np.concatenate(truth), origin=np.concatenate(origins),
-        series=np.concatenate(series), position=np.concatenate(position), scales=np.stack(scales),
+        role=role, given=np.concatenate(given), truth=np.concatenate(truth), origin=origin, step=origin - first[owner] + starts[owner],
+        series=owner, position=np.concatenate(position), scales=np.stack(scales),
     )  # fmt: skip
 
 

@@ -47,11 +47,13 @@ def typed(series: polars.Series, *, name: str, decimal_comma: bool = False) -> T
 
     decimal_comma: whether a comma before three digits is rather a decimal one, as between semicolons.
     """
+    if (numbers := _plain(series)) is not None:
+        return Typed(series if _coded(series) or numbers.null_count() == len(series) else numbers)
     given = series.set(series.is_in(NOTHING), None)
     present = given.drop_nulls()
     if not len(present) or _coded(present):
         return Typed(series)
-    if (numbers := _plain(given)) is not None:
+    if len(present) < len(series) - series.null_count() and (numbers := _plain(given)) is not None:
         return Typed(numbers)
     sample = present.head(100 * SAMPLE).unique(maintain_order=True).head(SAMPLE)
     if not sample.str.contains(r"\d").any():
@@ -71,6 +73,7 @@ def typed(series: polars.Series, *, name: str, decimal_comma: bool = False) -> T
 def _coded(present: polars.Series) -> bool:
     """Whether a text has a leading zero or a plus sign, which no number has."""
     first = present.filter(present.str.starts_with("0") | present.str.starts_with("-0") | present.str.starts_with("+"))
+    first = first.filter(~(first.str.starts_with("0.") | first.str.starts_with("-0.")))
     return bool(first.str.contains(r"^(?:[+]|-?0\d)").any())
 
 
@@ -79,13 +82,14 @@ def _plain(given: polars.Series) -> polars.Series | None:
     import polars
 
     some = given.head(SAMPLE).str.strip_chars()
-    if some.cast(polars.Float64, strict=False).null_count() > some.null_count():
-        return None
     for kind in (polars.Int64, polars.Float64):
-        for texts in (given, given.str.strip_chars()):
-            numbers = texts.cast(kind, strict=False)
-            if numbers.null_count() == given.null_count():
-                return numbers
+        if some.cast(kind, strict=False).null_count() > some.null_count():
+            continue
+        numbers = given.cast(kind, strict=False)
+        if numbers.null_count() > given.null_count():
+            numbers = given.str.strip_chars().cast(kind, strict=False)
+        if numbers.null_count() == given.null_count():
+            return numbers
     return None
 
 

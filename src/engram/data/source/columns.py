@@ -22,8 +22,8 @@ SEPARATORS = ("|", ";", ",")
 _LISTS = frozenset({"tags", "labels", "attributes", "keywords", "genres"})
 """Columns in which spaces too may separate labels."""
 
-LOOKED_AT = 10_000
-"""Different texts by which it is told whether they join labels."""
+LOOKED_AT = 20_000
+"""Texts of a packed column by which it is told whether they join labels."""
 
 
 def kind_of(values: Sequence[Any]) -> str:
@@ -151,9 +151,7 @@ def separated(name: str, values: Sequence[Any]) -> list[list[str] | None] | None
 
     It does where the parts recur: fewer different parts than different texts, some of them in several texts.
     """
-    different = {value for value in distinct(values) if value}
-    if len(different) > LOOKED_AT:
-        different = set(list(different)[:: len(different) // LOOKED_AT])
+    different = {value for value in distinct(values, most=LOOKED_AT) if value}
     for separator in (*SEPARATORS, *([" "] if name.lower() in _LISTS else [])):
         joined = [value for value in different if separator in value]
         if len(joined) < 2:

@@ -136,28 +136,23 @@ def quotes_enclose(content: bytes, separator: bytes) -> bool:
 
 def scan(content: bytes, separator: bytes, *, quoted: bool) -> Records:
     """Find every record and count its fields."""
-    signs, ends, counts = np.frombuffer(content, np.uint8), [], []
-    within = before = 0
+    signs, ends, counts = np.frombuffer(content, np.uint8), [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+    within, splits = 0, 0  # whether a quote is open, and how many separators there were so far
     for start in range(0, len(signs), CHUNK):
         some = signs[start : start + CHUNK]
-        breaks, splits = some == 10, some == separator[0]
+        marks = (some == 10) | (some == separator[0])
         if quoted:
             inside = np.bitwise_xor.accumulate((some == 34).view(np.uint8)) ^ within
             within = int(inside[-1])
-            breaks &= inside == 0
-            splits &= inside == 0
-        places = np.flatnonzero(breaks)
-        splits = np.cumsum(splits, dtype=np.int32)
-        at = splits[places] + before
-        before += int(splits[-1])
-        ends.append(places + start + 1)
-        counts.append(at.astype(np.int64))
-    if len(signs) and (not len(ends[-1]) or ends[-1][-1] < len(signs)):
-        ends.append(np.array([len(signs)]))
-        counts.append(np.array([before]))
-    if not ends:
-        return Records(np.zeros(0, np.int64), np.zeros(0, np.int64))
+            marks &= inside == 0
+        places = np.flatnonzero(marks)
+        breaks = np.flatnonzero(some[places] == 10)
+        ends.append(places[breaks] + start + 1)
+        counts.append(breaks - np.arange(len(breaks)) + splits)
+        splits += len(places) - len(breaks)
     end, count = np.concatenate(ends), np.concatenate(counts)
+    if len(signs) and (not len(end) or end[-1] < len(signs)):
+        end, count = np.append(end, len(signs)), np.append(count, splits)
     fields = np.diff(count, prepend=0) + 1
     length = np.diff(end, prepend=0)
     blank = (length == 1) & (signs[end - 1] == 10) | (length == 2) & (signs[np.maximum(end - 2, 0)] == 13)

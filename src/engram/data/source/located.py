@@ -13,6 +13,9 @@ from engram.data.packed import distinct
 from engram.data.source.listing import PICTURES, TEXTS, Listing, is_picture
 
 _SAMPLE = 50
+LOOKED_AT = 50_000
+"""Values of a packed column by which it is told whether they name files."""
+
 _PLAIN = "id image_id img_id photo_id picture_id file_id image images img photo picture file files name"
 _PATHS = "filename file_name filenames path paths filepath file_path image_path image_name imagename"
 NAMES = frozenset([*_PLAIN.split(), *_PATHS.split()])
@@ -36,7 +39,7 @@ def locate(name: str, values: Sequence[str | None], base: str, below: Callable[[
     base: the folder that relative paths start from. below: lists that folder, called only when it is needed.
     DataError where a name without folders stands for several pictures.
     """
-    present = [value for value in distinct(values) if value]
+    present = [value for value in distinct(values, most=LOOKED_AT) if value]
     sample = present[:: max(1, len(present) // _SAMPLE)][:_SAMPLE]
     if not sample:
         return None
@@ -50,7 +53,7 @@ def locate(name: str, values: Sequence[str | None], base: str, below: Callable[[
             f"The column {name} gives the paths of the {kind.many}.",
         )
     # A label such as "7" may be the name of a picture too: without an extension, names must tell rows apart.
-    as_names = name.lower() in NAMES and len(present) >= 0.9 * len(values)
+    as_names = name.lower() in NAMES and len(present) >= 0.9 * min(len(values), LOOKED_AT)
     if not looks and not as_names:
         return None
     found = _Names(below(), with_extension=looks)

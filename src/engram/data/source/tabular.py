@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engram.core import machine
 from engram.core.errors import DataError
 from engram.core.evidence import Finding
 from engram.data.packed import Packed
 from engram.data.source import encodings
-from engram.data.source.cells import typed
+from engram.data.source.cells import Typed, typed
 from engram.data.source.columns import to_table
 from engram.data.source.delimited import Delimited, read_delimited
 from engram.data.source.encodings import Encoding
@@ -104,12 +105,16 @@ def _text(path: str) -> Sheet:
 
 def typed_columns(found: Delimited) -> Sheet:
     """Columns of texts as what they are, one after the other: each text column goes when its numbers are there."""
-    sheet, frame = Sheet({}, list(found.notes), list(found.findings)), found.frame
-    for name in frame.columns:
-        made = typed(frame.drop_in_place(name), name=name, decimal_comma=found.separator == ";")
-        sheet.columns[name] = Packed(made.series)
-        sheet.notes += [made.note] if made.note else []
-        sheet.findings += [made.finding] if made.finding else []
+    sheet, names = Sheet({}, list(found.notes), list(found.findings)), found.frame.columns
+    texts = {name: found.frame.drop_in_place(name) for name in names}
+
+    def made(name: str) -> Typed:
+        return typed(texts.pop(name), name=name, decimal_comma=found.separator == ";")
+
+    for name, column in zip(names, machine.each(made, names), strict=True):
+        sheet.columns[name] = Packed(column.series)
+        sheet.notes += [column.note] if column.note else []
+        sheet.findings += [column.finding] if column.finding else []
     return sheet
 
 

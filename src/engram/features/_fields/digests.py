@@ -36,6 +36,8 @@ def by_chance(columns: list[np.ndarray]) -> bool:
     number = len(columns[0]) if columns else 0
     expected = np.log(max(1.0, number * (number - 1) / 2))
     for column in columns:
+        if expected <= np.log(BY_CHANCE):
+            break  # every further column makes equal rows only rarer
         counts = np.unique(column, return_counts=True)[1].astype(np.float64)
         expected += np.log(max((counts * (counts - 1)).sum(), 0.5) / max(1.0, number * (number - 1)))
     return bool(expected > np.log(BY_CHANCE))

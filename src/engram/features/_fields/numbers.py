@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import polars
 
 MOST_KNOTS = 256
+FITTED_ON = 200_000
+"""Numbers from which ranks are learned; more would give the same knots."""
 
 
 class NumberField(Field):
@@ -98,7 +100,10 @@ class Scale:
 
     def fit(self, numbers: np.ndarray) -> None:
         """Learn where the ranks of finite numbers stand; equal numbers have the middle of their ranks."""
-        values, counts = np.unique(numbers[np.isfinite(numbers)], return_counts=True)
+        numbers = numbers[np.isfinite(numbers)]
+        step = 1 + len(numbers) // FITTED_ON
+        kept = numbers[::step] if step == 1 else np.concatenate([numbers[::step], [numbers.min(), numbers.max()]])
+        values, counts = np.unique(kept, return_counts=True)
         if not len(values):
             return
         share = (np.cumsum(counts) - counts / 2) / counts.sum()

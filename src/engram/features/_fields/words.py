@@ -20,6 +20,7 @@ from engram.features._fields.field import Field, is_missing, saved
 
 if TYPE_CHECKING:
     import polars
+    from torch import Tensor
 
 TABLE = 1 << 14
 """Places that words are hashed to."""
@@ -64,9 +65,9 @@ class WordsField(Field):
             if some.dtype == polars.String:
                 lists = some.str.to_lowercase().str.extract_all(WORD)
             else:
-                lists = some.cast(polars.List(polars.String))
+                lists = some.cast(polars.List(polars.String)).list.drop_nulls()
             sizes[start : start + len(some)] = lists.list.len().fill_null(0).to_numpy()
-            words = lists.list.drop_nulls().explode(empty_as_null=False, keep_nulls=False)
+            words = lists.explode(empty_as_null=False, keep_nulls=False)
             parts.append(_places_of(words))
         return np.concatenate(parts) if parts else np.zeros(0, np.uint16), sizes
 
@@ -94,13 +95,11 @@ class WordsField(Field):
         entries = torch.from_numpy(np.stack([text, place])), torch.from_numpy(value)
         shape = (max(1, len(sizes)), TABLE)
         matrix = torch.sparse_coo_tensor(*entries, shape, check_invariants=True).coalesce()
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            _, strength, axes = torch.svd_lowrank(matrix, q=min(self.topics + 8, *shape), niter=3)
+        axes, strength = _directions(matrix, min(self.topics + 8, *shape))
         kept = max(1, int((strength[: self.topics] > LEAST * strength[0]).sum()))
         axes, spread = axes[:, :kept].numpy(), strength[:kept].numpy() / np.sqrt(max(1, len(sizes)))
         sign = np.sign(axes[np.abs(axes).argmax(0), np.arange(kept)])
-        self.weight = (axes * sign / np.maximum(spread, 1e-6)).astype(np.float32)
+        self.weight = np.ascontiguousarray(axes * sign / np.maximum(spread, 1e-6), np.float32)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -151,6 +150,20 @@ class WordsField(Field):
         sizes = stored[1]
         middle = float(np.median(sizes)) if len(sizes) else 0
         return f"{middle:.0f} words in the middle, {self.weight.shape[1]} topics"
+
+
+def _directions(matrix_NW: Tensor, number: int) -> tuple[Tensor, Tensor]:
+    """The directions (W, P) in which rows differ most, and how much: a randomised SVD (Halko and others, 2011)."""
+    import torch
+
+    start = np.random.default_rng(0).standard_normal((matrix_NW.shape[1], number)).astype(np.float32)
+    right_WP = torch.from_numpy(start)
+    for _ in range(4):
+        left_NP = torch.linalg.qr(matrix_NW @ right_WP).Q
+        right_WP = matrix_NW.T @ left_NP
+        axes_WP, strength, _ = torch.linalg.svd(right_WP, full_matrices=False)
+        right_WP = axes_WP
+    return axes_WP, strength
 
 
 def place(word: str) -> int:

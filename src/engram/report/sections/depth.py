@@ -20,9 +20,10 @@ LEAST_LEFT = 1.5
 def section(facts: Facts) -> Section | None:
     """A bar a layer; nothing where examples have no single label, or there is no time."""
     kept, predictor = facts.kept, facts.predictor
-    if predictor is None or kept is None or kept.label is None or kept.label.ndim > 1 or facts.left < LEAST_LEFT:
+    if predictor is None or kept is None or not facts.single or facts.left < LEAST_LEFT:
         return None
-    chosen = facts.even[: MOST if facts.things == "pictures" else MOST // 2]
+    chosen = facts.even[: MOST // 2 if facts.texts else MOST]
+    assert kept.label is not None
     label = kept.label[chosen]
     probed = probe(levels(predictor, [kept.values[place] for place in chosen]), label)
     if len(probed) < 2:

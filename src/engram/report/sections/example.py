@@ -24,7 +24,7 @@ MOST_BARS = 16
 
 def section(facts: Facts) -> Section | None:
     """The walk; a sentence where it cannot be made; nothing for a task without classes or pictures."""
-    if not facts.task.gives_logits or facts.things != "pictures":
+    if not facts.task.gives_logits or facts.thing != "picture":
         return None
     found = Section("example", "One example, there and back")
     if facts.predictor is None or facts.kept is None or not facts.known:

@@ -10,7 +10,7 @@ from engram.report import words
 from engram.report.facts import Facts
 from engram.report.page import Tile
 from engram.report.picture import enlarged, uri
-from engram.report.tiles import gallery, shortened
+from engram.report.tiles import gallery, shortened, told
 
 SHOWN = 5
 MOST = 600
@@ -48,5 +48,4 @@ class Resembling:
         value = kept.values[place]
         if kept.pictures is not None:
             return Tile(uri(enlarged(value, least=56)), label, words.signed(likeness))
-        text = value if isinstance(value, str) else words.listed([f"{name}: {one}" for name, one in value.items()])
-        return Tile("", label, words.signed(likeness), text=shortened(text))
+        return Tile("", label, words.signed(likeness), text=shortened(told(value)))

@@ -28,12 +28,12 @@ def section(facts: Facts) -> Section | None:
     found = Section("slices", "Where it is weak")
     if not weak:
         said = (
-            f"{tried} groups of {words.split_name(facts.split)} {facts.things} were looked at, by what they are like "
+            f"Groups of {words.split_name(facts.split)} {facts.things} were looked at ({tried}), by what they are like "
             f"({words.listed(_traits(facts), most=8)}). None is answered worse than the rest beyond chance."
         )
         found.blocks.append(Text(said, "lead"))
         return found
-    found.blocks += [Text(_said(facts, weak, tried), "lead"), _bars(weak[:MOST]), *_mistakes(facts, weak[0])]
+    found.blocks += [Text(_said(facts, weak, tried), "lead"), _bars(facts, weak[:MOST]), *_mistakes(facts, weak[0])]
     return found
 
 
@@ -46,27 +46,31 @@ def _said(facts: Facts, weak: list[Slice], tried: int) -> str:
     worst = weak[0]
     return (
         f"{facts.things.capitalize()} with {worst.said} are answered worse: {words.percent(worst.right)} of "
-        f"{worst.number:,} are right, of all others {words.percent(worst.rest)}. {tried} groups were looked at, by "
-        f"{words.listed(_traits(facts), most=8)}; named are only those that so many looks do not explain by chance. "
-        f"More examples of these kinds are what would help most."
+        f"{worst.number:,} are {_good(facts)}, of all others {words.percent(worst.rest)}. {tried} groups were looked "
+        f"at, by {words.listed(_traits(facts), most=8)}; named are only those that so many looks do not explain by "
+        f"chance. More examples of these kinds are what would help most."
     )
 
 
-def _bars(weak: list[Slice]) -> Figure:
+def _good(facts: Facts) -> str:
+    return "right" if facts.task.gives_logits else "off by no more than half of all answers are"
+
+
+def _bars(facts: Facts, weak: list[Slice]) -> Figure:
     bars = [
         chart.Bar(one.said, one.right, one.low, one.high, "warn", f"{one.number:,}; others {words.percent(one.rest)}")
         for one in weak
     ]
     return Figure(
         chart.bars(bars, high=1.0, say=words.percent),
-        "The share of right answers in each weak group, with its 95 % interval; beside the name stands the share among "
-        "all other examples.",
+        f"The share of answers in each weak group that are {_good(facts)}, with its 95 % interval; beside the name "
+        f"stands the share among all other examples.",
     )
 
 
 def _mistakes(facts: Facts, worst: Slice) -> Iterator[Any]:
     """Some of the mistakes in the weakest group."""
-    if facts.kept is None:
+    if facts.kept is None or not facts.task.gives_logits:
         return
     rows = [row for row in worst.rows.tolist() if row in facts.known][:SHOWN]
     tiles = [tile(facts, entry, title=confused(entry), tone="wrong") for entry in (facts.known[row] for row in rows)]

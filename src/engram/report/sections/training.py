@@ -18,8 +18,8 @@ SMOOTHED_OVER = 0.03
 TONES, COLOURS = ("floor", "accent", "warn"), ("grey", "teal", "orange")
 
 KEPT_UP = {
-    "pictures": "Changed pictures and softened labels keep it above zero.",
-    "texts": "Words left out and softened labels keep it above zero.",
+    "picture": "Changed pictures and softened labels keep it above zero.",
+    "text": "Words left out and softened labels keep it above zero.",
 }
 
 
@@ -72,7 +72,7 @@ def _loss(facts: Facts, steps: Sequence[dict[str, Any]]) -> Figure:
     width = max(1, round(SMOOTHED_OVER * len(losses)))
     smooth = [_mean(losses[max(0, i - width) : i + width + 1]) for i in range(len(losses))]
     series = [Series("loss", x, losses, tone="pale"), Series("loss, smoothed", x, smooth)]
-    kept_up = f" {KEPT_UP[facts.things]}" if facts.task.inputs else ""
+    kept_up = f" {KEPT_UP[facts.thing]}" if facts.thing in KEPT_UP and facts.task.gives_logits else ""
     return Figure(
         lines(series, x_name=name, y_name="training loss", y_from=0.0),
         "How far the network is off on the training examples. It should fall fast, then ever more slowly, "

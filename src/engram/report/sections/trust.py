@@ -20,7 +20,13 @@ LEAST_LEFT = 1.5
 def section(facts: Facts) -> Section | None:
     """Accuracy on altered examples, and unfamiliarity of strange things."""
     kept, predictor = facts.kept, facts.predictor
-    if predictor is None or kept is None or kept.label is None or not len(kept.values) or facts.left < LEAST_LEFT:
+    if (
+        predictor is None
+        or kept is None
+        or kept.label is None
+        or not facts.task.gives_logits
+        or facts.left < LEAST_LEFT
+    ):
         return None
     places = facts.even[:MOST]
     items = [kept.values[place] for place in places]

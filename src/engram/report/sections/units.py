@@ -15,7 +15,7 @@ from engram.report.facts import Facts
 from engram.report.page import Gallery, Heading, Section, Text, Tile
 from engram.report.picture import enlarged, opaque, shrunk, strip, uri
 
-SHARE = 0.6
+SHARE = 0.35
 """Of the time left, what this may take."""
 
 MOST_PIXELS = 64
@@ -30,7 +30,7 @@ def section(facts: Facts) -> Section | None:
     if not facts.task.inputs:
         return None
     found = Section("units", "What its units look for")
-    if facts.things == "texts":
+    if facts.thing != "picture":
         return None
     if facts.predictor is None or facts.pictures is None:
         missing = "the network could not be opened" if facts.predictor is None else "the run keeps no pictures"
@@ -81,8 +81,9 @@ def _filters(predictor: Predictor) -> Iterator[Gallery]:
 def _judged(facts: Facts, stage: Stage) -> Roles | None:
     """What the units of a stage are for; None where pictures have no single label."""
     kept = facts.kept
-    if kept is None or kept.label is None or kept.label.ndim > 1 or not facts.names:
+    if kept is None or not facts.single:
         return None
+    assert kept.label is not None
     return roles(stage.values, kept.label[_order(facts)][: len(stage.values)], len(facts.names))
 
 
@@ -98,11 +99,7 @@ def _summed_up(facts: Facts, stage: Stage, judged: Roles | None) -> Iterator[Tex
         if best
         else f"No unit here tells a class from all others by itself (AUROC of {TELLS} or more)."
     )
-    yield Text(
-        f"{tells} {words.count(dead).capitalize()} of them {'is' if dead == 1 else 'are'} dead (the same whatever is "
-        f"seen), and {words.count(twins)} {'says' if twins == 1 else 'say'} what another says too.",
-        "note",
-    )
+    yield Text(f"{tells} {words.idle(dead, twins)}", "note")
 
 
 def _mixed(facts: Facts) -> np.ndarray:

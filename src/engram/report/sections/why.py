@@ -27,8 +27,8 @@ def blocks(why: Why, *, note: str = "") -> list[Any]:
 
 def certainty(why: Why) -> str:
     """The answer with its probability, or its value."""
-    share = float(why.curve[0])
-    return f"{why.question.answer} ({words.percent(share)})" if why.question.claim.log_odds else f"{share:,.4g}"
+    answer = why.question.answer
+    return f"{answer} ({words.percent(float(why.curve[0]))})" if why.question.claim.log_odds else answer
 
 
 def _picture(why: Why) -> Iterator[Any]:
@@ -65,20 +65,16 @@ def _image(address: str, name: str) -> Markup:
 def _way(why: Why) -> str:
     return {
         "occlusion": "taking it away with its neighbours and asking again",
+        "many orders": "taking all away in many orders and asking after each",
         "integrated gradients": "gradients added up on the way from nothing to this input",
     }[why.method]
 
 
 def _passage(why: Why) -> Iterator[Any]:
-    way = (
-        "Each word was left out in turn. Teal speaks for"
-        if why.method == "occlusion"
-        else "Gradients were added up on the way from no words to these. Teal speaks for"
-    )
     yield Figure(
         _coloured(why),
-        f"{way} {why.question.answer}: without it the answer would be less sure; orange speaks against it. The "
-        "stronger the colour, the more.",
+        f"Each word was judged by {_way(why)}. Teal speaks for {why.question.answer}: "
+        "without it the answer would be less sure; orange speaks against it. The stronger the colour, the more.",
     )
     if len(why.influence) > 1:
         yield _bars(why)
@@ -89,11 +85,12 @@ def _bars_alone(why: Why) -> Iterator[Any]:
 
 
 def _bars(why: Why) -> Figure:
+    says = ("for", "against") if why.question.claim.log_odds else ("raises it", "lowers it")
     ranked = np.argsort(-np.abs(why.influence), kind="stable")[:MOST_BARS].tolist()
     bars = [
         chart.Bar(why.question.parts.names[at], abs(float(why.influence[at])),
                   tone="accent" if why.influence[at] > 0 else "warn",
-                  note="for" if why.influence[at] > 0 else "against") for at in ranked
+                  note=says[0] if why.influence[at] > 0 else says[1]) for at in ranked
     ]  # fmt: skip
     unit = "its log-odds move" if why.question.claim.log_odds else "it moves"
     return Figure(

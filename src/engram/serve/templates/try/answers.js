@@ -3,7 +3,7 @@
 const percent = p => (100 * p).toFixed(1) + " %";
 const rounded = value => typeof value === "number" ? String(Number(value.toPrecision(4))) : String(value);
 
-function answered(answer, shown) {
+function answered(answer, shown, input) {
   const said = make("div", {className: shown.address ? "said" : "bare"});
   if (answer.error) {
     said.append(make("p", {className: "failed"}, answer.error));
@@ -21,6 +21,11 @@ function answered(answer, shown) {
     const known = ["input", "label", "labels", "probability", "probabilities", "unfamiliar", "unfamiliarity", "value", "low", "high", "items", "forecast"];
     for (const [name, value] of Object.entries(answer).filter(([name]) => !known.includes(name)))
       said.append(make("h2", {}, readable(name)), typeof value === "string" ? make("p", {}, value) : make("pre", {}, JSON.stringify(value, null, 1)));
+  }
+  if (model.explains && !answer.error) {
+    const place = make("div", {className: "why"}), to = model;
+    said.append(place);
+    place.append(button("Why?", () => why(to, input, shown, place)));
   }
   if (shown.name) said.append(make("p", {className: "where"}, shown.name));
   const parts = shown.address ? [make("div", {className: "seen"}, make("img", {src: shown.address, alt: ""})), said] : [said];

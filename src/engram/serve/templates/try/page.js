@@ -15,7 +15,7 @@ async function ask() {
     if (number !== asked) return;  // a later question has been asked
     if (!answer.ok) return failed(await refusal(answer));
     const content = await answer.json(), first = read[roles[0]];
-    $("answers").replaceChildren(...content.map((one, i) => answered(one, first[Math.min(i, first.length - 1)])));
+    $("answers").replaceChildren(...content.map((one, i) => answered(one, first[Math.min(i, first.length - 1)], inputs[i])));
   } catch (error) {
     if (number === asked) failed("There was no answer: " + error.message);
   }

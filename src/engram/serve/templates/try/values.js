@@ -30,7 +30,8 @@ const kinds = schema => [schema, ...(schema.anyOf || [])].flatMap(one => one.typ
 
 function field(schema, value = schema.default) {
   const types = kinds(schema), number = types.includes("integer") || types.includes("number");
-  if (schema.enum) return choice(schema.enum.filter(one => one !== null), value);
+  const choices = schema.enum || schema.examples;
+  if (choices) return choice(choices.filter(one => one !== null), value);
   if (types.includes("boolean")) {
     const node = make("input", {type: "checkbox", checked: value});
     return {node, read: () => node.checked, clear: () => { node.checked = false; }};
@@ -48,7 +49,22 @@ function choice(choices, value) {
   return {node, read: () => node.value === "" ? undefined : choices[node.value], clear: () => { node.value = ""; }};
 }
 
-const KINDS = {picture, text, form};
+// Things to choose: each that is typed or picked becomes one of a list
+
+function items(kind, role) {
+  const picked = new Set(), shown = make("div", {className: "picked"}), known = make("datalist", {id: "known-" + role});
+  known.append(...(kind.items || []).map(one => make("option", {value: one})));
+  const line = make("input", {className: "line", "aria-label": readable(role), placeholder: kind.example[0] || ""});
+  line.setAttribute("list", known.id);
+  const draw = () => shown.replaceChildren(...[...picked].map(one => button(one + " ×", () => { picked.delete(one); draw(); })));
+  const add = () => { if (line.value.trim()) picked.add(line.value.trim()); line.value = ""; draw(); };
+  line.onkeydown = event => { if (event.key === "Enter") { event.preventDefault(); add(); } };
+  line.onchange = () => { if ((kind.items || []).includes(line.value)) add(); };
+  const node = make("div", {}, make("p", {className: "row"}, line, known, button("Add", add)), shown);
+  return {node, read: () => { add(); return picked.size ? [{value: [...picked]}] : []; }};
+}
+
+const KINDS = {picture, text, form, items};
 
 // Options by name, from the schema of all of them
 
