@@ -9,9 +9,10 @@ from typing import Any
 
 from engram.core.errors import DataError
 from engram.core.evidence import Finding
-from engram.data.roles import called, snake
+from engram.data.roles import ROLES, called, snake
 from engram.data.source.columns import separated
 from engram.data.source.lines import read_lines
+from engram.data.source.splits import split_of_file
 from engram.data.source.tabular import read_sheet
 from engram.features._catalogue import Catalogue
 from engram.features.category import ID_NAMES, canonical
@@ -49,6 +50,16 @@ def catalogue_beside(origin: str, key: str, items: list[str]) -> tuple[Catalogue
             note = f"{path.name} says of {known:,} of {len(items):,} items {', '.join(told)}."
             return _joined(items, names, titles, more), [note], findings
     return Catalogue(items), [], findings
+
+
+def interactions_among(root: str, names: list[str]) -> str | None:
+    """The table of a folder that says who took what; None where none does, or several are a split each."""
+    headers = {name: re.split(r"[,;\t]", _first_line(Path(root) / name).strip().replace('"', "")) for name in names}
+    roles = {name: {role for role in ROLES if any(called(role, c) for c in header)} for name, header in headers.items()}
+    fitting = [name for name, found in roles.items() if {"user", "item"} <= found]
+    rated = [name for name in fitting if "rating" in roles[name]]
+    chosen = rated or fitting
+    return chosen[0] if len(chosen) == 1 and not any(map(split_of_file, names)) else None
 
 
 def _candidates(origin: Path) -> list[Path]:
