@@ -92,7 +92,7 @@ def _ranked(batches: Batches, trial: Paired) -> float:
 class Paired(nn.Module):
     """Adds up what each item of a history says of all others; those without pairs stand below, by their popularity.
 
-    kept: the items (K,) that have pairs. weight: (K, K), in half precision, from the row's item for the column's. decay:
+    kept: the items (K,) that have pairs. weight: (K, K), in half precision, from the row to the column. decay:
     what was taken n interactions before the last counts (1 + n) to the power of minus this.
     """
 

@@ -54,7 +54,7 @@ def catalogue_beside(origin: str, key: str, items: list[str]) -> tuple[Catalogue
 
 def interactions_among(root: str, names: list[str]) -> str | None:
     """The table of a folder that says who took what; None where none does, or several are a split each."""
-    headers = {name: re.split(r"[,;\t]", _first_line(Path(root) / name).strip().replace('"', "")) for name in names}
+    headers = {name: _header(Path(root) / name) for name in names}
     roles = {name: {role for role in ROLES if any(called(role, c) for c in header)} for name, header in headers.items()}
     fitting = [name for name, found in roles.items() if {"user", "item"} <= found]
     rated = [name for name in fitting if "rating" in roles[name]]
@@ -80,7 +80,8 @@ def _columns(path: Path, key: str) -> dict[str, Sequence[Any]]:
             columns = read_lines(str(path)) or {}
             first = next(iter(columns), "")
         else:
-            if path.suffix.lower() in (".csv", ".tsv") and key not in _first_line(path):
+            header = _header(path) if path.suffix.lower() in (".csv", ".tsv") else [key]
+            if key not in header or any(called("user", name) for name in header):  # more interactions, such as tags
                 return {}
             columns, first = dict(read_sheet(str(path)).columns), key
     except DataError:
@@ -88,9 +89,10 @@ def _columns(path: Path, key: str) -> dict[str, Sequence[Any]]:
     return {first: columns[first], **columns} if first in columns else {}
 
 
-def _first_line(path: Path) -> str:
+def _header(path: Path) -> list[str]:
+    """What the first line of a file of separated values says."""
     with open(path, encoding="utf-8", errors="replace") as file:
-        return file.readline()
+        return [name.strip().strip('"') for name in re.split(r"[,;\t]", file.readline())]
 
 
 def _names(values: Sequence[Any]) -> list[str]:
