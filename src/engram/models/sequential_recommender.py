@@ -87,20 +87,6 @@ class SequentialRecommender(nn.Module):
                 self.marks.copy_(torch.from_numpy(marks))
                 self.begins.copy_(torch.from_numpy(begins))
 
-    @torch.no_grad()
-    def initialise(self, history_BL2: Tensor) -> None:
-        """Begin with vectors of items that point where those do which the same users took: the main directions of the
-        interactions (B, I), of popular items as of others.
-        """
-        number_BL = history_BL2[..., 0].long()
-        taken_BI = self.bias.new_zeros(len(number_BL), len(self.bias) + 1).scatter_(1, number_BL, 1.0)[:, 1:]
-        count_I = taken_BI.sum(0).clamp(min=1)
-        common_BI = taken_BI / (taken_BI.sum(1, keepdim=True).clamp(min=1).sqrt() * count_I.sqrt())
-        width = min(self.own.embedding_dim, *common_BI.shape)
-        _, strength_D, direction_ID = torch.svd_lowrank(common_BI, q=width, niter=2)
-        vector_ID = direction_ID * strength_D.sqrt() * (taken_BI.sum(0) > 0)[:, None]
-        self.own.weight[:, :width] += 2 * SPREAD * vector_ID / vector_ID.square().mean().sqrt().clamp(min=1e-9)
-
     def items(self) -> Tensor:
         """The vectors of all items (I, D). One that training never saw has those of its marks alone."""
         vector_ID = self.own.weight * self.seen[:, None]
