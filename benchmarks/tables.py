@@ -63,7 +63,9 @@ def divided(case: Case, data: Path, seed: int) -> polars.DataFrame:
     return frame.with_columns(polars.Series(SPLIT, np.where(test, "test", "train")))
 
 
-def engram(case: Case, frame: polars.DataFrame, *, seed: int, budget: str) -> Iterator[tuple[str, dict[str, Any], float]]:
+def engram(
+    case: Case, frame: polars.DataFrame, *, seed: int, budget: str
+) -> Iterator[tuple[str, dict[str, Any], float]]:
     """What engram delivers, its network alone and its floors: (who, scores by metric, seconds of the whole command)."""
     with tempfile.TemporaryDirectory() as folder:
         table = Path(folder) / "table.csv"
@@ -87,7 +89,9 @@ def encoded(case: Case, frame: polars.DataFrame) -> tuple[np.ndarray, list[int],
     """Values and codes for the peers: (rows, places of categories, labels, which rows are for training)."""
     names = [name for name in frame.columns if name not in (case.label, SPLIT)]
     texts = [place for place, name in enumerate(names) if frame[name].dtype == polars.String]
-    rows = frame.select(polars.col(polars.String).cast(polars.Categorical).to_physical(), polars.col(polars.Float64, polars.Int64))
+    rows = frame.select(
+        polars.col(polars.String).cast(polars.Categorical).to_physical(), polars.col(polars.Float64, polars.Int64)
+    )
     label = frame[case.label]
     coded = "rmse" not in case.metrics
     numbers = label.cast(polars.String).rank("dense").to_numpy() - 1 if coded else label.to_numpy().astype(np.float64)
@@ -100,7 +104,9 @@ def lightgbm(x: np.ndarray, y: np.ndarray, texts: list[int], seed: int, *, class
 
     held = np.random.default_rng(seed).permutation(len(x)) < len(x) // 10
     kind = LGBMClassifier if classes else LGBMRegressor
-    model = kind(n_estimators=5000, learning_rate=0.03, subsample=0.8, subsample_freq=1, colsample_bytree=0.7, verbose=-1)
+    model = kind(
+        n_estimators=5000, learning_rate=0.03, subsample=0.8, subsample_freq=1, colsample_bytree=0.7, verbose=-1
+    )
     stop = [early_stopping(100, verbose=False)]
     model.fit(x[~held], y[~held], eval_set=[(x[held], y[held])], categorical_feature=texts, callbacks=stop)
     return model.predict_proba if classes else model.predict
@@ -144,7 +150,9 @@ def lines(name: str, case: Case, data: Path, *, seed: int, budget: str) -> Itera
             if metric not in scores:
                 continue
             unit = case.unit if metric == "rmse" else 1.0
-            ends = {end: round(scores[metric][end] / unit, 5) if end in scores[metric] else "" for end in ("low", "high")}
+            ends = {
+                end: round(scores[metric][end] / unit, 5) if end in scores[metric] else "" for end in ("low", "high")
+            }
             yield {
                 "date": time.strftime("%Y-%m-%d"),
                 "machine": f"{platform.machine()}, {os.cpu_count()} cores",
