@@ -162,7 +162,5 @@ def entries(predictor: Predictor) -> dict[str, Any]:
 
 def _example(predictor: Predictor, given: Mapping[str, Any]) -> Any:
     """An item such as its features describe it."""
-    found = {
-        role: predictor.features[role].received(entry.example, most=sys.maxsize) for role, entry in given.items()
-    }
+    found = {role: predictor.features[role].received(entry.example, most=sys.maxsize) for role, entry in given.items()}
     return found if len(found) > 1 else next(iter(found.values()))

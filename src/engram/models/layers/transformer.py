@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from engram.models.layers.attend import attend, half_square, normalised
+from engram.models.layers.attend import attend, half_square, linear, normalised
 from engram.models.layers.dropout import Dropout
 
 
@@ -138,7 +138,7 @@ class Attention(nn.Module):
 
     def _look(self, query: Tensor, key: Tensor, value: Tensor, *, mask: Tensor | None, causal: bool) -> Tensor:
         found_BHTK = attend(query, key, value, mask=mask, causal=causal)
-        return self.out(found_BHTK.transpose(1, 2).flatten(2))
+        return linear(found_BHTK.transpose(1, 2).flatten(2), self.out.weight)
 
 
 class CrossAttention(Attention):
@@ -167,7 +167,7 @@ class CrossAttention(Attention):
 def _product(x_BTD: Tensor, *layers: nn.Linear, heads: int) -> tuple[Tensor, ...]:
     """Several linear layers of one input as one product, each (B, T, H, K): one large product is faster than three."""
     weight = torch.cat([layer.weight for layer in layers])
-    return functional.linear(x_BTD, weight).unflatten(-1, (len(layers), heads, -1)).unbind(2)
+    return linear(x_BTD, weight).unflatten(-1, (len(layers), heads, -1)).unbind(2)
 
 
 class FeedForward(nn.Module):
@@ -180,7 +180,7 @@ class FeedForward(nn.Module):
 
     def forward(self, x_BTD: Tensor) -> Tensor:
         """(B, T, D) -> (B, T, D)."""
-        return self.down(half_square(self.up(x_BTD)))
+        return linear(half_square(linear(x_BTD, self.up.weight)), self.down.weight)
 
 
 class Block(nn.Module):
