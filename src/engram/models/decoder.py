@@ -56,13 +56,11 @@ class Decoder(nn.Module):
         if torch.is_autocast_enabled(x_BTD.device.type):
             x_BTD = x_BTD.to(torch.get_autocast_dtype(x_BTD.device.type))
         rotation = self.rotary(text_BT.shape[1], start=start, dtype=x_BTD.dtype)
-        mask, causal = (
-            (following(text_BT.shape[1], start, text_BT.device), False) if caches else (one_document(text_BT), True)
-        )
+        mask = following(text_BT.shape[1], start, text_BT.device) if caches else one_document(text_BT)
         x_BTD = self.dropout(x_BTD)
         for layer, block in enumerate(self.blocks):
             cache = caches[layer] if caches else None
-            x_BTD = block(x_BTD, rotation, mask=mask, causal=causal, cache=cache)
+            x_BTD = block(x_BTD, rotation, mask=mask, causal=not caches, cache=cache)
         return self.head(self.norm(x_BTD))
 
     def step(self, text_BT: Tensor, past_L2BHSK: Tensor) -> tuple[Tensor, Tensor]:
