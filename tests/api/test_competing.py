@@ -64,7 +64,9 @@ def saying(noise, seed):
     return np.stack([1000 * (LABEL + off), np.ones(len(LABEL))], 1).astype(np.float32)
 
 
-@pytest.mark.parametrize(("network", "floor", "expected"), [(0.5, 0.5, "blend"), (0.5, 5, "network"), (5, 0.5, "floor")])
+@pytest.mark.parametrize(
+    ("network", "floor", "expected"), [(0.5, 0.5, "blend"), (0.5, 5, "network"), (5, 0.5, "floor")]
+)
 def test_numbers_compete_too(network, floor, expected):
     label = 1000 * LABEL.astype(np.float32)
     said, beside = saying(network, 1), saying(floor, 2)[:, :1]

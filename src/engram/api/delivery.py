@@ -88,9 +88,7 @@ def deliver(
     return Delivery(results, predictor, answered.choice)
 
 
-def _scored(
-    run: RunDirectory, reading: Reading, answered: Answered, floors: Mapping[str, nn.Module]
-) -> dict[str, Any]:
+def _scored(run: RunDirectory, reading: Reading, answered: Answered, floors: Mapping[str, nn.Module]) -> dict[str, Any]:
     """Score answers beside the floors' and the network's alone, and keep them with some examples; return the scores."""
     task, outputs, names = reading.task, answered.outputs, class_names(reading.task, reading.examples.features)
     results = {

@@ -101,9 +101,9 @@ class Clock:
         """Lengths in steps of the cycles that have at least two steps."""
         return [round(self.per(cycle)) for cycle in CYCLES if self.per(cycle) >= 2]
 
-    def cycles(self, steps: int) -> list[str]:
-        """The cycles that so many steps show often enough for their course to be learned."""
-        return [cycle for cycle in CYCLES if 2 <= self.per(cycle) <= steps / 3]
+    def cycles(self, steps: int, *, beyond: int) -> list[str]:
+        """The cycles that so many steps show often enough for their course to be learned, and `beyond` steps do not."""
+        return [cycle for cycle in CYCLES if max(2, beyond) < self.per(cycle) <= steps / 3]
 
     def calendar(self, step: np.ndarray, cycles: list[str]) -> np.ndarray:
         """Where in each cycle steps stand, as two harmonics: float32 (N, 4 x cycles)."""

@@ -14,6 +14,7 @@ import numpy as np
 
 from engram.core.errors import DataError, RunError
 from engram.core.evidence import Evidence
+from engram.core.parts import Parts
 from engram.core.wishes import Wish
 from engram.features._clock import Clock
 from engram.features._seasons import season_of
@@ -26,8 +27,7 @@ TRAIN, VAL, TEST, UNUSED = range(4)
 """What a step of a history is for."""
 
 LOOKBACK = 512
-"""Steps that are looked back at, at most: ridge gains up to here on hourly data, and yearly courses of days are "
-"seen."""
+"""Steps that are looked back at, at most: linear models gain up to here on hourly data, and a year of days is seen."""
 
 LEAST_SCALE = 1e-6
 MOST_KEPT = 16_000_000
@@ -38,8 +38,8 @@ MOST_KEPT = 16_000_000
 class History:
     """One series: what was measured, and when.
 
-    name: which one, "" where there is only one. start: the first step's number on the clock. values: (T, C + U + K
-    without the calendar), NaN where nothing was measured. part: (T,) what each step is for; None: nothing is said.
+    name: which one. start: the first step's number on the clock. values: (T, C + U + K without the calendar), NaN
+    where nothing was measured. part: (T,) what each step is for; None: nothing is said.
     roles, clock: which columns are targets, others and known, and how steps are counted; the same for all histories of a table.
     """
 
@@ -57,8 +57,9 @@ class History:
 class Series(Feature):
     """Histories, and the windows of them that networks see.
 
-    targets, others, known: columns to forecast, further ones, and those known in advance. unit, every, phase, day: the
-    clock's. cycles: of the calendar, that are told to networks. horizon, lookback: steps ahead and back.
+    targets, others, known: columns to forecast, further ones, and those known in advance; time, series: those that say
+    when and of what. unit, every, phase, day: the clock's. cycles: of the calendar, that are told to networks. horizon,
+    lookback: steps ahead and back.
     """
 
     takes = "table"
@@ -78,6 +79,8 @@ class Series(Feature):
         targets: Sequence[str] = ("value",),
         others: Sequence[str] = (),
         known: Sequence[str] = (),
+        time: str = "",
+        series: Sequence[str] = (),
         unit: str = "step",
         every: int = 1,
         phase: int = 0,
@@ -87,6 +90,7 @@ class Series(Feature):
         lookback: int = 1,
     ) -> None:
         self.targets, self.others, self.known = list(targets), list(others), list(known)
+        self.time, self.series = time, list(series)
         self.clock = Clock(unit, every, phase, day)
         self.cycles, self.horizon, self.lookback = list(cycles), int(horizon), int(lookback)
         if self.horizon < 1 or self.lookback < 1 or not self.targets:
@@ -109,22 +113,23 @@ class Series(Feature):
         """Take clock and columns from the histories; horizon and lookback where nobody wishes others."""
         first = column.values[0]
         longest = max(map(len, column.values))
-        learned = max(int((history.part == TRAIN).sum()) if history.part is not None else len(history)
-                      for history in column.values)  # fmt: skip
+        learned = max(map(_learned, column.values))
         horizon = int(wishes.get("horizon") or first.clock.horizon(longest))
+        lookback = int(wishes.get("lookback") or max(1, min(LOOKBACK, learned // 3)))
         return cls(
-            **{name: list(first.roles[name]) for name in ("targets", "others", "known")},
+            **{name: list(first.roles.get(name, ())) for name in ("targets", "others", "known", "series")},
+            time="".join(first.roles.get("time", ())),
             **{name: getattr(first.clock, name) for name in ("unit", "every", "phase", "day")},
-            cycles=first.clock.cycles(learned),
+            cycles=first.clock.cycles(learned, beyond=lookback),  # what can be seen need not be told
             horizon=horizon,
-            lookback=int(wishes.get("lookback") or max(1, min(LOOKBACK, learned // 3))),
+            lookback=lookback,
         )
 
     def config(self) -> dict[str, Any]:
         """Columns, clock, horizon and lookback."""
         clock = {name: getattr(self.clock, name) for name in ("unit", "every", "phase", "day")}
-        own = {name: getattr(self, name) for name in ("targets", "others", "known", "cycles", "horizon", "lookback")}
-        return {**own, **clock}
+        columns = {name: getattr(self, name) for name in ("targets", "others", "known", "time", "series")}
+        return {**columns, **clock, "cycles": self.cycles, "horizon": self.horizon, "lookback": self.lookback}
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -238,6 +243,17 @@ class Series(Feature):
         size = self.num_given + len(self.known)
         return list(encoded[:, : self.lookback, :size].double().numpy())
 
+    def remembered(self, number: int) -> list[Any]:
+        """The ends of some histories."""
+        return self.kept[:number]
+
+    def parts(self, gathered: Arrays) -> Parts:
+        """Stretches of what was measured."""
+        from engram.features._parts_of_series import parts_of
+
+        columns = [*self.targets, *self.others]
+        return parts_of(self.encode(gathered), columns=columns, lookback=self.lookback, unit="steps")
+
     def times_after(self, stored: Mapping[str, Any]) -> list[str]:
         """The times that a forecast from the end of a stored history is for."""
         last = int(np.flatnonzero(stored["observed"].any(1))[-1])
@@ -245,6 +261,7 @@ class Series(Feature):
 
     def summary(self, stored: Any, rows: np.ndarray) -> dict[str, Any]:
         """How many, how long, from when to when."""
+        rows = np.unique(rows)
         sizes = stored.sizes("values", rows)
         starts = np.array([int(stored.arrays["start"][row]) for row in rows])
         first, last = self.clock.written(np.array([starts.min(), (starts + sizes).max() - 1]))
@@ -278,6 +295,11 @@ class Series(Feature):
             pieces = np.split(ends, np.cumsum(sizes)[:-1])
             kept = zip(self.names, arrays["starts"].tolist(), pieces, strict=True)
             self.kept = [History(name, start, piece, {}, self.clock) for name, start, piece in kept]
+
+
+def _learned(history: History) -> int:
+    """How many steps are learned from."""
+    return len(history) if history.part is None else int((history.part == TRAIN).sum())
 
 
 def filled(values: np.ndarray, name: str = "") -> np.ndarray:

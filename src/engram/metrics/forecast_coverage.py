@@ -12,7 +12,7 @@ from engram.metrics._forecasts import ForecastMetric
 class ForecastCoverage(ForecastMetric):
     """Best at 0.8: less means that forecasts are too sure, more that they are too careful."""
 
-    higher_is_better = True
+    ranks = False
 
     @property
     def name(self) -> str:

@@ -46,7 +46,7 @@ class Forecaster(nn.Module):
         others: int = 0,
         known: int = 0,
         width: int = 128,
-        dropout: float = 0.3,
+        dropout: float = 0.6,
     ) -> None:
         super().__init__()
         self.lookback, self.horizon, self.columns, self.known = lookback, horizon, columns, known
@@ -67,7 +67,7 @@ class Forecaster(nn.Module):
             "optimizer.learning_rate": 1e-3,
             "optimizer.head_learning_rate": 1e-3,
             "optimizer.vector_learning_rate": 1e-3,
-            "optimizer.weight_decay": 0.05,
+            "optimizer.weight_decay": 1.0,
             "optimizer.clip_norm": 1.0,
             "optimizer.average_decay": 0.98,
         }

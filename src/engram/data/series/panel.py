@@ -8,7 +8,7 @@ Shapes: N rows, T steps, F columns.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
@@ -54,7 +54,7 @@ class Columns:
 
 
 def histories(
-    table: Table, *, target: Any = None, inputs: Any = None, wishes: dict[str, Any], fitted: Series | None = None
+    table: Table, *, target: Any = None, inputs: Any = None, wishes: Mapping[str, Any], fitted: Series | None = None
 ) -> Table:
     """Return the table of one row per series, in the one column "series".
 
@@ -62,7 +62,8 @@ def histories(
     known. wishes: "time", "series" and "known" name columns, "horizon" is what splits leave room for. fitted: of an
     earlier run, whose columns and clock are then looked for; without a given split all steps are for the test.
     """
-    time_name, when = _time_column(table, wishes.get("time"), used=[*as_names(target), *_listed(wishes.get("known"))])
+    wished = fitted.time if fitted else wishes.get("time")
+    time_name, when = _time_column(table, wished, used=[*as_names(target), *_listed(wishes.get("known"))])
     notes, findings = [f"Times are the column {time_name}, read as {when.said}."], []
     there = np.ones(len(table), bool) if when.counted else ~np.isnat(when.time)
     if not there.all():
@@ -76,7 +77,7 @@ def histories(
     notes += _out_of_order(which, step)
     values = _numbers(table, columns.numbers)[rows]
     part = None if table.split is None else np.array([CODES[name] for name in np.asarray(table.split)[rows]], np.int8)
-    named = _series_names(table, columns.series, rows, which)
+    named = _series_names(table, columns.series, rows, which, targets=columns.targets)
     made, more = _made(named, which, step, values, part, columns, clock)
     notes += more
     if part is None and fitted is None:
@@ -86,10 +87,23 @@ def histories(
     said = f"Steps are of one {clock.name}." if clock.name[:1].isalpha() else f"Steps are of {clock.name}."
     seen = digest(table.fingerprint, "series", repr(columns), repr(clock), repr(wishes.get("horizon")))
     column = Column("series", made, "series", seen)
+    if fitted is None:
+        notes.append(_reach(column, clock, wishes))
     return replace(
         table, columns={"series": column}, fingerprint=seen, split=None, group=None, position=None,
         notes=[*table.notes, notes[0], said, *notes[1:]], findings=[*table.findings, *findings],
     )  # fmt: skip
+
+
+def _reach(column: Column, clock: Clock, wishes: Mapping[str, Any]) -> str:
+    """How far ahead and back is looked, and who said so."""
+    feature = Series.survey(column, **{name: wishes.get(name) for name in ("horizon", "lookback")})
+    assert isinstance(feature, Series)
+    asked = {name: "as asked" if wishes.get(name) else f"--{name} changes it" for name in ("horizon", "lookback")}
+    return (
+        f"The horizon is {feature.horizon} steps of one {clock.name} ({asked['horizon']}), the lookback "
+        f"{feature.lookback} ({asked['lookback']})."
+    )
 
 
 def looks_like_series(table: Table) -> str:
@@ -171,7 +185,7 @@ def _columns(
     *,
     target: Any,
     inputs: Any,
-    wishes: dict[str, Any],
+    wishes: Mapping[str, Any],
     fitted: Series | None,
 ) -> Columns:
     """Decide which column is what."""
@@ -179,7 +193,8 @@ def _columns(
     others = list(_known_names(table, fitted.others if fitted else as_names(inputs)))
     known = list(_known_names(table, fitted.known if fitted else _listed(wishes.get("known"))))
     used = {time_name, *targets, *others, *known}
-    series = _known_names(table, _listed(wishes.get("series"))) or _series_columns(table, when, rows, used)
+    wished = fitted.series if fitted else _listed(wishes.get("series"))
+    series = _known_names(table, wished) or _series_columns(table, when, rows, used)
     free = [n for n, c in table.columns.items() if c.kind == "number" and n not in used and n not in series]
     if not targets:
         targets = free
@@ -211,7 +226,7 @@ def _series_columns(table: Table, when: Moments, rows: np.ndarray, used: set[str
             if len(rows) - pairs <= MOST_TWICE * len(rows) and (size == 2 or _repeats(which, when.time[rows])):
                 return names
     raise DataError(
-        f"expected one row for each time; in {table.origin} {twice:,} of {len(rows):,} rows have the time of another, and "
+        f"expected one row for each time; in {table.origin} {twice:,} of {len(rows):,} rows have that of another, and "
         "no column says which series they are of. Name it with --series COLUMN, or sum the rows of each time first."
     )
 
@@ -232,7 +247,12 @@ def _series_numbers(table: Table, names: Sequence[str], rows: np.ndarray) -> np.
     return which
 
 
-def _series_names(table: Table, names: Sequence[str], rows: np.ndarray, which: np.ndarray) -> list[str]:
+def _series_names(
+    table: Table, names: Sequence[str], rows: np.ndarray, which: np.ndarray, *, targets: Sequence[str]
+) -> list[str]:
+    """What each series is called; where there is only one, by its columns."""
+    if not names:
+        return [_shown(targets, most=3)]
     first = rows[np.unique(which, return_index=True)[1]]
     return [" / ".join(_written(table.columns[name].values[row]) for name in names) for row in first]
 
@@ -288,7 +308,8 @@ def _made(
     which, step, values = which[order], step[order], values[order]
     part = None if part is None else part[order]
     bounds = np.searchsorted(which, np.arange(len(names) + 1))
-    said = {"targets": columns.targets, "others": columns.others, "known": columns.known}
+    roles = {name: getattr(columns, name) for name in ("targets", "others", "known", "series")}
+    roles["time"] = (columns.time,)
     made, equal, different, gaps, example = [], 0, 0, 0, ""
     for number, name in enumerate(names):
         rows = slice(bounds[number], bounds[number + 1])
@@ -305,7 +326,7 @@ def _made(
             example = clock.written(steps[0] + np.setdiff1d(np.arange(len(whole)), steps - steps[0])[:1])[0]
         gaps += lacking
         own_part = None if part is None else _part(part[rows][first], steps, len(whole))
-        made.append(History(name, int(steps[0]), whole, said, clock, own_part))
+        made.append(History(name, int(steps[0]), whole, roles, clock, own_part))
     notes = []
     if equal:
         notes.append(f"{equal:,} rows repeat another with the same time and numbers, and count once.")

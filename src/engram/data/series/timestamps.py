@@ -29,6 +29,7 @@ ISO = re.compile(rf"(\d{{4}})[-/.](\d{{1,2}})[-/.](\d{{1,2}}){CLOCK}{ZONE}", re.
 PLAIN = re.compile(r"(\d{4})(\d{2})(\d{2})(?:[T ]?(\d{2}):?(\d{2}):?(\d{2})?)?")
 PARTED = re.compile(rf"(\d{{1,2}})([-/.])(\d{{1,2}})\2(\d{{4}}|\d{{2}}){CLOCK}{ZONE}", re.IGNORECASE)
 MONTH = re.compile(r"(\d{1,4})[-/.](\d{1,2})")
+YEAR = re.compile(r"(\d{4})")
 MONTH_FIRST = re.compile(r"(\d{1,2})[-/.](\d{4})")
 QUARTER = re.compile(r"(\d{4})[- ]?Q([1-4])|Q([1-4])[- /]?(\d{4})", re.IGNORECASE)
 WEEK = re.compile(r"(\d{4})-?W(\d{1,2})", re.IGNORECASE)
@@ -210,7 +211,7 @@ def _parted(values: list[str], name: str) -> tuple[Read, str]:
     if all(match.group(2) == "." for match in matches):
         return read(day_first=True), "day first, as dots say" + zones
     even = {order: _evenness(read(day_first=order)) for order in (True, False)}
-    if max(even.values()) < 0.6 or min(even.values()) > 0.5 * max(even.values()):
+    if max(even.values()) < 0.6 or min(even.values()) > 0.7 * max(even.values()):
         raise DataError(
             f"expected dates that say which is the day and which the month; in {name} every number is 12 or less "
             f"(such as {matches[0].group()}), and both readings are as regular. Write them as YYYY-MM-DD."
@@ -246,6 +247,10 @@ def _month(values: list[str], name: str) -> tuple[Read, str]:
     }
     short = any(match and len(match.group(1)) < 4 for match in found.values())
     return read, "numbers of year and month" if short else "months"
+
+
+def _year(values: list[str], name: str) -> tuple[Read, str]:
+    return {text: _moment(int(text), 1, 1) if YEAR.fullmatch(text) else None for text in values}, "years"
 
 
 def _month_first(values: list[str], name: str) -> tuple[Read, str]:
@@ -304,5 +309,6 @@ FORMS = (
     Form(PLAIN.fullmatch, _plain),
     Form(MONTH_FIRST.fullmatch, _month_first),
     Form(MONTH.fullmatch, _month),
+    Form(YEAR.fullmatch, _year),
     Form(_spelled_form, _spelled),
 )

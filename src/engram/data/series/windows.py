@@ -126,10 +126,18 @@ def over_histories(examples: Examples, *, role: str) -> SeriesWindows:
     owner, origin = np.concatenate(series), np.concatenate(origins)
     starts = np.array([int(start) for start in arrays["start"]])
     return SeriesWindows(
-        examples.features, examples.stored, {name: rows for name, rows in splits.items() if len(rows)},
-        role=role, given=np.concatenate(given), truth=np.concatenate(truth), origin=origin, step=origin - first[owner] + starts[owner],
-        series=owner, position=np.concatenate(position), scales=np.stack(scales),
-    )  # fmt: skip
+        examples.features,
+        examples.stored,
+        {name: rows for name, rows in splits.items() if len(rows)},
+        role=role,
+        given=np.concatenate(given),
+        truth=np.concatenate(truth),
+        origin=origin,
+        step=origin - first[owner] + starts[owner],
+        series=owner,
+        position=np.concatenate(position),
+        scales=np.stack(scales),
+    )
 
 
 def _splits_wanted(examples: Examples, parts: Sequence[np.ndarray]) -> list[str]:
