@@ -62,7 +62,7 @@ class Examples:
 
     @property
     def together(self) -> int:
-        """How many neighbouring rows overlap in what they are scored by, so that they are not as many for themselves."""
+        """How many neighbouring rows overlap in what they are scored by."""
         return 1
 
     def num_values(self) -> int:

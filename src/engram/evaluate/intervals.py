@@ -84,8 +84,8 @@ def scores(
 ) -> dict[str, Score]:
     """Return each metric's score with its interval, by name.
 
-    statistics: metric's name -> its statistics. together: see `draws`. Metrics that have no score on these examples (AUROC where
-    only one class occurs) are left out.
+    statistics: metric's name -> its statistics. together: see `draws`. Metrics that have no score on these examples
+    (AUROC where only one class occurs) are left out.
     """
     values = {metric.name: metric.compute(statistics[metric.name]) for metric in metrics}
     left = [metric for metric in metrics if not np.isnan(values[metric.name])]

@@ -20,8 +20,8 @@ ENOUGH = 500
 def correction(found_NHCA: Tensor, truth_NHC: Tensor, scale_NC: Tensor, *, independent: float) -> Tensor:
     """Return (H, Q), by how much each quantile of each step is to be moved, in units of the interval's width.
 
-    scale_NC: of the series, below a millionth of which nothing is measured. independent: how many windows there would be
-    if they did not overlap; the fewer, the further out quantiles are placed, up to the furthest that was seen.
+    scale_NC: of the series, below a millionth of which nothing is measured. independent: how many windows there would
+    be if they did not overlap; the fewer, the further out quantiles are placed, up to the furthest that was seen.
     """
     levels = [min(max(0.5 + (level - 0.5) * (1 + 1 / independent), 0.0), 1.0) for level in LEVELS]
     width_NHC1 = torch.maximum(found_NHCA[..., -1:] - found_NHCA[..., 1:2], 1e-6 * scale_NC[:, None, :, None])
