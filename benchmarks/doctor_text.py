@@ -2,10 +2,10 @@
 
     python benchmarks/doctor_text.py DATA [copies pairs labels]
 
-DATA is a folder that holds rt_polarity, multi30k, sst2 and adult. Copies: 300 sentences once more, changed in one way each. Pairs:
-100 each that were swapped, left untranslated, given another English sentence, or made five times as long; and one line
-that is missing on one side. "false" counts what was named besides. Labels: 10 and 20 % of sst2's and adult's training labels
-flipped; the AUROC of the doubt in them, aimed at .85.
+DATA is a folder that holds rt_polarity, multi30k, sst2 and adult. Copies: 300 sentences once more, changed in one way
+each. Pairs: 100 each that were swapped, left untranslated, given another English sentence, or made five times as long;
+and one line that is missing on one side. "false" counts what was named besides. Labels: 10 and 20 % of sst2's and
+adult's training labels flipped; the AUROC of the doubt in them, aimed at .85.
 """
 
 from __future__ import annotations

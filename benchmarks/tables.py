@@ -56,9 +56,9 @@ def divided(case: Case, data: Path, seed: int) -> polars.DataFrame:
     """All rows, with a column that says which are for training and which for test."""
     place = data / case.data
     if place.is_dir():
-        parts = {name: polars.read_csv(place / f"{name}.csv") for name in ("train", "test")}
+        parts = {name: polars.read_csv(place / f"{name}.csv", infer_schema_length=None) for name in ("train", "test")}
         return polars.concat([part.with_columns(polars.lit(name).alias(SPLIT)) for name, part in parts.items()])
-    frame = polars.read_csv(place)
+    frame = polars.read_csv(place, infer_schema_length=None)
     test = np.random.default_rng(seed).permutation(len(frame)) < len(frame) // 5
     return frame.with_columns(polars.Series(SPLIT, np.where(test, "test", "train")))
 

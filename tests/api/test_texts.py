@@ -92,6 +92,18 @@ def test_explained_in_the_terminal(run, options):
     assert first["answer_without"] != "animal"
 
 
+def test_pages_of_explanations(run, tmp_path):
+    command = ["explain", str(run), "we saw the horse", "", "--out", str(tmp_path / "why"), "--json"]
+    told = json.loads(CliRunner().invoke(cli, command).output)
+    assert told["answers"][0]["explains"] == "animal" and "error" in told["answers"][1]
+    assert told["files"] == [told["page"]] and "horse" in (tmp_path / "why" / "index.html").read_text()
+    page = engram.explain(run, seconds=20).page
+    assert page == engram.load(run).run / "explain.html"
+    text = page.read_text()
+    for said in ("Words that it holds alike", "How the answer takes shape", "random order", "typing errors"):
+        assert said in text
+
+
 def test_influence_on_the_linear_floor_is_what_its_weights_say(run):
     predictor = engram.load(run)
     floor = floors_of(run, predictor.task, predictor.features)["linear_on_text"]

@@ -49,7 +49,7 @@ def test_a_word_is_the_same_in_capitals_and_anywhere_and_other_words_are_others(
 
 def test_pieces_stay_within_words_and_know_where_words_end():
     feature, spelling = fitted(["abcd abc bcd dcba"])
-    _, piece, place = spelling(ids(feature, ["abcd abc bcd"]))
+    _, piece, place, _ = spelling(ids(feature, ["abcd abc bcd"]))
     three = piece[0, :, LENGTHS.index(3)]
     assert place[0].tolist() == [0, 1, 1, 1, 1, 0, 2, 2, 2, 0, 3, 3, 3]
     assert (three > 0).tolist() == [at in (3, 4, 8, 12) for at in range(13)]
@@ -66,7 +66,7 @@ def test_pairs_know_their_order_and_the_beginning():
 
 def test_words_of_a_vocabulary_are_words_by_themselves():
     feature, spelling = fitted(["good bad good ugly"], "words")
-    word, piece, _ = spelling(ids(feature, ["good ugly good"]))
+    word, piece, _, _ = spelling(ids(feature, ["good ugly good"]))
     assert word[0, 0] == word[0, 2] != word[0, 1]
     assert not piece[..., LENGTHS.index(3)].any()
 
@@ -88,3 +88,13 @@ def test_it_can_be_exported_with_any_number_and_length_of_texts():
     here, there = spelling(text_BT), exported(text_BT)
     assert torch.equal(there[0][:, : here.word.shape[1]], here.word)
     assert torch.equal(there[1], here.piece)
+
+
+def test_words_of_one_shape_are_alike_and_signs_are_themselves():
+    text = "The cat saw NASA, 12 B2 ÉCOLE 猫 Anna 7 !?"
+    feature, spelling = fitted([text])
+    shape = spelling(ids(feature, [text])).shape[0].tolist()
+    number = dict(zip([text[a:b] for a, b in word_spans(text)], shape, strict=True))
+    assert number["cat"] == number["saw"] and number["NASA"] == number["ÉCOLE"] and number["12"] == number["7"]
+    assert number["The"] == number["Anna"]
+    assert len({number[word] for word in ("The", "cat", "NASA", ",", "12", "B2", "!", "?")}) == 8

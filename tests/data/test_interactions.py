@@ -24,15 +24,9 @@ def table(rows: list[tuple[Any, ...]], *names: str) -> Table:
 def made(number: int = 200, **columns: Any) -> Table:
     """Ten users who go through twenty items in the order of time."""
     rows = [(f"u{row % 10}", row * 7 % 20, 1 + row % 5, 10**9 + row) for row in range(number)]
-    return source.read(
-        {
-            **{
-                n: list(v)
-                for n, v in zip(("userId", "movieId", "rating", "timestamp"), zip(*rows, strict=True), strict=True)
-            },
-            **columns,
-        }
-    )
+    given = table(rows, "userId", "movieId", "rating", "timestamp")
+    given.columns |= source.read({**columns}).columns if columns else {}
+    return given
 
 
 def histories(arranged: Table) -> Histories:
@@ -128,10 +122,8 @@ def test_odd_rows_are_mended_or_left_out_and_said() -> None:
     arranged = interactions.arranged(table(rows, "user", "item", "rating", "time"))
     assert {"missing_id", "out_of_scale", "single_interaction", "repeated"} <= kinds(arranged)
     own = histories(arranged)
-    pairs = {
-        (int(u), int(i)) for u, i in zip(np.repeat(np.arange(len(own)), np.diff(own.begins)), own.item, strict=True)
-    }
-    assert len(pairs) == len(own.item), "of each pair of user and item, one interaction is left"
+    user = np.repeat(np.arange(len(own)), np.diff(own.begins))
+    assert len(np.unique(np.stack([user, own.item]), axis=1).T) == len(user), "one interaction of each pair is left"
     assert own.rating.max() == 5
 
 

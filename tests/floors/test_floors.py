@@ -124,7 +124,8 @@ def test_linear_on_text_refits_with_its_choices_on_more_rows():
 def test_a_word_counts_once_however_often_it_stands():
     given, label = sentences()
     module = LinearOnText().fit(batches_of(given, label, role="text"), features(), seconds=10)
-    once, often = module(written(["gooda", "gooda gooda gooda"])).tolist()  # the pair was never seen: it says nothing
+    # Twice the same word, with or without one between, was never seen: it says nothing.
+    once, often = module(written(["gooda gooda", "gooda gooda gooda gooda"])).tolist()
     assert often == pytest.approx(once, abs=1e-5)
     assert max(once) > 1
 

@@ -12,7 +12,8 @@ import torch
 
 from engram.core.task import Batch
 from engram.floors.biases import Biases
-from engram.floors.ease import Ease, solved
+from engram.floors.ease import Ease, Paired, solved
+from engram.floors.ease_by_recency import EaseByRecency
 from engram.floors.item_neighbours import ItemNeighbours
 from engram.floors.popularity import Popularity
 
@@ -47,7 +48,7 @@ def test_ease_is_the_ridge_regression_of_each_item_on_all_others() -> None:
         assert weight_KK[item, item] == 0
 
 
-@pytest.mark.parametrize("floor", [Popularity(), ItemNeighbours(), Ease(), Biases()])
+@pytest.mark.parametrize("floor", [Popularity(), ItemNeighbours(), Ease(), EaseByRecency(), Biases()])
 def test_floors_answer_and_survive_a_file(floor: Any) -> None:
     fitted = floor.fit(batches, FEATURES, seconds=5)
     score_BI = fitted(histories())
@@ -62,6 +63,16 @@ def test_pairs_tell_which_half_of_the_items_is_a_users(floor: Any) -> None:
     score_BI = floor.fit(batches, FEATURES, seconds=5)(histories())
     own, other = score_BI[0::2, :6].mean(), score_BI[0::2, 6:].mean()
     assert own > other and score_BI[1::2, 6:].mean() > score_BI[1::2, :6].mean()
+
+
+def test_what_was_taken_lately_counts_more() -> None:
+    weight_KK = torch.zeros(3, 3)
+    weight_KK[0, 2], weight_KK[1, 2] = 1.0, 3.0
+    paired = Paired(3).take(torch.zeros(3), torch.arange(3), weight_KK, 1.0)
+    history_BL2 = torch.zeros(1, 4, 2)
+    history_BL2[0, :2, 0] = torch.tensor([1.0, 2.0])
+    assert paired(history_BL2)[0, 2] == pytest.approx(4.0, abs=1e-3)
+    assert paired.aged(0.5)(history_BL2)[0, 2] == pytest.approx(2**-0.5 + 3.0, abs=1e-3)
 
 
 def test_biases_shrink_what_is_known_by_few() -> None:

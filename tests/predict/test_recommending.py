@@ -33,7 +33,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     (folder / "movies.csv").write_text("movieId,title,genres\n" + "\n".join(films) + "\n")
     trained = engram.train(folder / "ratings.csv", steps=60, out=folder / "run", device="cpu")
     assert {"ndcg@10", "recall@20", "mrr"} <= trained.metrics.keys()
-    assert {"popularity", "item_neighbours", "ease"} == trained.floors.keys()
+    assert {"popularity", "item_neighbours", "ease", "ease_by_recency"} == trained.floors.keys()
     yield trained.run
 
 

@@ -170,7 +170,7 @@ def test_openais_own_client_is_answered(runs, tmp_path):
 
 
 def test_who_goes_away_is_written_for_no_longer_and_places_are_limited(runs, tmp_path):
-    """Two places, and a text that never ends: a third waits and is refused; once one of the two has gone away there is room again."""
+    """Two places, and texts that never end: a third is refused; once one of the two has gone there is room again."""
     asked = {"prompt": "a", "options": {"max_tokens": 1_000_000, "temperature": 0}, "stream": True}
     path = GENERATE.format("plays")
     bounds = {"writers": 2, "queue_seconds": 0.2, "own_network": False}

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from engram.core.task import Task
+from engram.core.units import format_number
 from engram.evaluate import calibration, comparison
 
 SHARES = np.linspace(0, 1, 21)
@@ -127,5 +128,5 @@ def told(choice: Choice, scores: Mapping[str, Any], metric: str) -> str:
         "floor": f"the floor {choice.floor} alone",
         "blend": f"a blend, {choice.share:.0%} network and {1 - choice.share:.0%} {choice.floor}",
     }[choice.chosen]
-    reached = f"{metric} {scores['metrics'][metric]['value']:.4f}"
-    return f"Delivered is {what}: {reached} (network alone {network:.4f}, {choice.floor} alone {floor:.4f})."
+    reached, network, floor = map(format_number, (scores["metrics"][metric]["value"], network, floor))
+    return f"Delivered is {what}: {metric} {reached} (network alone {network}, {choice.floor} alone {floor})."

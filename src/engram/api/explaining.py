@@ -53,7 +53,7 @@ def explain(
     from engram.report import explained as pages
 
     predictor = load(run, device=device, model=model, trust_source=trust_source)
-    if not items:
+    if items is None or (isinstance(items, tuple | list) and not items):
         page = pages.of_run(predictor.run, predictor=predictor, seconds=seconds or pages.SECONDS)
         return Explanation(page, files=[page])
     chosen = list(taken(predictor, items, stdin=stdin))

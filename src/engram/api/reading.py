@@ -145,6 +145,11 @@ def choose_task(table: Table, *, task: str | None, target: Any = None, input: An
             f"expected {what} with labels; {table.origin} has {len(table):,} {what} and no labels. Put the "
             f"{what} of each class into a folder of its own, or bring a table with a column of labels."
         )
+    if not fits and target is None and (likely := infer.likely_target(narrowed)) is not None:
+        raise DataError(
+            f"expected to be told what to predict; {table.origin} has the columns {', '.join(narrowed.columns)}, and "
+            f"none is called a label. Say which, perhaps the last one: --target {likely}"
+        )
     if not fits:
         raise DataError(
             f"expected data that one of the tasks can learn from; {table.origin} has the columns "

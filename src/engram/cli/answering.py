@@ -21,6 +21,7 @@ Examples:
   find . -name '*.jpg' | engram predict runs/photos - --json
   engram predict runs/reviews "not bad at all" --explain
   engram predict runs/reviews new.csv             or lines of a .txt, or - for lines on stdin
+  engram predict runs/adult '{"age": 39, "workclass": "Private"}'
   engram predict runs/en-de - < in.txt > out.txt  translate, line by line
 \b
 What else a run's task lets you choose is said by: engram predict RUN --help
@@ -38,12 +39,13 @@ What else a run's task lets you choose is said by: engram predict RUN --help
 @JSON
 @DEBUG
 def predict(run: str, items: tuple[str, ...], as_json: bool, as_csv: bool, **options: Any) -> None:
-    """Answer for ITEMS: files, folders or patterns; for a run that reads texts, the texts themselves.
+    """Answer for ITEMS: files, folders or patterns; for a run that reads texts, the texts themselves; for one that
+    reads rows, tables or JSON objects.
 
     Of texts, an item that is the name of a file or folder is read: the lines of a file, the longest column of
     texts of a table, the .txt files of a folder, each a text. Anything else is a text as it stands. Answers that
     are texts are printed as they are, one a line.
-    - stands for what is on stdin, one a line: texts, or else paths. With --json, one object per line. An item
+    - stands for what is on stdin, one a line: texts, rows (as JSON, or as CSV with a header), or else paths. With --json, one object per line. An item
     that cannot be read has an error in place of its answer, and the exit code is then 1.
     """
     from engram import api, console
@@ -56,7 +58,8 @@ def predict(run: str, items: tuple[str, ...], as_json: bool, as_csv: bool, **opt
         with console.showing(as_json, events=False):
             _tell_kept(api.predict(run, items, stdin=sys.stdin, **options), as_json=as_json)
         return
-    answers = api.predict(run, items, stdin=sys.stdin, **options)
+    with console.showing(True, events=False):  # stdout holds answers alone
+        answers = api.predict(run, items, stdin=sys.stdin, **options)
     if as_json:
         for answer in answers:
             console.print_json(answer)

@@ -55,9 +55,17 @@ READING = together(
     click.option("--task", metavar="NAME", help="What to learn (default: inferred, with reasons)."),
     click.option("--target", metavar="COLUMN", multiple=True, help="Column to predict; repeat for several labels."),
     click.option(
-        "--input", "--source", metavar="COLUMN", multiple=True, help="Column to learn from; the language to translate."
+        "--input",
+        "--source",
+        metavar="COLUMN",
+        multiple=True,
+        help="Column to learn from; the language to translate; users, then items, to recommend.",
     ),
-    click.option("--split", metavar="COLUMN", help="Column that says train, val or test."),
+    click.option(
+        "--split",
+        metavar="COLUMN|time|random",
+        help="Column that says train, val or test; interactions of users can be divided by time or at random.",
+    ),
     click.option(
         "--group",
         metavar="COLUMN|PATTERN",

@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from engram.core.units import format_bytes, format_count, format_duration
+from engram.core.units import format_bytes, format_count, format_duration, format_number
 
 
 def stdout() -> Console:
@@ -31,7 +31,7 @@ def text(value: Any, name: str = "") -> str:
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, float):
-        return f"{value:.4f}" if 0.001 <= abs(value) < 1000 or value == 0 else f"{value:.3g}"
+        return format_number(value)
     if isinstance(value, Mapping):
         return ", ".join(f"{key} {text(inner)}" for key, inner in value.items())
     if isinstance(value, list | tuple):

@@ -34,3 +34,28 @@ class Parts:
     windows: np.ndarray
     belongs: dict[int, np.ndarray] = field(default_factory=dict)
     shares: Callable[[Tensor], Tensor] | None = None
+
+
+@dataclass(frozen=True)
+class Course:
+    """Values along a column, from one end of what was learned from to the other, or the commonest names.
+
+    values: (G,) numbers or names. encoded: float32 (G, P), as the P places of the column hold them. edges, shares: of
+    numbers, between which edges which share of the rows that were learned from lies. unit: what numbers count, "" for
+    the column's own.
+    """
+
+    values: list[Any]
+    encoded: np.ndarray
+    edges: list[float] = field(default_factory=list)
+    shares: list[float] = field(default_factory=list)
+    unit: str = ""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One column of an encoded value. places: where it lies (P,). course: None for one whose values have no order."""
+
+    name: str
+    places: np.ndarray
+    course: Course | None = None

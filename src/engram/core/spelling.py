@@ -32,13 +32,19 @@ _FACTORS = torch.randint(1, PRIME, (_LONGEST + 4,), generator=torch.Generator().
 _STARTS, _ENDS, _LEFT, _RIGHT = _FACTORS[_LONGEST:]
 
 
+SMALL, CAPITAL, DIGIT = 1, 1 << 15, 1 << 30
+"""What letters and digits count in the number that a word's shape is read from, each up to the next."""
+
+
 class Spelled(NamedTuple):
     """word: hash numbers of words (B, W), 0 behind the last. piece: of the pieces that end at each id (B, T, G), 0
-    where none does. place: the word that an id belongs to (B, T), from 1; 0 for none."""
+    where none does. place: the word that an id belongs to (B, T), from 1; 0 for none. shape: of the words' shapes
+    (B, W): whether they have small letters, one capital or several, digits; of other signs, the sign itself."""
 
     word: Tensor
     piece: Tensor
     place: Tensor
+    shape: Tensor
 
 
 class Spelling(nn.Module):
@@ -46,6 +52,7 @@ class Spelling(nn.Module):
 
     kind: Tensor
     hashed: Tensor
+    form: Tensor
 
     def __init__(self, vocabulary: int) -> None:
         super().__init__()
@@ -54,6 +61,7 @@ class Spelling(nn.Module):
         kind_V[UNKNOWN] = WITHIN
         self.register_buffer("kind", kind_V)
         self.register_buffer("hashed", _codes(torch.arange(vocabulary)))
+        self.register_buffer("form", torch.zeros(vocabulary, dtype=torch.long))
 
     @classmethod
     def of(cls, tokenizer: Any) -> Spelling:
@@ -68,6 +76,7 @@ class Spelling(nn.Module):
         small = torch.tensor([number.get(piece.casefold(), at) for at, piece in enumerate(pieces, NUM_SPECIAL)])
         self.kind[NUM_SPECIAL:] = torch.tensor([_kind(piece) for piece in pieces])
         self.hashed[NUM_SPECIAL:] = _codes(small)
+        self.form[NUM_SPECIAL:] = torch.tensor([_form(piece) for piece in pieces])
 
     def forward(self, text_BT: Tensor) -> Spelled:
         """Return words and pieces of ids."""
@@ -87,13 +96,26 @@ class Spelling(nn.Module):
         number = text_BT.shape[1] if torch.compiler.is_exporting() else max(1, int(place_BT.max()))
         sums_BW = torch.zeros_like(nn.functional.pad(text_BT, (0, 1))).scatter_add(1, place_BT, spelled_BT)
         word_BW = sums_BW[:, 1 : number + 1] % PRIME
-        return Spelled(word_BW, torch.stack([grams[length - 1] for length in LENGTHS], 2), place_BT)
+        forms_BW = torch.zeros_like(sums_BW).scatter_add(1, place_BT, self.form[text_BT])[:, 1 : number + 1]
+        pieces = torch.stack([grams[length - 1] for length in LENGTHS], 2)
+        return Spelled(word_BW, pieces, place_BT, _shapes(word_BW, forms_BW))
 
 
-def pairs(word_BW: Tensor) -> Tensor:
-    """Return hash numbers of every word with the one before it (for the first: the beginning); 0 where is no word."""
-    joined_BW = (word_BW * _LEFT) % PRIME + (_before(word_BW, 1) * _RIGHT) % PRIME
+def pairs(word_BW: Tensor, other_BW: Tensor | None = None, *, back: int = 1) -> Tensor:
+    """Return hash numbers of every word with the one so many places before it, or with what `other` has there.
+
+    Before the first there is the beginning; 0 where is no word.
+    """
+    other_BW = _before(word_BW if other_BW is None else other_BW, back)
+    joined_BW = (word_BW * _LEFT) % PRIME + (other_BW * _RIGHT) % PRIME + back - 1
     return torch.where(word_BW > 0, mixed(joined_BW % PRIME) + 1, 0)
+
+
+def _shapes(word_BW: Tensor, forms_BW: Tensor) -> Tensor:
+    """Return hash numbers of shapes, from how many small letters, capitals and digits words have."""
+    small, capital, digit = forms_BW % CAPITAL, forms_BW % DIGIT // CAPITAL, forms_BW // DIGIT
+    number_BW = small.clamp(max=1) + 2 * capital.clamp(max=2) + 6 * digit.clamp(max=1)
+    return torch.where(number_BW > 0, _codes(number_BW) + 1, word_BW)
 
 
 def mixed(number: Tensor) -> Tensor:
@@ -112,6 +134,12 @@ def _kind(piece: str) -> int:
     # Part of a character (a byte beyond ASCII) is read as U+FFFD.
     letter = len(piece) == 1 and (unicodedata.category(piece)[0] in "LMN" or piece == "\ufffd")
     return WITHIN if letter and not _is_ideograph(piece) else ALONE
+
+
+def _form(piece: str) -> int:
+    """How many small letters, capitals and digits a piece has, as one number."""
+    kinds = ((str.isdigit, DIGIT), (str.isupper, CAPITAL), (str.isalpha, SMALL))
+    return sum(next((count for of, count in kinds if of(sign)), 0) for sign in piece)
 
 
 def _is_ideograph(piece: str) -> bool:

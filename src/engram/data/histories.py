@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from engram.core import events
 from engram.core.errors import DataError
 from engram.core.task import Batch
 from engram.data.examples import Examples
@@ -21,6 +22,9 @@ from engram.data.table import Lazy
 from engram.features._catalogue import Catalogue
 
 SIDES = {"train": 0, "val": 1, "test": 2}
+
+MOST_SCORES = {"val": 2 * 10**8, "test": 10**9}
+"""Users times items that are scored; of more users, an even sample is asked about all items."""
 
 FEWEST = {"test": 3, "val": 5}
 """Interactions from which on a user is asked for some, and chosen by some; of fewer, all are learned from."""
@@ -117,6 +121,7 @@ class HistoryExamples(Examples):
             ]
             if name != "train":
                 asked = asked[self._number(asked, lambda side, name=name: side < SIDES[name]) > 0]
+            asked = self._sampled(asked, name)
             splits[name] = np.arange(count, count + len(asked))
             rows.append(asked)
             count += len(asked)
@@ -127,6 +132,15 @@ class HistoryExamples(Examples):
             )
         self._known = np.concatenate([np.full(len(r), SIDES[name]) for name, r in zip(splits, rows, strict=True)])
         self._row, self.splits = np.concatenate(rows), {name: found for name, found in splits.items() if len(found)}
+
+    def _sampled(self, users: np.ndarray, split: str) -> np.ndarray:
+        """As many users as scoring has time for, evenly."""
+        feature: Any = self.features[self.role]
+        most = max(1000, MOST_SCORES.get(split, 10**18) // max(1, feature.size))
+        if len(users) <= most:
+            return users
+        events.note(f"Of {len(users):,} users to score, {most:,} are asked about all {feature.size:,} items ({split}).")
+        return users[np.linspace(0, len(users) - 1, most).astype(np.int64)]
 
     def _number(self, users: np.ndarray, chosen: Any) -> np.ndarray:
         """How many interactions of each user are of chosen sides."""

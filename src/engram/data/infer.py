@@ -16,7 +16,8 @@ from engram.data.source.columns import kind_of
 from engram.data.source.fingerprint import digest
 from engram.data.source.rows import Names, as_names, is_binary, is_input, missing
 from engram.data.table import Column, Table
-from engram.features.category import LABEL_NAMES
+from engram.features.category import LABEL_NAMES, Category
+from engram.features.number import Number
 
 CLOSE = 0.1
 """Columns whose evidence differs by less than this are too close to choose between."""
@@ -96,6 +97,15 @@ def narrowed(table: Table, *, target: Names = None, inputs: Names = None) -> Tab
     elif chosen:
         columns = {n: c for n, c in columns.items() if n in chosen or not is_input(c)}
     return replace(table, columns=columns, notes=notes, targets=tuple(targets))
+
+
+def likely_target(table: Table) -> str | None:
+    """Return the column that is most likely to be predicted, which nobody named: the last one that may be a target.
+
+    None in tables of fewer than three such columns.
+    """
+    may = [name for name, column in table.columns.items() if Category.matches(column) or Number.matches(column)]
+    return may[-1] if len(may) > 2 else None
 
 
 def _named(roles: Mapping[str, Any], names: list[str], *, option: str) -> dict[str, str]:

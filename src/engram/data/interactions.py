@@ -261,7 +261,8 @@ class _Rows:
             )
             return divided_at_random(len(self.user), val=VAL, test=TEST, seed=seed)
         self.notes.append(
-            f"The last {TEST:.0%} of each user's interactions are for the test, the {VAL:.0%} before them for validation."
+            f"The last {TEST:.0%} of each user's interactions are for the test, "
+            f"the {VAL:.0%} before them for validation."
         )
         return divided_by_time(begins, val=VAL, test=TEST)
 
@@ -295,7 +296,7 @@ class _Rows:
         middle = np.median(self.time[side == 2]) if (side == 2).any() else np.inf
         if (later := float((self.time[side == 0] > middle).mean())) > 0.01:
             self.notes.append(
-                f"Each user is divided by their own time, so that what is learned from other users may be of later days: "
+                "Each user is divided by their own time, so that what is learned from others may be of later days: "
                 f"{later:.0%} of it is later than half of the test."
             )
 

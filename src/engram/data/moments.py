@@ -36,7 +36,7 @@ def moments(values: Sequence[Any], name: str) -> tuple[np.ndarray, list[Finding]
 
 
 def _counted(number: np.ndarray, name: str) -> tuple[np.ndarray, list[Finding]]:
-    """Numbers since 1970, in the unit that their size tells; small ones count something else, and their order stands."""
+    """Numbers since 1970, in the unit that their size tells; small ones count something else, and keep their order."""
     found, seconds = [], number.copy()
     units = []
     left = np.isfinite(number)
@@ -68,7 +68,7 @@ def _written(text: Any, name: str) -> tuple[np.ndarray, list[Finding]]:
             break
     offsets = with_zone.filter(zoned).str.extract(r"([+-]\d{4})$").n_unique() if zoned.any() else 0
     if offsets > 1 or (zoned.any() and not (zoned | text.is_null()).all()):
-        said = f"{name} is written in different time zones, or partly in none (then taken for UTC); all were brought to UTC"
+        said = f"{name} is written in different time zones, or partly in none (taken for UTC); all were brought to UTC"
         found.append(Finding("warning", "mixed_zones", said, fix="check that the order of times is right"))
     return seconds.fill_null(np.nan).to_numpy(), found
 

@@ -10,7 +10,7 @@ NAMED = {
     "user": r"(user|customer|client|member|reviewer|visitor|account|buyer|listener|reader|person|player|subscriber)",
     "item": r"(item|movie|film|product|isbn|asin|book|track|song|artist|article|sku|anime|game|recipe|beer|business|"
     r"course|show|video|title|hotel|restaurant|place)",
-    "rating": r"(rating|ratings|stars|score|overall|preference|weight|plays|playcount|play_count|count|quantity|feedback)",
+    "rating": r"(ratings?|stars|score|overall|preference|weight|plays|play_?count|count|quantity|feedback)",
     "time": r"(time|timestamp|date|datetime|when|created_at|review_time|unix_review_time|unix_time|ts|rated_at|"
     r"event_time|order_date|purchase_date|invoice_date)",
 }

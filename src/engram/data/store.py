@@ -7,7 +7,6 @@ the same data at once each write their own; the first to finish wins.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -24,11 +23,9 @@ import numpy as np
 from engram.core import durable, events
 from engram.core.errors import DataError
 from engram.core.units import format_bytes
-from engram.data.packed import Packed, Rows
 from engram.data.read_values import CHUNK, Read, read_all, read_value
-from engram.data.source.fingerprint import of_values
+from engram.data.recognised import FORMAT, store_names
 from engram.data.stored import Problem, Ragged, Stored, collate, ragged
-from engram.data.table import Lazy
 from engram.features.feature import Misconfigured
 
 if TYPE_CHECKING:
@@ -37,7 +34,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Problem", "Ragged", "Stored", "cache_root", "collate", "prepare", "store_names"]
 
-FORMAT = 1
 SMALL_BYTES = 1 << 22
 """What is stored at once and takes no more is kept in memory: to prepare it again is as quick as to open a folder."""
 
@@ -151,70 +147,6 @@ def _open_sound(folder: Path, column: Column) -> Stored | None:
         events.warn(f"The prepared data in {folder} is damaged ({error}) and is prepared again.")
         shutil.rmtree(folder, ignore_errors=True)
         return None
-
-
-def store_names(column: Column, feature: Feature) -> list[str]:
-    """Names under which a column may be prepared: they change with the values and with how the feature stores them.
-
-    The first is the one to write; see `Feature.store_keys`.
-    """
-    content = hashlib.blake2b(digest_size=16)
-    for piece in _fingerprint(column):
-        content.update(piece)
-    names = []
-    for key in feature.store_keys():
-        hashed = content.copy()
-        hashed.update(json.dumps([FORMAT, feature.name, feature.version, key], sort_keys=True).encode())
-        names.append(f"{feature.name}-{hashed.hexdigest()}")
-    return names
-
-
-def _fingerprint(column: Column) -> Iterator[bytes | memoryview]:
-    """Pieces of bytes that differ where the values do. Files count by path, size and time of change.
-
-    A fingerprint that the source has taken is used, together with where its first file stands: it covers relative
-    paths, and two folders unpacked from archives can agree in names, sizes and times.
-    """
-    if column.fingerprint and len(column):
-        yield column.fingerprint.encode()
-        first = (
-            column.values.root if isinstance(column.values, Lazy) else column.values[0] if column.kind == "path" else ""
-        )
-        yield os.path.abspath(first).encode("utf-8", "surrogateescape") if first else b""  # noqa: PTH100
-    elif isinstance(column.values, Rows):
-        for name, one in column.values.columns.items():
-            yield f"{name}\0{one.kind}".encode()
-            yield from _fingerprint(one)
-    elif isinstance(column.values, Packed):
-        yield of_values(column.values).encode()
-    elif isinstance(column.values, np.ndarray) and column.values.dtype != object:
-        yield f"{column.values.dtype}{column.values.shape}".encode()
-        yield np.ascontiguousarray(column.values).reshape(-1).view(np.uint8).data
-    elif column.kind == "path":
-        paths = [os.path.abspath(value) for value in column.values]  # noqa: PTH100  (Path.absolute is 20 times slower)
-        yield "\0".join(paths).encode("utf-8", "surrogateescape")
-        yield np.array([_stat(path) for path in paths], dtype=np.int64).tobytes()
-    else:
-        for value in column.values:
-            yield from _value_fingerprint(value)
-
-
-def _stat(path: str) -> tuple[int, int]:
-    try:
-        found = os.stat(path)  # noqa: PTH116  (70,000 of them: Path costs more than the call)
-    except OSError:
-        return (-1, -1)
-    return (found.st_size, found.st_mtime_ns)
-
-
-def _value_fingerprint(value: Any) -> Iterator[bytes | memoryview]:
-    if isinstance(value, bytes | bytearray):
-        yield len(value).to_bytes(8, "little")
-        yield bytes(value)
-        return
-    array = np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
-    yield f"{getattr(value, 'mode', '')}{array.dtype}{array.shape}".encode()
-    yield array.tobytes()
 
 
 def _write_store(column: Column, feature: Feature, folder: Path, whole: Whole | None) -> None:

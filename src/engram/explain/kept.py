@@ -5,13 +5,13 @@ Shapes: M examples kept, H × W pixels, C colour channels, T tokens.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from engram.core import strict
 from engram.core.errors import RunError
 from engram.core.rundir import RunDirectory
 
@@ -47,7 +47,7 @@ class Kept:
     @property
     def values(self) -> Sequence[Any]:
         """The examples themselves, as a predictor takes them; none of running text."""
-        kinds = (self.pictures, self.texts, self.records)
+        kinds: tuple[Any, ...] = (self.pictures, self.texts, self.records)
         return next((values for values in kinds if values is not None), [])
 
     def place(self, row: int) -> int | None:
@@ -75,10 +75,17 @@ def read(run: RunDirectory) -> Kept | None:
     if (sizes := arrays.pop("sizes", None)) is not None:
         texts = _texts(next(iter(arrays.values()), np.zeros(0, np.uint8)), sizes, len(rows), run)
         if "json" in arrays:
-            return Kept(rows, records=[json.loads(text) for text in texts], **facts)
+            return Kept(rows, records=_records(texts, run), **facts)
         return Kept(rows, texts=texts, **facts)
     found: list[Any] = [value for value in arrays.values() if value.ndim == 4]
     return Kept(rows, pictures=found[0], **facts) if found and len(found[0]) == len(rows) else None
+
+
+def _records(texts: list[str], run: RunDirectory) -> list[Any]:
+    try:
+        return [strict.parse(text.encode()) for text in texts]
+    except ValueError as error:
+        raise RunError(f"{run / FILE} is damaged ({error}). Score the run again.") from None
 
 
 def _texts(utf8: np.ndarray, sizes: np.ndarray, number: int, run: RunDirectory) -> list[str]:

@@ -84,7 +84,7 @@ def ask(predictor: Predictor, item: Any, *, module: nn.Module | None = None) -> 
         parts = predictor.features[role].parts(gathered)
         if parts is not None and len(parts.names):
             batch = moved(predictor.encode([item]), module)
-            with torch.inference_mode():
+            with torch.no_grad():  # not in inference mode: what a claim keeps may be differentiated with later
                 claim = predictor.task.claim(module, batch, predictor.by_role)
             return None if claim is None else Question(predictor, module, batch, role, parts, claim)
     return None

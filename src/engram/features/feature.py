@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from engram.core.evidence import Evidence, Finding
-from engram.core.parts import Parts
+from engram.core.parts import Axis, Parts
 from engram.core.registry import snake_case
 from engram.core.wishes import Wish
 
@@ -181,6 +181,10 @@ class Feature:
 
     def remembered(self, number: int) -> list[Any]:
         """Some raw values that the fitted feature itself keeps, for examples; none where it keeps none."""
+        return []
+
+    def axes(self) -> list[Axis]:
+        """The columns that an encoded value consists of, which can be exchanged between values; none by default."""
         return []
 
     def pieces(self, ids: Sequence[int]) -> list[str]:

@@ -8,8 +8,8 @@ Shapes: B users, L interactions of the longest, E interactions of all, N users.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -74,8 +74,8 @@ class History(Feature):
     def holds(self, item: Any) -> bool:
         """A mapping with items, or a text that names no file."""
         if isinstance(item, Mapping):
-            return ("items" in item and "user" not in item) or isinstance(item.get("user"), str)
-        return isinstance(item, str) and not os.path.exists(item)
+            return "items" in item and not isinstance(item.get("user"), list)
+        return isinstance(item, str) and not Path(item).exists()
 
     def store(self, value: Any) -> dict[str, Any]:
         """Return "item", "rating", "time" and "side" (n,), and "user". DataError names an item that is unknown."""
@@ -144,8 +144,7 @@ class History(Feature):
         return found
 
     def encode(self, gathered: Arrays, views: Any = None) -> Tensor:
-        """Return (B, L, 2), float32: the item's number from 1 on, 0 for none, and its rating in spreads from the "
-        "mean."""
+        """Return (B, L, 2), float32: the item's number from 1 on, 0 for none; its rating in spreads from the mean."""
         items, ratings = (list(gathered[name]) for name in ("item", "rating"))
         sizes = np.array([len(of_user) for of_user in items], np.int64)
         flat = np.concatenate([*items, np.zeros(0, np.int32)]), np.concatenate([*ratings, np.zeros(0, np.float32)])

@@ -85,8 +85,11 @@ class Number(Feature):
         return [float(value) for value in encoded.tolist()]
 
     def check(self, stored: Any, rows: np.ndarray) -> list[Finding]:
-        """One value only, from which nothing can be learned."""
+        """One value only, or the rows' numbers, from which nothing can be learned."""
         known = np.unique(stored.gather(rows)["number"]) if len(rows) else np.zeros(0)
+        if len(known) == len(rows) > FEW and known[-1] - known[0] == len(known) - 1:
+            message = "expected a target that says something of rows; this one numbers them: every row has another"
+            return [Finding("error", "id_target", message, fix="Check which column holds the target")]
         if len(known) > 1:
             return []
         only = f" ({known[0]:g})" if len(known) else ""

@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from engram.core import machine
-from engram.core.errors import ConfigError, DataError, RunError, unknown
+from engram.core.errors import DataError, RunError, unknown
 from engram.core.evidence import Evidence, Finding
-from engram.core.parts import Parts
+from engram.core.parts import Axis, Parts
 from engram.core.wishes import Wish
 from engram.features._fields import digests, quality
+from engram.features._fields.arrays import flat, series_of
 from engram.features._fields.field import Field
-from engram.features._fields.survey import field_from, surveyed
+from engram.features._fields.survey import field_from, surveyed, wished_kinds
 from engram.features.feature import Arrays, Entry, Feature, Whole
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class Record(Feature):
 
         ConfigError for a column that does not exist, DataError where nothing can be learned from any.
         """
-        given, wanted = column.values.columns, _wished(columns)
+        given, wanted = column.values.columns, wished_kinds(columns)
         for name in wanted:
             if name not in given:
                 raise unknown("column", name, given)
@@ -153,7 +154,7 @@ class Record(Feature):
         places = {field.name: place for place, field in enumerate(self._plain)}
 
         def read(field: Field) -> Any:
-            found = field.read(_series(given.get(field.name), len(column)))
+            found = field.read(series_of(given.get(field.name), len(column)))
             if field.is_ragged:
                 return found
             cells_NC[:, places[field.name]] = found
@@ -173,7 +174,7 @@ class Record(Feature):
         """What was read of some rows of a field."""
         field = self.fields[place]
         before = sum(other.is_ragged == field.is_ragged for other in self.fields[:place])
-        return _flat(arrays[f"words_{before}"], rows) if field.is_ragged else arrays["cells"][rows, before]
+        return flat(arrays[f"words_{before}"], rows) if field.is_ragged else arrays["cells"][rows, before]
 
     def refined(self, stored: Any) -> dict[str, np.ndarray]:
         """Encode every row once."""
@@ -217,12 +218,19 @@ class Record(Feature):
         """Its columns."""
         from engram.features._parts_of_records import parts_of
 
-        record_1F = self.encode(gathered)
-        place = {name: number for number, name in enumerate(self.columns)}
-        column_F = np.array([place[field.name] for field in (*self._numbers, *self._codes) for _ in field.labels])
+        record_1F, column_F = self.encode(gathered), np.empty(self.shape, np.int64)
+        for number, axis in enumerate(self.axes()):
+            column_F[axis.places] = number
         return parts_of(
             self.decode(record_1F)[0], record_1F, columns=self.columns, column_F=column_F, num_numbers=self.num_numbers
         )
+
+    def axes(self) -> list[Axis]:
+        """Its columns, in their order."""
+        place, places = 0, {}
+        for field in (*self._numbers, *self._codes):
+            places[field.name] = np.arange(place, place := place + len(field.labels))
+        return [Axis(field.name, places[field.name], field.course()) for field in self.fields]
 
     def entry(self) -> Entry:
         """A JSON object with a value for each column."""
@@ -265,6 +273,9 @@ class Record(Feature):
         plain = [place for place, field in enumerate(self.fields) if not field.is_ragged]
         columns = [(self.fields[place], self.read_of(stored.arrays, rows, place)) for place in plain]
         found = list(quality.check(columns, rows))
+        if len(plain) == len(self.fields) and (number := digests.expected_equal(stored.arrays["cells"][rows])):
+            message = f"{number:,} rows are equal by chance: columns of few values repeat, and no row counts as a copy"
+            found.append(Finding("info", "equal_rows", message))
         if self.left_out:
             message = f"{len(self.left_out)} columns are not used"
             where = tuple(f"{name}: {why}" for name, why in self.left_out.items())
@@ -291,36 +302,3 @@ class Record(Feature):
         for place, (field, state) in enumerate(zip(self.fields, states, strict=True)):
             prefix = f"{place}/"
             field.load_state(state, {n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)})
-
-
-def _flat(values: Any, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The arrays of some rows, one after the other, and how long each is."""
-    if not hasattr(values, "offsets"):
-        chosen = [values[row] for row in rows.tolist()]
-        sizes = np.array([len(one) for one in chosen], np.int64)
-        return np.concatenate([np.zeros(0, np.int64), *chosen]).astype(np.int64), sizes
-    sizes = values.shapes[rows, 0].astype(np.int64)
-    before = np.cumsum(sizes) - sizes
-    place = np.arange(sizes.sum()) + np.repeat(values.offsets[rows] - before, sizes)
-    return values.flat[place].astype(np.int64), sizes
-
-
-def _wished(columns: Mapping[str, str] | Sequence[str] | str | None) -> dict[str, str]:
-    """Column -> kind; ConfigError for what says no kind."""
-    if columns is None or isinstance(columns, Mapping):
-        return dict(columns or {})
-    pairs = [pair.partition("=") for pair in ([columns] if isinstance(columns, str) else columns)]
-    if wrong := ["".join(pair) for pair in pairs if not (pair[0] and pair[2])]:
-        raise ConfigError(f"expected NAME=KIND for columns, such as zip=category; got {', '.join(wrong)}")
-    return {name: kind for name, _, kind in pairs}
-
-
-def _series(column: Any, number: int) -> Any:
-    """The values of a column as a polars series; nothing but missing ones where there is no such column."""
-    import polars
-
-    if column is None:
-        return polars.Series([None] * number, dtype=polars.String)
-    if hasattr(column.values, "series"):
-        return column.values.series
-    return polars.Series([list(v) if isinstance(v, list | tuple) else v for v in column.values], strict=False)

@@ -14,6 +14,7 @@ import numpy as np
 
 from engram.core.errors import DataError, RunError
 from engram.core.evidence import Evidence
+from engram.core.parts import Parts
 from engram.core.wishes import Wish
 from engram.features._clock import Clock
 from engram.features._seasons import season_of
@@ -241,6 +242,17 @@ class Series(Feature):
         """Return the numbers that were looked back at, (L, columns)."""
         size = self.num_given + len(self.known)
         return list(encoded[:, : self.lookback, :size].double().numpy())
+
+    def remembered(self, number: int) -> list[Any]:
+        """The ends of some histories."""
+        return self.kept[:number]
+
+    def parts(self, gathered: Arrays) -> Parts:
+        """Stretches of what was measured."""
+        from engram.features._parts_of_series import parts_of
+
+        columns = [*self.targets, *self.others]
+        return parts_of(self.encode(gathered), columns=columns, lookback=self.lookback, unit="steps")
 
     def times_after(self, stored: Mapping[str, Any]) -> list[str]:
         """The times that a forecast from the end of a stored history is for."""

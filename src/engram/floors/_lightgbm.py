@@ -60,9 +60,9 @@ def arrays_of(
 
 
 def rounded_down(numbers: np.ndarray) -> np.ndarray:
-    """Return the largest float32 that are not above some float64."""
-    with np.errstate(over="ignore"):
-        near = numbers.astype(np.float32)
+    """Return the largest finite float32 that are not above some float64, or the least."""
+    numbers = numbers.clip(-NOWHERE, NOWHERE)
+    near = numbers.astype(np.float32)
     return np.where(near > numbers, np.nextafter(near, np.float32(-np.inf)), near)
 
 

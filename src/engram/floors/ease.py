@@ -9,7 +9,7 @@ Shapes: B users, L interactions of the longest, I items, K of them that have pai
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -26,9 +26,12 @@ SPEED = 5e10
 
 
 class Ease(Floor):
-    """Score each item by what it usually stands beside. Reads the role `history`."""
+    """Score each item by what it usually stands beside. Reads the role `history`.
 
-    deliverable = True
+    decays: by what powers of their age what was taken counts less; the one that ranks best is kept (0: all alike).
+    """
+
+    decays: ClassVar[tuple[float, ...]] = (0.0,)
 
     def build(self, features: Any) -> nn.Module:
         """Return the module that knows no pair."""
@@ -42,20 +45,24 @@ class Ease(Floor):
         before_KK = pairs_together(batches, kept_K, number, until=time.monotonic() + seconds / 6, all_known=False)
         ranked: dict[float, float] = {}
         for ridge in RIDGES:
-            ranked[ridge] = _ranked(batches, kept_K, solved(before_KK, ridge), number)
+            trial = Paired(number).take(torch.zeros(number), kept_K, solved(before_KK, ridge), ridge)
+            ranked[ridge] = _ranked(batches, trial.aged(self.decays[0]))
             if time.monotonic() > until - seconds / 4:
                 break
-        together_KK = pairs_together(batches, kept_K, number, until=time.monotonic() + seconds / 6)
         ridge = max(ranked, key=lambda one: ranked[one])
-        return Paired(number).take(count_I, kept_K, solved(together_KK, ridge), ridge)
+        trial = Paired(number).take(torch.zeros(number), kept_K, solved(before_KK, ridge), ridge)
+        decay = max(self.decays, key=lambda one: _ranked(batches, trial.aged(one)))
+        together_KK = pairs_together(batches, kept_K, number, until=time.monotonic() + seconds / 6)
+        return Paired(number).take(count_I, kept_K, solved(together_KK, ridge), ridge).aged(decay)
 
     def refit(self, fitted: nn.Module, batches: Batches, features: Any, *, seconds: float) -> nn.Module:
         """The same with more interactions and the ridge that was best."""
-        number, ridge = features.history.size, float(fitted.ridge)  # type: ignore[arg-type]
+        assert isinstance(fitted, Paired), "what `fit` gave"
+        number, ridge = features.history.size, float(fitted.ridge)
         count_I = counted(batches, number)
         kept_K = worth_pairing(count_I, most=int((seconds / 3 * SPEED) ** (1 / 3)))
         together_KK = pairs_together(batches, kept_K, number, until=time.monotonic() + seconds / 2)
-        return Paired(number).take(count_I, kept_K, solved(together_KK, ridge), ridge)
+        return Paired(number).take(count_I, kept_K, solved(together_KK, ridge), ridge).aged(float(fitted.decay))
 
 
 def solved(together_KK: Tensor, ridge: float) -> Tensor:
@@ -68,9 +75,9 @@ def solved(together_KK: Tensor, ridge: float) -> Tensor:
     return weight_KK.fill_diagonal_(0.0)
 
 
-def _ranked(batches: Batches, kept_K: Tensor, weight_KK: Tensor, num_items: int) -> float:
+def _ranked(batches: Batches, trial: Paired) -> float:
     """How high the last interaction of some users is ranked by their others: the mean of 1 / log2(1 + rank)."""
-    trial, total, seen = Paired(num_items).take(torch.zeros(num_items), kept_K, weight_KK, 0.0), 0.0, 0
+    total, seen = 0.0, 0
     for batch in batches("history"):
         score_BI, last_B = trial(batch.history), batch.wanted[:, 0] - 1
         own_B = score_BI[torch.arange(len(last_B)), last_B.clamp(min=0)]
@@ -83,15 +90,17 @@ def _ranked(batches: Batches, kept_K: Tensor, weight_KK: Tensor, num_items: int)
 
 
 class Paired(nn.Module):
-    """Adds up what each item of a history says of all others; of items without pairs a little by how popular they are.
+    """Adds up what each item of a history says of all others; those without pairs stand below, by their popularity.
 
-    kept: the items (K,) that have pairs. weight: (K, K), in half precision, from the row's item for the column's.
+    kept: the items (K,) that have pairs. weight: (K, K), in half precision, from the row's item for the column's. decay:
+    what was taken n interactions before the last counts (1 + n) to the power of minus this.
     """
 
     kept: Tensor
     weight: Tensor
     alone: Tensor
     ridge: Tensor
+    decay: Tensor
 
     def __init__(self, num_items: int) -> None:
         super().__init__()
@@ -100,6 +109,7 @@ class Paired(nn.Module):
         self.register_buffer("weight", nn.UninitializedBuffer(dtype=torch.float16))
         self.register_buffer("alone", torch.zeros(num_items))
         self.register_buffer("ridge", torch.zeros(()))
+        self.register_buffer("decay", torch.zeros(()))
 
     def take(self, count_I: Tensor, kept_K: Tensor, weight_KK: Tensor, ridge: float) -> Paired:
         """Take over what was solved. count: what has no pairs is ranked by how popular it is, below what has."""
@@ -108,10 +118,18 @@ class Paired(nn.Module):
         self.ridge.fill_(ridge)
         return self
 
+    def aged(self, decay: float) -> Paired:
+        """Let what was taken long ago count less."""
+        self.decay.fill_(decay)
+        return self
+
     def forward(self, history_BL2: Tensor) -> Tensor:
         """(B, L, 2) -> (B, I)."""
         number_BL = history_BL2[..., 0].long()
-        taken_BI = self.alone.new_zeros(len(number_BL), len(self.alone) + 1).scatter_(1, number_BL, 1.0)[:, 1:]
+        place_L = torch.arange(number_BL.shape[1], device=number_BL.device)
+        age_BL = ((number_BL > 0).sum(1, keepdim=True) - 1 - place_L).clamp(min=0)
+        counts_BL = (1.0 + age_BL) ** -self.decay
+        taken_BI = self.alone.new_zeros(len(number_BL), len(self.alone) + 1).scatter_(1, number_BL, counts_BL)[:, 1:]
         kept_BK = taken_BI[:, self.kept]
         kind = torch.bfloat16 if len(self.kept) > 500 and kept_BK.device.type == "cpu" else torch.float32
         score_BK = (kept_BK.to(kind) @ self.weight.to(kind)).float()

@@ -53,5 +53,8 @@ class Floor:
         raise AssertionError("a floor must say this")
 
     def refit(self, fitted: nn.Module, batches: Batches, features: Any, *, seconds: float) -> nn.Module:
-        """Fit again on more rows of the same kind, with the choices that `fit` made. For deliverable floors."""
+        """Fit again on more rows of the same kind, with the choices that `fit` made.
+
+        For deliverable floors of tasks whose logits are calibrated.
+        """
         raise AssertionError("a deliverable floor must say this")

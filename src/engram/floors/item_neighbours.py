@@ -20,8 +20,8 @@ NEIGHBOURS = 100
 DOUBT = 10.0
 """Users who took both of two items, of which half are believed: few may be chance."""
 
-SPEED = 2e8
-"""Pairs of items a second that are sure to be counted."""
+MOST = 6_000
+"""Items whose neighbours are looked for; of more, the most popular ones."""
 
 
 class ItemNeighbours(Floor):
@@ -32,10 +32,10 @@ class ItemNeighbours(Floor):
         return Paired(features.history.size)
 
     def fit(self, batches: Batches, features: Any, *, seconds: float) -> nn.Module:
-        """Count who took both of two items; one pass, over fewer items where time is short."""
+        """Count who took both of two items, for as many users as there is time for."""
         number = features.history.size
         count_I = counted(batches, number)
-        kept_K = worth_pairing(count_I, most=int((seconds * SPEED) ** 0.5))
+        kept_K = worth_pairing(count_I, most=MOST)
         together_KK = pairs_together(batches, kept_K, number, until=time.monotonic() + seconds / 2)
         return Paired(number).take(count_I, kept_K, likeness(together_KK), 0.0)
 

@@ -1,4 +1,4 @@
-"""The floor that looks at words: logistic regression on words, pairs of words and pieces of words (NB-SVM)."""
+"""The floor that looks at words: logistic regression on words, their pairs, pieces and shapes (NB-SVM)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PIECES_COUNT = 0.5
 
 
 class LinearOnText(Floor):
-    """Logistic regression on which words, pairs of words and pieces of words a text has, NB-weighted.
+    """Logistic regression on which words, pairs of words, pieces of words and shapes of words a text has, NB-weighted.
 
     Reads the roles `text` (B, T) ids and `label`: class numbers (B,) for softmax, or yes or no (B, C) for sigmoids.
     """
@@ -70,9 +70,10 @@ class LinearOnText(Floor):
 
 
 class WordsLinear(nn.Module):
-    """Find out which words, pairs and pieces a text has, and add up what each says for each class.
+    """Find out which words, pairs, shapes and pieces a text has, and add up what each says for each class.
 
-    What there is has its place in a table by hashing, words and pairs in the lower half, pieces in the upper.
+    Pairs are of neighbours, and of words with one between them; shapes stand alone, and with what is beside them
+    (LOG.md, 2026-11-25). What there is has its place in a table by hashing, pieces in the upper half.
     ridge: that it was fitted with (2,).
     """
 
@@ -97,8 +98,9 @@ class WordsLinear(nn.Module):
     def places(self, text_BT: Tensor) -> Tensor:
         """Return (B, D) the places of what texts have, each once, ascending; 0 fills up."""
         half = len(self.weight) // 2
-        word_BW, piece_BTG, _ = self.spelling(text_BT)
-        words_BD = torch.cat([word_BW, pairs(word_BW)], 1)
+        word_BW, piece_BTG, _, shape_BW = self.spelling(text_BT)
+        with_shapes = [shape_BW, pairs(shape_BW), pairs(shape_BW, word_BW), pairs(word_BW, shape_BW)]
+        words_BD = torch.cat([word_BW, pairs(word_BW), pairs(word_BW, back=2), *with_shapes], 1)
         piece_BD = piece_BTG.flatten(1)
         place_BD = torch.cat(
             [

@@ -11,10 +11,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from engram.core.vocabulary import PADDING
 from engram.models._beam_search import beam_search
+from engram.models.layers.attend import linear
 from engram.models.layers.dropout import Dropout
 from engram.models.layers.transformer import Block, Cache, RMSNorm, Rotary, initialise
 
@@ -112,7 +112,7 @@ class EncoderDecoder(nn.Module):
         return self.dropout(x_BTD.to(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else x_BTD)
 
     def _logits(self, x_BTD: Tensor) -> Tensor:
-        return functional.linear(self.norm(x_BTD) * self.embedding.embedding_dim**-0.5, self.embedding.weight)
+        return linear(self.norm(x_BTD) * self.embedding.embedding_dim**-0.5, self.embedding.weight)
 
 
 class _Writing:

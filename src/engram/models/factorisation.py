@@ -21,8 +21,8 @@ SPREAD = 0.2
 
 
 class Factorisation(nn.Module):
-    """Gives histories (B, L, 2), of items' numbers from 1 on and ratings in spreads from the mean, the ratings (B, I) of
-    all items as users write them. Several members that began otherwise answer together.
+    """Gives histories (B, L, 2), of items' numbers from 1 on and ratings in spreads from the mean, the ratings (B, I)
+    of all items as users write them. Several members that began otherwise answer together.
 
     num_marks, of_all: different marks, and marks of all items together (see `describe`). mean, spread, low, high: of
     ratings.
@@ -34,7 +34,7 @@ class Factorisation(nn.Module):
         "optimizer.muon_learning_rate": 0.0,
         "optimizer.learning_rate": 5e-3,
         "optimizer.vector_learning_rate": 5e-3,
-        "optimizer.weight_decay": 1.0,
+        "optimizer.weight_decay": 2.0,
         "optimizer.beta2": 0.99,
     }
 

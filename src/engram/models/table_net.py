@@ -20,6 +20,14 @@ from torch.nn.functional import logsigmoid
 from engram.models.layers.columns import CategoryVectors, NumberVectors
 from engram.models.layers.members import SharedLinear
 
+RECIPE = {
+    "optimizer.muon_learning_rate": 0.04,
+    "optimizer.learning_rate": 6e-3,
+    "optimizer.vector_learning_rate": 6e-3,
+    "optimizer.head_learning_rate": 4e-3,
+}
+"""Numbers of the plan that were found best (LOG.md, 2026-11-25)."""
+
 
 class TableNet(nn.Module):
     """A network that gives each encoded record (B, F) `num_classes` logits, or a number.
@@ -27,7 +35,8 @@ class TableNet(nn.Module):
     num_numbers, cardinalities: what the places of a record hold: numbers first, NaN where one is missing, then codes
     below the cardinality of each category. kind: what the logits are for, "softmax" or "sigmoid"; or "number" for the
     number itself and how far off it may be (B, 2), in the units of `mean` and `spread`, which are the training rows'.
-    members: networks in one. width, layers: of the hidden layers. ranges: in how many pieces a number is taken.
+    members: networks in one, which differ in how much they make of each column, and in their last layers. width, layers:
+    of the hidden layers. columns: width of what one column says. ranges: in how many pieces a number is taken.
     """
 
     def __init__(
@@ -40,34 +49,29 @@ class TableNet(nn.Module):
         mean: float = 0.0,
         spread: float = 1.0,
         members: int = 32,
-        width: int = 256,
+        width: int = 128,
         layers: int = 2,
         columns: int = 16,
-        ranges: int = 32,
+        ranges: int = 48,
         dropout: float = 0.1,
     ) -> None:
         super().__init__()
+        self.recipe = RECIPE
         self.kind, self.mean, self.spread, self.num_numbers = kind, mean, spread, num_numbers
         places = num_numbers + len(cardinalities)
         self.numbers = NumberVectors(num_numbers, width=columns, ranges=ranges) if num_numbers else None
         self.categories = CategoryVectors(cardinalities, width=columns) if cardinalities else None
+        # One member's after another's, not as a matrix: they are vectors, and the optimizer is to treat them so.
+        self.heed = nn.Parameter(torch.randn(members, places, 1).expand(-1, -1, columns).flatten())
         widths = [places * columns, *[width] * layers]
-        self.hidden = nn.ModuleList(SharedLinear(members, *pair) for pair in pairwise(widths))
+        self.hidden = nn.ModuleList(nn.Linear(*pair) for pair in pairwise(widths))
         self.dropout = nn.Dropout(dropout)
         self.output = SharedLinear(members, width, 2 if kind == "number" else num_classes)
-        self._tell_apart(members, places, columns)
 
     @property
     def head(self) -> nn.Linear:
         """The last layer, by the name under which the optimizer looks for it."""
         return self.output.linear
-
-    @torch.no_grad()
-    def _tell_apart(self, members: int, places: int, columns: int) -> None:
-        """Let members begin differently: in how much they make of each column, and in the sign of what they read."""
-        heed_KF1 = torch.randn(members, places, 1).expand(-1, -1, columns)
-        self.hidden[0].scale_in.copy_(heed_KF1.reshape(-1))
-        self.output.scale_in.copy_(torch.randint_like(self.output.scale_in, 2) * 2 - 1)
 
     def initialise(self, record_BF: Tensor) -> None:
         """Set the ranges of numbers by some training rows."""
@@ -85,9 +89,12 @@ class TableNet(nn.Module):
 
     def members(self, record_BF: Tensor) -> Tensor:
         """Return the answer of each member (B, K, C)."""
-        x_BKD = self.columns(record_BF)[:, None]
+        x_B1D = self.columns(record_BF)[:, None]
+        x_BKD = x_B1D * self.heed.view(self.output.members, -1)
         for layer in self.hidden:
-            x_BKD = self.dropout(layer(x_BKD).relu())
+            x_BKD = layer(x_BKD).relu()
+            if self.training:  # members do without the same: to draw for each by itself takes as long as all the rest
+                x_BKD = x_BKD * self.dropout(torch.ones_like(x_BKD[:, :1]))
         output_BKC = self.output(x_BKD).float()
         if self.kind != "number":
             return output_BKC
@@ -111,6 +118,6 @@ def sized(size: str) -> dict[str, Any]:
     """The numbers that "small", "medium" and "large" stand for."""
     return {
         "small": {},
-        "medium": {"width": 384, "layers": 3},
-        "large": {"width": 512, "layers": 3, "ranges": 48},
+        "medium": {"width": 256},
+        "large": {"width": 384, "layers": 3, "ranges": 64},
     }[size]

@@ -15,6 +15,7 @@ from engram.report import card, page
 from engram.report.facts import Facts, gather
 from engram.report.sections import (
     calibration,
+    columns,
     data,
     depth,
     errors,
@@ -37,7 +38,7 @@ from engram.report.sections import (
 
 SECTIONS = (
     headline, data, forecasts, translations, running_text, network, example, units, inside_texts, wording, depth,
-    reasons, training, errors, numbers, slices, calibration, trust, use,
+    columns, reasons, training, errors, numbers, slices, calibration, trust, use,
 )  # fmt: skip
 """In the order of the page."""
 

@@ -19,6 +19,8 @@ WIDTH, HEIGHT, TALL = 440, 240, 320
 LEFT, RIGHT, TOP, BOTTOM = 46, 14, 26, 34
 MOST_POINTS = 220
 MOST_HOVERS = 60
+UNDER = 0.25
+"""Of a chart's height, what is drawn at its foot."""
 MOST_DOTS = 400
 
 
@@ -111,8 +113,12 @@ def lines(
     y_name: str,
     say_y: Callable[[float], str] = "{:.3g}".format,
     y_from: float | None = None,
+    under: tuple[Sequence[float], Sequence[float]] = ((), ()),
 ) -> Markup:
-    """Draw lines over common axes. Empty where no series has two points."""
+    """Draw lines over common axes. Empty where no series has two points.
+
+    under: how often values along x occur, drawn at the foot: shares, and the edges that they lie between.
+    """
     series = [s for s in (_finite(s) for s in series) if len(s.x) > 1]
     if not series:
         return Markup("")
@@ -129,12 +135,28 @@ def lines(
         return round(HEIGHT - BOTTOM - (value - y_low) / (y_high - y_low) * (HEIGHT - TOP - BOTTOM), 1)
 
     grid = _axes([(px(t), short(t)) for t in x_ticks if x_low <= t <= x_high], [(py(t), say_y(t)) for t in y_ticks])
-    drawn = [_band(s, px, py) for s in series if s.low]
+    drawn = [*_under(*under, px), *(_band(s, px, py) for s in series if s.low)]
     drawn += [_line(s, px, py, x_name=x_name, say_y=say_y) for s in series]
     name = f"{y_name} over {x_name}"
     numbers = [(s.name, float(s.x[i]), float(s.y[i])) for s in series for i in _thinned(s)]
     svg = _svg(join([grid, _names(x_name, y_name), *drawn]), name)
     return with_data(svg, name, ("line", x_name, y_name), numbers)
+
+
+def _under(shares: Sequence[float], edges: Sequence[float], px: Callable[[float], float]) -> list[Markup]:
+    """Bars at the foot of a chart."""
+    most, foot = max([*shares, 1e-12]), HEIGHT - BOTTOM
+    found = []
+    for share, a, b in zip(shares, edges[:-1], edges[1:], strict=True):
+        tall = round(UNDER * (foot - TOP) * share / most, 1)
+        found.append(
+            draw(
+                '<rect class="under" x="{x}" y="{y}" width="{w}" height="{h}"><title>{said}</title></rect>',
+                x=px(a), y=foot - tall, w=max(0.5, round(px(b) - px(a) - 0.5, 1)), h=tall,
+                said=f"{share:.1%} of training rows from {short(a)} to {short(b)}",
+            )
+        )  # fmt: skip
+    return found
 
 
 def _thinned(s: Series) -> list[int]:

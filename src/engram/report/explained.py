@@ -17,6 +17,7 @@ from engram.report.facts import gather
 from engram.report.page import Section
 from engram.report.sections import (
     calibration,
+    columns,
     depth,
     errors,
     example,
@@ -36,7 +37,8 @@ SECONDS = 40.0
 """Time that the page takes at most, about: it shows what the report has no time for."""
 
 SECTIONS = (
-    network, units, inside_texts, wording, depth, running_text, reasons, example, errors, slices, calibration, trust,
+    network, units, inside_texts, wording, depth, columns, running_text, reasons, example, errors, slices, calibration,
+    trust,
 )  # fmt: skip
 """In the order of the page: from the input to the output, then why, where it errs, and whether to trust it."""
 

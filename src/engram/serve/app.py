@@ -22,7 +22,7 @@ from engram.serve.counts import Counts
 from engram.serve.gate import FAILED, Exchange, Gate, Receive, Refused, Scope, Send
 from engram.serve.limits import Limits
 from engram.serve.log import RequestLog
-from engram.serve.models import Model, Models, entries
+from engram.serve.models import Model, Models
 from engram.serve.predicting import as_json
 from engram.serve.reading import options_model, schema_of
 
@@ -162,7 +162,7 @@ def described(model: Model) -> dict[str, Any]:
     predictor = model.version.predictor
     inputs = {
         role: {"kind": entry.kind, "schema": entry.schema, "example": entry.example, **entry.details}
-        for role, entry in entries(predictor).items()
+        for role, entry in model.version.entries.items()
     }
     task = predictor.task
     return {

@@ -31,18 +31,16 @@ Opening = Callable[[RunDirectory], Predictor]
 class Served:
     """A run, opened, with what is counted of its answers.
 
-    promoted: when, or "" for the run given at the start. explains: whether it can be said what its answers hang on.
+    name: of the run's folder, without where it lies. promoted: when, or "" for the run given at the start. entries: how
+    each input is given, by role. explains: whether it can be said what its answers hang on.
     """
 
+    name: str
     predictor: Predictor
     drift: drift.Drift
-    promoted: str = ""
-    explains: bool = False
-
-    @property
-    def name(self) -> str:
-        """The run's folder, without where it lies."""
-        return self.predictor.run.path.resolve().name
+    promoted: str
+    entries: dict[str, Any]
+    explains: bool
 
 
 class Model:
@@ -116,10 +114,12 @@ class Models:
             raise RunError(f"nothing is promoted any more as {name}, and the server was started with no run for it")
         run = checked(current.run) if current else self._base[name]
         predictor = self._opening(run)
-        example = _example(predictor)
+        given = entries(predictor)
+        example = _example(predictor, given)
         predictor.answers([example], predictor.task.options(), names=["warm-up"])  # the first who asks need not wait
         explains = ask(predictor, example) is not None
-        return Served(predictor, drift.of_run(run), current.promoted if current else "", explains)
+        promoted = current.promoted if current else ""
+        return Served(run.path.resolve().name, predictor, drift.of_run(run), promoted, given, explains)
 
     async def watch(self) -> None:
         """Take up promotions as they come, until cancelled; what cannot be opened changes nothing and is told."""
@@ -149,9 +149,10 @@ class Models:
 
 def entries(predictor: Predictor) -> dict[str, Any]:
     """How each input is given, by role; ConfigError where one can come from files alone, or where there is none."""
-    found = {role: predictor.features[role].entry() for role in predictor.task.inputs}
-    if closed := [role for role, entry in found.items() if entry is None]:
-        raise ConfigError(f"{predictor.run} cannot be served: {closed[0]} cannot be given over the network")
+    made = {role: predictor.features[role].entry() for role in predictor.task.inputs}
+    found = {role: entry for role, entry in made.items() if entry is not None}
+    if closed := made.keys() - found.keys():
+        raise ConfigError(f"{predictor.run} cannot be served: {min(closed)} cannot be given over the network")
     if not found:
         raise ConfigError(
             f"expected a run of a task that reads items; {predictor.run} was trained by a step of your own"
@@ -159,10 +160,7 @@ def entries(predictor: Predictor) -> dict[str, Any]:
     return found
 
 
-def _example(predictor: Predictor) -> Any:
+def _example(predictor: Predictor, given: Mapping[str, Any]) -> Any:
     """An item such as its features describe it."""
-    found = {
-        role: predictor.features[role].received(entry.example, most=sys.maxsize)
-        for role, entry in entries(predictor).items()
-    }
+    found = {role: predictor.features[role].received(entry.example, most=sys.maxsize) for role, entry in given.items()}
     return found if len(found) > 1 else next(iter(found.values()))

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from engram.serve.batching import Full
 from engram.serve.gate import Refused
 from engram.serve.limits import Limits
-from engram.serve.models import Model, entries
+from engram.serve.models import Model
 from engram.serve.reading import Asked, asked, options_model
 
 INLINE_BYTES = 64 << 10
@@ -68,7 +68,7 @@ def add(app: FastAPI, model: Model, limits: Limits) -> None:
 async def read(request: Request, model: Model, limits: Limits, schema: type[BaseModel]) -> Asked:
     """What a request asks of a model; Refused where it says nothing that can be read."""
     body, kind = await request.body(), request.headers.get("content-type", "")
-    reading = partial(asked, body, kind, model.version.predictor, limits, schema)
+    reading = partial(asked, body, kind, model.version, limits, schema)
     return await asyncio.to_thread(reading) if len(body) > INLINE_BYTES else reading()
 
 
@@ -105,7 +105,7 @@ def as_json(value: Any, *, status: int = 200, headers: dict[str, str] | None = N
 def request_schema(model: Model) -> dict[str, Any]:
     """What the body may be, by content type, as OpenAPI says it."""
     predictor = model.version.predictor
-    given = entries(predictor)
+    given = model.version.entries
     options = options_model(predictor.task).model_json_schema()
     by_role = {
         "type": "object",

@@ -18,10 +18,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from engram.core import strict
 from engram.core.errors import DataError
 from engram.core.task import Task
-from engram.predict.predictor import Predictor, name_of
+from engram.predict.predictor import name_of
 from engram.serve import forms
 from engram.serve.gate import Refused
 from engram.serve.limits import Limits
+from engram.serve.models import Served
 
 ANY_ROLE = ("file", "files", "input")
 """Names of parts that stand for the one input of a task, beside its role's own name."""
@@ -65,20 +66,21 @@ def schema_of(kind: type, *, name: str) -> type[BaseModel]:
     return create_model(name, __config__=ConfigDict(extra="forbid"), **fields)
 
 
-def asked(body: bytes, content_type: str, predictor: Predictor, limits: Limits, schema: type[BaseModel]) -> Asked:
+def asked(body: bytes, content_type: str, version: Served, limits: Limits, schema: type[BaseModel]) -> Asked:
     """Read a request; Refused says what is wrong with it as a whole."""
+    task = version.predictor.task
     kind = content_type.partition(";")[0].strip().lower()
     if kind == "application/json":
         values, files, options, one = _of_json(body, limits)
     elif kind == "multipart/form-data":
-        values, files, options, one = _of_form(body, content_type, list(predictor.task.inputs))
+        values, files, options, one = _of_form(body, content_type, list(task.inputs))
     else:
         raise Refused(415, f"expected application/json or multipart/form-data; got {kind or 'no content type'}")
     if not 1 <= len(values) <= limits.items:
         raise Refused(413 if values else 422, f"expected 1 to {limits.items} inputs; got {len(values)}")
-    found = Asked(_options(predictor.task, schema, options), one)
+    found = Asked(_options(task, schema, options), one)
     for number, value in enumerate(values):
-        _add(found, number, value, files[number], predictor, limits)
+        _add(found, number, value, files[number], version, limits)
     return found
 
 
@@ -143,10 +145,10 @@ def json_object(body: bytes, limits: Limits) -> dict[str, Any]:
     return content
 
 
-def _add(found: Asked, number: int, value: Any, filename: str, predictor: Predictor, limits: Limits) -> None:
+def _add(found: Asked, number: int, value: Any, filename: str, version: Served, limits: Limits) -> None:
     """Take an item as its features receive it, or say why it cannot be taken."""
     try:
-        item = _received(value, predictor, limits)
+        item = _received(value, version, limits)
     except (DataError, OSError) as error:
         found.errors[number] = {"input": filename or f"{type(value).__name__}[{number}]", "error": str(error)}
         return
@@ -154,17 +156,15 @@ def _add(found: Asked, number: int, value: Any, filename: str, predictor: Predic
     found.names.append(filename or name_of(item, number))
 
 
-def _received(value: Any, predictor: Predictor, limits: Limits) -> Any:
-    roles = list(predictor.task.inputs)
-    if isinstance(value, Mapping):
-        if set(value) != set(roles):
-            raise DataError(f"expected values for {', '.join(roles)}; got {', '.join(value) or 'none'}")
-        return {role: _one(value[role], predictor.features[role], limits) for role in roles}
-    if len(roles) > 1:
-        raise DataError(f"expected an object with {', '.join(roles)}; got {type(value).__name__}")
-    return _one(value, predictor.features[roles[0]], limits)
+def _received(value: Any, version: Served, limits: Limits) -> Any:
+    roles = list(version.entries)
+    if len(roles) == 1 and not (isinstance(value, Mapping) and set(value) == set(roles)):
+        return _one(value, roles[0], version, limits)
+    if not isinstance(value, Mapping) or set(value) != set(roles):
+        got = (", ".join(value) or "none") if isinstance(value, Mapping) else type(value).__name__
+        raise DataError(f"expected an object with values for {', '.join(roles)}; got {got}")
+    return {role: _one(value[role], role, version, limits) for role in roles}
 
 
-def _one(value: Any, feature: Any, limits: Limits) -> Any:
-    entry = feature.entry()
-    return feature.received(value, most=limits.of(entry.unit))
+def _one(value: Any, role: str, version: Served, limits: Limits) -> Any:
+    return version.predictor.features[role].received(value, most=limits.of(version.entries[role].unit))

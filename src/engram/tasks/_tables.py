@@ -12,7 +12,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from engram.core.evidence import Evidence
-from engram.core.task import Sample, Task
+from engram.core.task import Sample, Task, Worth
 from engram.data.table import Column, Table
 from engram.features.record import Record
 from engram.floors.boosted_trees import BoostedTrees
@@ -25,9 +25,8 @@ from engram.tasks._columns import columns_of
 NUMBERS = 0.5
 """With more evidence than this, a column holds numbers that are no classes."""
 
-FEW_ROWS = 5_000
-MOST_PASSES = {"few": 60, "many": 30}
-"""Training ends after so many passes over few or many rows."""
+MOST_PASSES = {"softmax": 25, "sigmoid": 25, "number": 80}
+"""Training ends after so many passes: classes are soon learned by heart, numbers say more of each row."""
 
 
 class TableTask(Task):
@@ -36,6 +35,10 @@ class TableTask(Task):
     inputs: ClassVar = {"record": Record}
     kind: ClassVar[str] = "softmax"
     balances: ClassVar = False
+    sizes: ClassVar = {
+        "medium": Worth(rows=5_000, passes=25, examples=4_000_000),
+        "large": Worth(rows=100_000, passes=20, examples=20_000_000),
+    }
 
     def matches(self, table: Table) -> Evidence:
         """A target that is named, or plainly called a label, beside columns that are no pictures and no mere text."""
@@ -65,8 +68,8 @@ class TableTask(Task):
         return build.named("table_net", **known, **learned, **sized(size))
 
     def most_passes(self, rows: int) -> float:
-        """Fewer over many rows."""
-        return MOST_PASSES["few" if rows < FEW_ROWS else "many"]
+        """Fewer for classes."""
+        return MOST_PASSES[self.kind]
 
 
 def floors(kind: str, simplest: Floor) -> tuple[Floor, ...]:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from engram.core.claim import Claim
 from engram.core.evidence import Evidence
 from engram.core.quantiles import LEVELS
 from engram.core.task import Batch, Sample, Step, Task, Worth
@@ -109,6 +110,15 @@ class Forecast(Task):
         """Return (B, H, C, 1 + Q): the expected value, then the quantiles."""
         answer_BHCA: Tensor = model(inputs.series)
         return answer_BHCA
+
+    def claim(self, model: nn.Module, example: Batch, features: Any) -> Claim:
+        """The mean of what is forecast."""
+
+        def scores(model: nn.Module, batch: Batch) -> Tensor:
+            return self.predict(model, batch, self.options())[..., 0].double().mean((1, 2))[:, None]
+
+        value = float(scores(model, example)[0, 0])
+        return Claim(scores, 0, lambda _: f"{value:.4g} on average", log_odds=False)
 
     def decode(self, output: Tensor, features: Any, options: Any) -> list[dict[str, Any]]:
         """One forecast a history: for each step, and each column where there are several, value, low and high."""

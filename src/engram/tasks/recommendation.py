@@ -20,6 +20,7 @@ from engram.data.histories import HistoryExamples
 from engram.data.table import Table
 from engram.features.history import History
 from engram.floors.ease import Ease
+from engram.floors.ease_by_recency import EaseByRecency
 from engram.floors.item_neighbours import ItemNeighbours
 from engram.floors.popularity import Popularity
 from engram.losses.next_item import next_item
@@ -41,7 +42,7 @@ class Recommendation(Task):
 
     inputs: ClassVar = {"history": History}
     metrics: tuple[Any, ...] = (Ndcg(10), Recall(20), Mrr(), CatalogueCoverage(10), Novelty(10))
-    floors: ClassVar = (Popularity(), ItemNeighbours(), Ease())
+    floors: ClassVar = (Popularity(), ItemNeighbours(), Ease(), EaseByRecency())
     options: ClassVar = RecommendationOptions
     ranks: ClassVar = True
     divides_rows: ClassVar = True

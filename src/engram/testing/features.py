@@ -94,6 +94,8 @@ def check_feature(feature: type[Feature], values: Sequence[Any], *, kind: str, n
     check_graph(fitted, stored)
     check_copies(fitted, stored)
     check_entry(fitted)
+    check_parts(fitted, stored)
+    check_traits(fitted, stored, column)
 
 
 def fit(feature: type[Feature], column: Column) -> tuple[Feature, Stored]:
@@ -106,6 +108,38 @@ def fit(feature: type[Feature], column: Column) -> tuple[Feature, Stored]:
     in_memory = Stored(gathered, stored.ok, stored.digest)
     surveyed.fit(in_memory, np.arange(len(column)))
     return surveyed, in_memory
+
+
+def check_parts(fitted: Feature, stored: Stored) -> None:
+    """Without any part taken away a value is itself, with all taken away it is another of the same shape."""
+    for row in range(len(stored)):
+        gathered = stored.gather(np.array([row]))
+        if (parts := fitted.parts(gathered)) is None:
+            continue
+        number, plain = len(parts.names), fitted.encode(gathered)
+        assert len(parts.places) == number and parts.windows.shape[1] == number, "parts do not fit their places"
+        assert parts.windows.any(0).all(), "some parts are never taken away"
+        none, rest = parts.encode(np.array([[False] * number, [True] * number]))
+        width = plain.shape[1]
+        assert_close(none[None, :width], plain, "without any part taken away the value is another")
+        assert none.shape == rest.shape, "parts that are gone change the shape"
+        if parts.shares is not None:
+            assert tuple(parts.shares(plain.float()).shape) == (1, number), "shares do not fit the parts"
+
+
+def check_traits(fitted: Feature, stored: Stored, column: Column) -> None:
+    """Traits say something of each value, and what is altered or strange can be read still."""
+    rows = np.arange(len(stored))
+    for name, told in fitted.traits(stored, rows).items():
+        assert len(told) == len(rows), f"the trait {name} is not said of each value"
+    values = [column.values[row] for row in rows[:4]]
+    for alter in fitted.alterations().values():
+        for value in values:
+            fitted.store(alter(value, np.random.default_rng(0)))
+    for name, odd in fitted.strange(values, np.random.default_rng(0)).items():
+        assert len(odd) == len(values), f"there are not as many of {name} as were asked for"
+        for value in odd:
+            fitted.store(value)
 
 
 def check_refined(fitted: Feature, stored: Stored) -> None:

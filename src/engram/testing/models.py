@@ -24,16 +24,23 @@ LETTERS = [*string.ascii_lowercase, *string.ascii_uppercase, " ", " ", " ", " ",
 VOCABULARY = NUM_SPECIAL + len(LETTERS)
 """What ids of texts stand for."""
 
+CARDINALITIES = (3, 5)
+"""Of the categories of records."""
+
 
 def check_model(factory: Callable[..., nn.Module], *, input_shapes: Sequence[Sequence[int]] = SHAPES) -> None:
     """Check a factory that takes `num_classes`, and `input_shape` (C, H, W) or `vocabulary`, as keywords and gives a
-    classifier of pictures or of ids; or `vocabulary` and `context`, and gives what says the next id of each; or
-    `vocabulary` alone, and gives what reads one text and says the next id of each of another; or `lookback` and
-    `horizon`, and gives what forecasts.
+    classifier of pictures or of ids; or `num_numbers` and `cardinalities`, and gives one of records; or `vocabulary`
+    and `context`, and gives what says the next id of each; or `vocabulary` alone, and gives what reads one text and
+    says the next id of each of another; or `lookback` and `horizon`, and gives what forecasts.
 
     Every shape is built anew and run with three examples of noise.
     """
     parameters = inspect.signature(factory).parameters
+    if "cardinalities" in parameters:
+        made = functools.partial(factory, num_numbers=2, cardinalities=CARDINALITIES, width=32)
+        check_classifier(made, noise_records(3), many=noise_records(64))
+        return
     if "horizon" in parameters:
         check_forecaster(functools.partial(factory, lookback=20, horizon=6, columns=2, others=1, known=3))
         return
@@ -191,6 +198,15 @@ def noise_ids(number: int) -> Tensor:
     text_BT[torch.arange(20) >= 5 + torch.arange(number)[:, None] % 16] = PADDING
     text_BT[:, 0] = BEGIN
     return text_BT
+
+
+def noise_records(number: int) -> Tensor:
+    """Records (B, 4) of two numbers, each of which is missing somewhere, and two codes."""
+    random = torch.Generator().manual_seed(0)
+    number_BN = torch.randn(number, 2, generator=random)
+    number_BN[torch.arange(2), torch.arange(2)] = torch.nan
+    codes = [torch.randint(most, (number, 1), generator=random).float() for most in CARDINALITIES]
+    return torch.cat([number_BN, *codes], 1)
 
 
 def check_gradients(network: nn.Module, inputs: Tensor, *, outputs: int = NUM_CLASSES) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from engram.core.errors import DataError
 from engram.core.evidence import Finding, Fix
 from engram.data.doctor.classes import classes, stray_spaces, unknown_labels
-from engram.data.doctor.duplicates import duplicates
+from engram.data.doctor.duplicates import conflicting_numbers, duplicates
 from engram.data.doctor.leakage import leakage
 from engram.data.doctor.naming import SHOWN, named
 from engram.data.doctor.pairs import pairs
@@ -51,6 +51,8 @@ def inspect(
                 found += shortcuts(examples.features[role], roles[role], values, label)
         if roles[role].kind == "record":
             found += _of_records(examples, table, role, target=_target(examples, roles))
+            if (numbers := next((s for s in examples.stored.values() if "number" in s.arrays), None)) is not None:
+                found += conflicting_numbers(copies[role].of(rows), roles[role], numbers)
     for role, values in labels.items():
         found += stray_spaces(roles[role])
         found += classes(values, examples.splits)

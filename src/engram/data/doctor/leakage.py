@@ -30,11 +30,14 @@ ERROR = 0.03
 FEWEST = 0.01
 """And so small a share of rows."""
 
-BINS = 64
+FEW = 30
+"""So many different numbers are taken one by one, of more each is taken for its neighbour."""
+
 ORDERED = 0.999
 """Rank correlation of a column with a number, from which on it is that number in other words."""
 
-MOST_CELLS = 200_000
+MOST_CELLS = 1_000_000
+"""Values times classes; beyond, a class has too few rows to tell."""
 
 
 def leakage(feature: Any, stored: Stored, target: Stored, *, name: str) -> Iterator[Finding]:
@@ -62,29 +65,23 @@ def _told(feature: Any, stored: Stored, target: Stored, rows: np.ndarray, place:
     if "number" in target.arrays:
         return _of_number(field.name, cells, np.asarray(target.gather_one("number", rows)), is_code=field.is_code)
     names, label = np.unique([joined(label_values(target)[row]) for row in rows.tolist()], return_inverse=True)
-    code, number = _coded(cells, is_code=field.is_code)
-    if len(names) < 2 or number < 2 or number * len(names) > MOST_CELLS:
+    values, code = np.unique(np.nan_to_num(cells, nan=-np.inf), return_inverse=True)
+    if min(len(names), len(values)) < 2 or len(values) * len(names) > MOST_CELLS:
         return ""
-    _, accuracy = predicted(code, label, num_codes=number, num_classes=len(names))
+    if field.is_code or len(values) <= FEW:
+        _, accuracy = predicted(code.reshape(-1), label, num_codes=len(values), num_classes=len(names))
+    else:  # by the next number
+        ordered = label[np.argsort(cells, kind="stable")]
+        accuracy = float((ordered[1:] == ordered[:-1]).mean())
     majority = np.bincount(label).max() / len(label)
     if 1 - accuracy > min(FEWEST, ERROR * (1 - majority)):
         return ""
     return f"{field.name} predicts {accuracy:.1%} (the commonest answer: {majority:.1%})"
 
 
-def _coded(cells: np.ndarray, *, is_code: bool) -> tuple[np.ndarray, int]:
-    """Number the values of a column, numbers by ranges of equally many rows where they are many."""
-    cells = np.nan_to_num(cells, nan=-np.inf)
-    values, code = np.unique(cells, return_inverse=True)
-    if is_code or len(values) <= BINS:
-        return code.reshape(-1), len(values)
-    edges = np.unique(np.quantile(code, np.linspace(0, 1, BINS + 1)[1:-1]))
-    return np.searchsorted(edges, code, side="right").reshape(-1), len(edges) + 1
-
-
 def _of_number(name: str, cells: np.ndarray, number: np.ndarray, *, is_code: bool) -> str:
     known = np.isfinite(cells)
-    if is_code or known.sum() < LEAST or known.mean() < 0.5:
+    if is_code or known.sum() < LEAST or known.mean() < 0.5 or not (np.ptp(cells[known]) and np.ptp(number[known])):
         return ""
     if (cells[known] == number[known]).all():
         return f"{name} is a copy of it"

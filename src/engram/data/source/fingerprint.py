@@ -40,9 +40,10 @@ def of_values(values: Any) -> str:
 
 
 def _of_packed(values: Packed) -> str:
-    series, parts = values.series, [str(values.series.dtype), values.missing.tobytes()]
+    series, kind = values.series, str(values.series.dtype)
+    parts: list[str | bytes] = [kind, values.missing.tobytes()]
     if not values.is_text:
-        return digest(*parts, series.fill_null(False if parts[0] == "Boolean" else 0).to_numpy().tobytes())
+        return digest(*parts, series.fill_null(False if kind == "Boolean" else 0).to_numpy().tobytes())
     parts += [series.str.len_bytes().fill_null(0).to_numpy().tobytes()]
     starts = range(0, len(series), CHUNK)
     return digest(*parts, *("".join(filter(None, series.slice(start, CHUNK).to_list())) for start in starts))

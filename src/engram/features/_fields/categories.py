@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from engram.core.errors import DataError, RunError
+from engram.core.parts import Course
 from engram.features._fields.field import Field, is_missing
 from engram.features.category import canonical
 
@@ -20,7 +21,7 @@ FEW = 50
 RARE = 3
 """Of more names than `FEW`, those of fewer training rows are rare."""
 
-SHOWN = 3
+SHOWN, MOST_NAMES = 3, 10
 
 
 class CategoryField(Field):
@@ -94,13 +95,18 @@ class CategoryField(Field):
         names = [None, *self.names]
         return [names[code] for code in encoded_NP[:, 0].astype(np.int64).tolist()]
 
+    def course(self) -> Course | None:
+        """The commonest names."""
+        names = self.names[:MOST_NAMES]
+        return Course(list(names), np.arange(1, len(names) + 1, dtype=np.float32)[:, None]) if names else None
+
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """The places of known levels."""
         return {"known": self.known}, {}
 
     def load_state(self, values: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
         """Take back the known levels; RunError if they are none."""
-        known = values.get("known")
+        known: Any = values.get("known")
         fits = isinstance(known, list) and all(type(p) is int and 0 < p <= len(self.levels) for p in known)
         if not fits or len(set(known)) != len(known):
             raise RunError(f"the saved codes of the column {self.name} are damaged")

@@ -31,6 +31,17 @@ def of(cells_NC: np.ndarray, words: list[tuple[np.ndarray, np.ndarray]]) -> np.n
     return np.stack(rows, 1).view(np.uint8).reshape(len(cells_NC), 16)
 
 
+def expected_equal(cells_NC: np.ndarray) -> int:
+    """How many rows equal an earlier one, where that is to be expected and they are no copies; else 0."""
+    columns = [_bits(cells_NC[:, place]) for place in range(cells_NC.shape[1])]
+    if not by_chance(columns):
+        return 0
+    row = np.full(len(cells_NC), _SALTS[0])
+    for column in columns:
+        row = _mixed(row * _MIX[2] + column)
+    return len(row) - len(np.unique(row))
+
+
 def by_chance(columns: list[np.ndarray]) -> bool:
     """Tell whether pairs of equal rows are to be expected where none was copied."""
     number = len(columns[0]) if columns else 0

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from engram.core.errors import RunError
+from engram.core.parts import Course
 
 if TYPE_CHECKING:
     import polars
@@ -73,6 +74,10 @@ class Field:
     def decode(self, encoded_NP: np.ndarray) -> list[Any]:
         """Return cells in the user's terms; None where there is no telling."""
         raise AssertionError("a field must say this")
+
+    def course(self) -> Course | None:
+        """Values along the column, once it is fitted, by which it can be asked what they do to answers."""
+        return None
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """The fitted state as (JSON, arrays)."""

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from engram.core.errors import DataError, RunError
+from engram.core.parts import Course
 from engram.features._fields.field import Field, is_missing
 from engram.features._fields.numbers import Scale
 
 if TYPE_CHECKING:
     import polars
 
-DAY = 86_400.0
+DAY, YEAR = 86_400.0, 31_556_952.0
 EXCEL = 25_569
 """Days from the first day of spreadsheets (1899-12-30) to 1970."""
 
@@ -138,6 +139,12 @@ class MomentField(Field):
             return str((seconds - zero) / unit)
         moment = np.datetime64("1970-01-01T00:00:00") + np.timedelta64(round(seconds), "s")
         return str(moment.astype(datetime).strftime(form.replace("%.f", "").replace("%#z", "+00:00")))
+
+    def course(self) -> Course | None:
+        """Moments from the first to the last, in years."""
+        seconds, edges, shares = self.scales[""].course()
+        years, between = (1970 + moments / YEAR for moments in (seconds, edges))
+        return Course(years.tolist(), self.encode(seconds), between.tolist(), shares.tolist(), unit="year")
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """The knots of each scale."""

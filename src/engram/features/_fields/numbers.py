@@ -14,12 +14,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from engram.core.errors import DataError, RunError
+from engram.core.parts import Course
 from engram.features._fields.field import Field, is_missing, saved
 
 if TYPE_CHECKING:
     import polars
 
 MOST_KNOTS = 256
+
+COURSE, BINS, OUTERMOST = 21, 20, 0.01
+"""Numbers along a column, bins of its distribution, and the share of rows at either end that neither shows."""
 FITTED_ON = 200_000
 """Numbers from which ranks are learned; more would give the same knots."""
 
@@ -60,8 +64,17 @@ class NumberField(Field):
         return self.scale.encode(stored)[:, None]
 
     def decode(self, encoded_NP: np.ndarray) -> list[Any]:
-        """Return the numbers."""
-        return [None if value != value else value for value in self.scale.decode(encoded_NP[:, 0]).tolist()]
+        """Return the numbers, with as few digits as tell them apart."""
+        numbers = self.scale.decode(encoded_NP[:, 0])
+        for digits in (9, 6):
+            shorter = np.array([float(f"{value:.{digits}g}") for value in numbers.tolist()])
+            numbers = np.where(self.scale.encode(shorter) == encoded_NP[:, 0], shorter, numbers)
+        return [None if value != value else value for value in numbers.tolist()]
+
+    def course(self) -> Course | None:
+        """Numbers from one end to the other."""
+        values, edges, shares = self.scale.course()
+        return Course(values.tolist(), self.encode(values), edges.tolist(), shares.tolist())
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """The knots."""
@@ -140,6 +153,19 @@ class Scale:
         """How fast scores begin to change before the first and after the last knot: as over the whole range."""
         slope = float((self.heights[-1] - self.heights[0]) / (self.knots[-1] - self.knots[0]))
         return slope, slope
+
+    def course(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return numbers along the range of training rows, dense where these are; edges of bins, and shares in them.
+
+        The outermost hundredths are left out: a few far numbers would stretch the range.
+        """
+        rank = np.array([NormalDist().cdf(height) for height in self.heights.tolist()])
+        inner = np.linspace(max(OUTERMOST, rank[0]), min(1 - OUTERMOST, rank[-1]), COURSE)
+        by_rank = np.interp(inner, rank, self.knots)
+        edges = np.linspace(by_rank[0], by_rank[-1], BINS + 1)
+        values = self.knots if len(self.knots) <= COURSE else np.concatenate([by_rank[::2], edges[::2]])
+        shares = np.diff(np.interp(edges, self.knots, rank))
+        return np.unique(values), edges, shares / max(shares.sum(), 1e-12)
 
     def state(self) -> dict[str, np.ndarray]:
         """Knots and heights."""

@@ -21,7 +21,7 @@ FAR = 1000.0
 PLACEHOLDERS = (0.0, -1.0, *(sign * (10.0**digits - 1) for digits in range(2, 8) for sign in (1, -1)))
 """Numbers that often stand for a missing one: 0, -1, 99, -99, 999 and so on."""
 
-SELDOM = 0.001
+SELDOM = 0.002
 """Where a smaller share of rows has another value, a column is nearly constant."""
 
 MOSTLY = 0.5
@@ -58,8 +58,8 @@ def _numbers(field: Field, cells: np.ndarray, rows: np.ndarray) -> Iterator[Find
     if (stands_for := _placeholder(cells[known], high - low)) is not None:
         where = rows[known[cells[known] == stands_for]]
         message = (
-            f"the column {field.name} says {stands_for:g} in {len(where):,} rows, far from all other numbers in it: it may "
-            "stand for a missing one"
+            f"the column {field.name} says {stands_for:g} in {len(where):,} rows, far from all other numbers in it: it "
+            "may stand for a missing one"
         )
         yield _named("warning", "placeholder", message, field, where, "leave these cells empty, if it does")
     far = known[np.abs(cells[known] - middle) > FAR * (high - low)] if high > low else known[:0]
@@ -106,7 +106,7 @@ def _alike(columns: Sequence[Read]) -> Iterator[Finding]:
     for number, group in by_count.items():
         for place, (name, codes) in enumerate(group):
             for other, theirs in group[:place]:
-                if len(np.unique(codes * number + theirs)) == number:
+                if _same(codes, theirs, number):
                     pairs.append(f"{other} = {name}")
                     break
     if pairs:
@@ -115,8 +115,14 @@ def _alike(columns: Sequence[Read]) -> Iterator[Finding]:
         yield Finding("info", "duplicate_columns", message, tuple(pairs), fix)
 
 
+def _same(codes: np.ndarray, others: np.ndarray, number: int) -> bool:
+    """Whether two columns divide the rows alike; where nearly every row has its own value, in the same order too."""
+    if 2 * number > len(codes):
+        return bool((codes == others).all() or (codes == number - 1 - others).all())
+    return len(np.unique(codes * number + others)) == number
+
+
 def _named(severity: str, kind: str, message: str, field: Field, rows: np.ndarray, fix: str) -> Finding:
     fixes = tuple(Fix(int(row), "keep", message, score=0.2) for row in rows[:SHOWN])
-    return Finding(
-        severity, kind, message, tuple(f"row[{row}]: {field.name}" for row in rows[:SHOWN].tolist()), fix, fixes
-    )
+    where = tuple(f"row[{row}]: {field.name}" for row in rows[:SHOWN].tolist())
+    return Finding(severity, kind, message, where, fix, fixes)

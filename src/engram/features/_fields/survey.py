@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,6 +35,16 @@ DATE_NAMES = re.compile(r"date|datum|day|time|stamp|when|birth|(^|_)(at|on|dt|ts
 
 LeftOut = str
 """Why a column is left out."""
+
+
+def wished_kinds(columns: Mapping[str, str] | Sequence[str] | str | None) -> dict[str, str]:
+    """Column -> kind; ConfigError for what says no kind."""
+    if columns is None or isinstance(columns, Mapping):
+        return dict(columns or {})
+    pairs = [pair.partition("=") for pair in ([columns] if isinstance(columns, str) else columns)]
+    if wrong := ["".join(pair) for pair in pairs if not (pair[0] and pair[2])]:
+        raise ConfigError(f"expected NAME=KIND for columns, such as zip=category; got {', '.join(wrong)}")
+    return {name: kind for name, _, kind in pairs}
 
 
 def surveyed(name: str, column: Any, wish: str | None = None) -> Field | LeftOut:
@@ -147,7 +157,7 @@ def _text(name: str, present: polars.Series, number: int, *, optional: bool) -> 
 
 def _words(present: polars.Series) -> float:
     some = present.head(100 * LOOKED_AT).unique(maintain_order=True).head(LOOKED_AT)
-    return float(some.str.count_matches(r"\w+").mean() or 0)
+    return float(np.mean(some.str.count_matches(r"\w+").to_numpy())) if len(some) else 0.0
 
 
 def _formats(present: polars.Series) -> list[str]:
@@ -157,7 +167,8 @@ def _formats(present: polars.Series) -> list[str]:
     if present.dtype != polars.String:
         return []
     rest = present.head(100 * LOOKED_AT).unique(maintain_order=True).head(LOOKED_AT)
-    total, found, left = len(rest), [], [*FORMATS]
+    total, left = len(rest), [*FORMATS]
+    found: list[str] = []
     if not total or (rest.str.contains(r"\d").sum() or 0) < READABLE * total:
         return []
     while len(rest) and len(found) < 4:

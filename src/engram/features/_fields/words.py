@@ -95,11 +95,11 @@ class WordsField(Field):
         entries = torch.from_numpy(np.stack([text, place])), torch.from_numpy(value)
         shape = (max(1, len(sizes)), TABLE)
         matrix = torch.sparse_coo_tensor(*entries, shape, check_invariants=True).coalesce()
-        axes, strength = _directions(matrix, min(self.topics + 8, *shape))
+        axes_WP, strength = _directions(matrix, min(self.topics + 8, *shape))
         kept = max(1, int((strength[: self.topics] > LEAST * strength[0]).sum()))
-        axes, spread = axes[:, :kept].numpy(), strength[:kept].numpy() / np.sqrt(max(1, len(sizes)))
-        sign = np.sign(axes[np.abs(axes).argmax(0), np.arange(kept)])
-        self.weight = np.ascontiguousarray(axes * sign / np.maximum(spread, 1e-6), np.float32)
+        axes_WP, spread = axes_WP[:, :kept], strength[:kept] / np.sqrt(max(1, len(sizes)))
+        sign = np.sign(axes_WP[np.abs(axes_WP).argmax(0), np.arange(kept)])
+        self.weight = np.ascontiguousarray(axes_WP * sign / np.maximum(spread, 1e-6), np.float32)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -152,7 +152,7 @@ class WordsField(Field):
         return f"{middle:.0f} words in the middle, {self.weight.shape[1]} topics"
 
 
-def _directions(matrix_NW: Tensor, number: int) -> tuple[Tensor, Tensor]:
+def _directions(matrix_NW: Tensor, number: int) -> tuple[np.ndarray, np.ndarray]:
     """The directions (W, P) in which rows differ most, and how much: a randomised SVD (Halko and others, 2011)."""
     import torch
 
@@ -160,10 +160,8 @@ def _directions(matrix_NW: Tensor, number: int) -> tuple[Tensor, Tensor]:
     right_WP = torch.from_numpy(start)
     for _ in range(4):
         left_NP = torch.linalg.qr(matrix_NW @ right_WP).Q
-        right_WP = matrix_NW.T @ left_NP
-        axes_WP, strength, _ = torch.linalg.svd(right_WP, full_matrices=False)
-        right_WP = axes_WP
-    return axes_WP, strength
+        right_WP, strength, _ = torch.linalg.svd(matrix_NW.T @ left_NP, full_matrices=False)
+    return right_WP.numpy(), strength.numpy()
 
 
 def place(word: str) -> int:

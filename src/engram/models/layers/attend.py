@@ -18,6 +18,23 @@ from torch.nn import functional
 
 EPSILON = 1e-6
 
+ROUNDED = 128
+"""To a multiple of so many rows inputs of matrix products are filled up: few shapes come again and again."""
+
+
+def linear(x: Tensor, weight: Tensor) -> Tensor:
+    """`functional.linear` of inputs (..., D), in training on CPUs with a number of rows that comes again.
+
+    oneDNN writes code for every new shape, which takes as long as the product itself (LOG.md, 2026-11-25), and what it
+    has written for a thousand others is forgotten.
+    """
+    rows = x.shape[:-1].numel()
+    lacking = -rows % ROUNDED
+    if not (lacking and x.requires_grad and x.device.type == "cpu" and x.dtype == torch.bfloat16):
+        return functional.linear(x, weight)
+    filled = functional.pad(x.reshape(rows, -1), (0, 0, 0, lacking))
+    return functional.linear(filled, weight)[:rows].unflatten(0, x.shape[:-1])
+
 
 def attend(query: Tensor, key: Tensor, value: Tensor, *, mask: Tensor | None = None, causal: bool = False) -> Tensor:
     """Scaled dot-product attention: (B, H, T, K), (B, H, S, K), (B, H, S, K) -> (B, H, T, K).

@@ -42,11 +42,14 @@ class NumberVectors(nn.Module):
 
     @torch.no_grad()
     def initialise(self, number_BN: Tensor) -> None:
-        """Let ranges hold about as many examples each; a number with few values gets a range between any two."""
-        share = torch.linspace(0, 1, self.shape[1] + 1, device=number_BN.device)
+        """Let ranges hold about as many examples each, or as many different values.
+
+        Half of the ends are there for either: where nearly all examples have one value, the others differ too.
+        """
+        share = torch.linspace(0, 1, (self.shape[1] + 1) // 2, device=number_BN.device)
         for place, x_B in enumerate(number_BN.T):
             known = x_B[~x_B.isnan()]
-            ends = known.quantile(share).unique() if len(known) else known
+            ends = torch.cat([x.quantile(share) for x in (known, known.unique()) if len(x)] or [known]).unique()
             used = max(0, len(ends) - 1)
             self.begin[place], self.length[place] = NOWHERE, 1.0
             self.begin[place, :used], self.length[place, :used] = ends[:-1], ends.diff()

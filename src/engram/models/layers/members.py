@@ -19,7 +19,8 @@ class SharedLinear(nn.Module):
         self.members = members
         self.linear = nn.Linear(width_in, width_out, bias=False)
         # One member's after another's, not as a matrix: they are vectors, and the optimizer is to treat them so.
-        self.scale_in = nn.Parameter(torch.ones(members * width_in))
+        # Members begin with different signs, and so with different answers.
+        self.scale_in = nn.Parameter(torch.randint(2, (members * width_in,)) * 2.0 - 1)
         self.scale_out = nn.Parameter(torch.ones(members * width_out))
         self.bias = nn.Parameter(torch.zeros(members * width_out))
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from engram.models.layers.attend import attend, half_square, normalised
+from engram.models.layers.attend import attend, half_square, linear, normalised
 from engram.models.layers.dropout import Dropout
 
 
@@ -82,6 +82,24 @@ class Cache:
         self.keys, self.values = self.keys[rows, :, : self.length], self.values[rows, :, : self.length]
 
 
+class Past:
+    """The same where they are handed in and out as tensors, as in exported graphs: each call makes longer ones."""
+
+    def __init__(self, keys_BHSK: Tensor, values_BHSK: Tensor) -> None:
+        self.keys, self.values = keys_BHSK, values_BHSK
+
+    @property
+    def length(self) -> int:
+        """Positions seen."""
+        return self.keys.shape[2]
+
+    def extend(self, key_BHTK: Tensor, value_BHTK: Tensor) -> tuple[Tensor, Tensor]:
+        """Add positions; return keys and values of all."""
+        self.keys = torch.cat([self.keys, key_BHTK], 2)
+        self.values = torch.cat([self.values, value_BHTK], 2)
+        return self.keys, self.values
+
+
 class Attention(nn.Module):
     """Attention of several heads; queries and keys are normalised (Henry et al. 2020, arXiv:2010.04245).
 
@@ -105,7 +123,7 @@ class Attention(nn.Module):
         *,
         mask: Tensor | None = None,
         causal: bool = False,
-        cache: Cache | None = None,
+        cache: Cache | Past | None = None,
     ) -> Tensor:
         """Positions look at one another; with a cache, at those before too. causal: at themselves and earlier ones."""
         query, key, value = _product(x_BTD, self.query, self.key, self.value, heads=self.heads)
@@ -120,7 +138,7 @@ class Attention(nn.Module):
 
     def _look(self, query: Tensor, key: Tensor, value: Tensor, *, mask: Tensor | None, causal: bool) -> Tensor:
         found_BHTK = attend(query, key, value, mask=mask, causal=causal)
-        return self.out(found_BHTK.transpose(1, 2).flatten(2))
+        return linear(found_BHTK.transpose(1, 2).flatten(2), self.out.weight)
 
 
 class CrossAttention(Attention):
@@ -149,7 +167,7 @@ class CrossAttention(Attention):
 def _product(x_BTD: Tensor, *layers: nn.Linear, heads: int) -> tuple[Tensor, ...]:
     """Several linear layers of one input as one product, each (B, T, H, K): one large product is faster than three."""
     weight = torch.cat([layer.weight for layer in layers])
-    return functional.linear(x_BTD, weight).unflatten(-1, (len(layers), heads, -1)).unbind(2)
+    return linear(x_BTD, weight).unflatten(-1, (len(layers), heads, -1)).unbind(2)
 
 
 class FeedForward(nn.Module):
@@ -162,7 +180,7 @@ class FeedForward(nn.Module):
 
     def forward(self, x_BTD: Tensor) -> Tensor:
         """(B, T, D) -> (B, T, D)."""
-        return self.down(half_square(self.up(x_BTD)))
+        return linear(half_square(linear(x_BTD, self.up.weight)), self.down.weight)
 
 
 class Block(nn.Module):
@@ -183,7 +201,7 @@ class Block(nn.Module):
         *,
         mask: Tensor | None = None,
         causal: bool = False,
-        cache: Cache | None = None,
+        cache: Cache | Past | None = None,
         remembered: tuple[Tensor, Tensor] | None = None,
         memory_mask: Tensor | None = None,
     ) -> Tensor:

@@ -35,7 +35,7 @@ class WordVectors(nn.Module):
 
     def forward(self, text_BT: Tensor) -> tuple[Tensor, Tensor]:
         """Return vectors (B, W, D), zero where there is no word, and hash numbers of words (B, W)."""
-        word_BW, piece_BTG, place_BT = self.spelling(text_BT)
+        word_BW, piece_BTG, place_BT, _ = self.spelling(text_BT)
         present_BW = word_BW > 0
         x_BWD = self.word(word_BW % self.word.num_embeddings)
         spelled_BWD = self._spelled(piece_BTG, place_BT, num_words=word_BW.shape[1])

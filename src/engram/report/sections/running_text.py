@@ -107,7 +107,8 @@ def _sample(facts: Facts, ids: list[int]) -> Tile:
     begins = [at for at, token in enumerate(ids[:READ]) if token == BEGIN]
     prompt = feature.opening(ids[begins[-1] if begins else 0 :], most=READ)
     writer = Writer(predictor.network, facts.task.context, feature.tokenizer.size)
-    stream, written = Stream(feature.tokenizer, prompt), ""
+    spoken = [token for token in prompt if token < feature.tokenizer.size]  # roles are no part of what is said
+    stream, written = Stream(feature.tokenizer, spoken), ""
     for token in writer.write(prompt, facts.task.sampling(max_tokens=WRITTEN, seed=0)):
         written += stream.add(token)
         if facts.left < LEAST_LEFT / 2:
