@@ -68,13 +68,20 @@ class Memory:
         self._over.set()
         self._thread.join()
 
+    @staticmethod
+    def now() -> float:
+        """What the process holds itself, in MB."""
+        return _held()["RssAnon"]
+
     def _watch(self) -> None:
         while not self._over.wait(0.02):
-            lines = Path("/proc/self/status").read_text().splitlines()
-            held = {
-                line.split(":")[0]: int(line.split()[1]) / 1000 for line in lines if line.startswith(("Rss", "VmRSS"))
-            }
+            held = _held()
             self.own, self.whole = max(self.own, held["RssAnon"]), max(self.whole, held["VmRSS"])
+
+
+def _held() -> dict[str, float]:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return {line.split(":")[0]: int(line.split()[1]) / 1000 for line in lines if line.startswith(("Rss", "VmRSS"))}
 
 
 def measure(path: Path, tokenizer: str) -> dict[str, object]:

@@ -95,13 +95,24 @@ def make(
     run = RunDirectory(path).create()
     saved.save(run, data.features, {"image": "image", "label": "label"})
     run.write_arrays("model.safetensors", {key: value.numpy() for key, value in module.state_dict().items()})
-    write_predictions(run, outputs, data.features["label"].names, where=lambda row: f"folder/{row}.png")
-    rows = np.concatenate([data.splits["val"], data.splits["test"]])
-    pictures = np.stack(data.features["image"].decode(data.batch(rows, roles=["image"]).image))
-    run.write_arrays("examples.safetensors", {"rows": rows, "image": pictures})
+    image = data.features["image"]
+    write_predictions(
+        run, outputs, data.features["label"].names, where=lambda row: f"folder/{row}.png",
+        traits=lambda rows: {**image.traits(data.stored["image"], rows), "a<b>": ["<i>x</i>"] * len(rows)},
+    )  # fmt: skip
+    rows = np.arange(number(data))
+    batch = data.batch(rows)
+    seen = np.isin(rows, data.splits["train"])
+    facts = {"rows": rows, "label": np.asarray(batch.label), "even": ~seen, "learned": seen}
+    run.write_arrays("examples.safetensors", {**facts, "image": np.stack(image.decode(batch.image))})
     _record(run, task, module, outputs, data)
     _tell(run)
     return run
+
+
+def number(data: Examples) -> int:
+    """How many examples there are."""
+    return sum(map(len, data.splits.values()))
 
 
 def _fit(task: Task, module: Delivered, data: Examples) -> None:

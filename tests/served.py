@@ -31,7 +31,8 @@ TESTS = Path(__file__).parent
 SCRIPT = """
 import sys, tiny_run, engram
 runs, registry, limits = sys.argv[1].split(","), sys.argv[2], dict(pair.split("=") for pair in sys.argv[3:])
-engram.serve(runs, port=0, registry=registry, limits=limits, model=tiny_run.Net,
+own = limits.pop("own_network") == "True"
+engram.serve(runs, port=0, registry=registry, limits=limits, model=tiny_run.Net if own else None,
     started=lambda url: print("URL", url, flush=True))
 """
 
@@ -54,10 +55,14 @@ def png(picture):
     return content.getvalue()
 
 
-def server(runs, registry, *, host="127.0.0.1", token="", hostnames=(), **limits):
+OWN = partial(load, model=tiny_run.Net)
+
+
+def server(runs, registry, *, host="127.0.0.1", token="", hostnames=(), opening=OWN, log=None, **limits):
     counts, bounds = Counts(), made_limits(limits)
-    models = Models(runs, Registry(registry), opening=partial(load, model=tiny_run.Net), limits=bounds, counts=counts)
-    return Server(models, access=access(host, hostnames=hostnames, token=token), limits=bounds, counts=counts)
+    models = Models(runs, Registry(registry), opening=opening, limits=bounds, counts=counts)
+    allowed = access(host, hostnames=hostnames, token=token)
+    return Server(models, access=allowed, limits=bounds, counts=counts, log=log)
 
 
 def asking(app, *questions):
@@ -72,8 +77,9 @@ def asking(app, *questions):
 
 
 @contextlib.contextmanager
-def process(runs, registry, **limits):
-    """A server of its own. Yields (process, address)."""
+def process(runs, registry, *, own_network=True, **limits):
+    """A server of its own, for runs with the network of `tiny_run` or not. Yields (process, address)."""
+    limits["own_network"] = own_network
     arguments = [",".join(map(str, runs)), str(registry), *(f"{name}={value}" for name, value in limits.items())]
     source = Path(sys.modules["engram"].__file__).parents[1]
     environment = {**os.environ, "PYTHONPATH": f"{TESTS}{os.pathsep}{source}"}

@@ -34,12 +34,13 @@ MAY_IMPORT = {
     "explain": "core predict evaluate",
     "export": "core predict evaluate",
     "report": "core predict evaluate explain",
-    "serve": "core predict evaluate",
+    "serve": "core predict evaluate explain",
     "api": "core features data models losses metrics optim floors tasks train predict evaluate explain export report "
     "serve console",
     "console": "core",
     "cli": "core api console demo",
     "__main__": "cli",
+    "sklearn": "core api",
     "": "core api",
 }
 """Part of the package -> parts it may import. The package itself ("") holds the verbs; `testing` may import all."""

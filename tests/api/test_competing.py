@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from engram.api.competing import blended, choose
+from engram.tasks.table_regression import TableRegression
 from engram.tasks.text_classification import TextClassification
 from engram.tasks.text_tagging import TextTagging
 
@@ -55,3 +56,23 @@ def test_several_labels():
     hot = np.eye(3)[LABEL].astype(np.float32)
     found = choose(TextTagging(), 2 * knowing(1.5, 1) - 1, {"linear_on_text": 2 * knowing(1.5, 2) - 1}, hot)
     assert found.chosen == "blend"
+
+
+def saying(noise, seed):
+    """Numbers that are so far off the labels, beside how far off they may be."""
+    off = np.random.default_rng(seed).normal(size=len(LABEL)) * noise
+    return np.stack([1000 * (LABEL + off), np.ones(len(LABEL))], 1).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("network", "floor", "expected"), [(0.5, 0.5, "blend"), (0.5, 5, "network"), (5, 0.5, "floor")]
+)
+def test_numbers_compete_too(network, floor, expected):
+    label = 1000 * LABEL.astype(np.float32)
+    said, beside = saying(network, 1), saying(floor, 2)[:, :1]
+    found = choose(TableRegression(), said, {"boosted_trees": beside}, label)
+    assert (found.chosen, found.temperatures) == (expected, (1.0, 1.0))
+    if expected == "blend":
+        assert 0.35 < found.share < 0.65
+        errors = [np.square(x[:, 0] - label).mean() for x in (blended(said, beside, found.share, (1, 1)), said, beside)]
+        assert errors[0] < 0.6 * min(errors[1:])

@@ -9,8 +9,10 @@ from click.testing import CliRunner
 
 import engram
 from engram.cli import cli
-from engram.core.errors import ConfigError, DataError
-from engram.explain.influence import influences, log_odds
+from engram.core.claim import log_odds
+from engram.core.errors import DataError
+from engram.explain.attribution import occlusion
+from engram.explain.question import asked
 from engram.predict.opening import floors_of
 from engram.tasks._texts import text_sample
 
@@ -81,41 +83,46 @@ def test_explained_in_the_terminal(run, options):
         assert re.search(r"What animal hangs on \(log-odds\): horse \+\d", result.output)
         return
     first, second = (json.loads(line) for line in result.output.splitlines())
-    words = {word["word"]: word["influence"] for word in first["words"]}
+    words = {part["part"]: part["influence"] for part in first["parts"]}
     assert first["explains"] == "animal"
     assert max(words, key=words.get) == "horse"
-    assert [word["start"] for word in first["words"]] == [0, 3, 7, 11]
-    assert [word["word"] for word in second["words"]] == ["soup"]
+    assert [part["start"] for part in first["parts"]] == [0, 3, 7, 11]
+    assert [part["part"] for part in second["parts"]] == ["soup"]
+    assert first["without"] == ["horse"]
+    assert first["answer_without"] != "animal"
+
+
+def test_pages_of_explanations(run, tmp_path):
+    command = ["explain", str(run), "we saw the horse", "", "--out", str(tmp_path / "why"), "--json"]
+    told = json.loads(CliRunner().invoke(cli, command).output)
+    assert told["answers"][0]["explains"] == "animal" and "error" in told["answers"][1]
+    assert told["files"] == [told["page"]] and "horse" in (tmp_path / "why" / "index.html").read_text()
+    page = engram.explain(run, seconds=20).page
+    assert page == engram.load(run).run / "explain.html"
+    text = page.read_text()
+    for said in ("Words that it holds alike", "How the answer takes shape", "random order", "typing errors"):
+        assert said in text
 
 
 def test_influence_on_the_linear_floor_is_what_its_weights_say(run):
     predictor = engram.load(run)
     floor = floors_of(run, predictor.task, predictor.features)["linear_on_text"]
     text = "the old horse saw bread"
-    label, found = influences(predictor, text, module=floor)
-    number = predictor.by_role.label.names.index(label)
-    for one in found:
-        rest = " ".join(word for word in text.split() if word != one.word)
+    question = asked(predictor, text, module=floor)
+    number = predictor.by_role.label.names.index(question.answer)
+    for word, influence in zip(question.parts.names, occlusion(question), strict=True):
+        rest = " ".join(other for other in text.split() if other != word)
         places = [set(floor.places(predictor.encode([each]).text)[0].tolist()) for each in (text, rest)]
         lost, won = (sorted(a - b - {0}) for a, b in (places, places[::-1]))
         change = floor.weight[lost].sum(0) - floor.weight[won].sum(0)
-        with_it = floor(predictor.encode([text]).text)
-        expected = (log_odds(with_it, several=False) - log_odds(with_it - change, several=False))[0, number]
-        assert one.influence == pytest.approx(expected.item(), abs=1e-3)
-
-
-def test_pictures_have_no_words(tmp_path):
-    from engram.tasks._pictures import picture_sample
-
-    pictures = picture_sample(multilabel=False).data
-    engram.train(pictures, out=tmp_path / "run", steps=2, device="cpu")
-    with pytest.raises(ConfigError, match="expected a run that gives labels to texts"):
-        engram.predict(tmp_path / "run", [pictures[0][0]], explain=True)
+        with_it = floor(predictor.encode([text]).text).double()
+        expected = (log_odds(with_it) - log_odds(with_it - change))[0, number]
+        assert influence == pytest.approx(expected.item(), abs=1e-3)
 
 
 def test_the_page_shows_texts(run):
     page = (run / "report.html").read_text()
-    assert "word by word" in page
+    assert "Why this answer" in page
     assert "Words that speak for each class" in page
     assert "picture" not in re.sub(r"<style>.*?</style>", "", page, flags=re.DOTALL)
     for animal in ("horse", "sparrow", "trout", "badger", "wolf"):

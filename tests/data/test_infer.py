@@ -13,7 +13,13 @@ from engram.data.infer import columns_for, narrowed
 from engram.data.table import Column, Table
 
 
-class Picture:
+class Fake:
+    """Stands for a feature."""
+
+    takes = "column"
+
+
+class Picture(Fake):
     """Stands for a feature of pictures."""
 
     @classmethod
@@ -21,7 +27,7 @@ class Picture:
         return Evidence(0.95 if column.kind == "path" else 0.0, f"its kind is {column.kind}")
 
 
-class Name:
+class Name(Fake):
     """Stands for a feature of one label: few different values."""
 
     @classmethod
@@ -30,7 +36,7 @@ class Name:
         return Evidence(0.6 if few else 0.0, "few different values" if few else "too many different values")
 
 
-class Names:
+class Names(Fake):
     """Stands for a feature of several labels."""
 
     @classmethod

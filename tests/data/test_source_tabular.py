@@ -15,7 +15,7 @@ from PIL import Image
 
 from engram.core.errors import ConfigError, DataError
 from engram.data.source import read
-from engram.data.source.tabular import read_columns
+from engram.data.source.tabular import read_sheet
 
 
 def picture(path: Path) -> Path:
@@ -149,7 +149,7 @@ def test_separators_encodings_headers_and_numbers(tmp_path):
     (tmp_path / "bom.csv").write_bytes(text.encode("utf-8-sig"))
     (tmp_path / "wide.csv").write_bytes(text.encode("utf-16"))
     for name in ("latin.csv", "bom.csv", "wide.csv"):
-        columns = read_columns(str(tmp_path / name))
+        columns = read_sheet(str(tmp_path / name)).columns
         assert columns == {"path": ["é1.png", "é2.png"], "code": ["007", "012"], "size": [1.5, 2.0]}
     bare = read(write(tmp_path / "bare.tsv", "é1.png\ta\né2.png\tb\n"))
     assert bare.columns["column_2"].values == ["a", "b"]
@@ -172,7 +172,7 @@ def test_csv_returns_what_was_written(tmp_path, rows, line):
     with open(tmp_path / "t.csv", "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n" if line else "\r\n")
         writer.writerows([("text", "number"), *rows])
-    assert read_columns(str(tmp_path / "t.csv")) == {"text": [t for t, _ in rows], "number": [n for _, n in rows]}
+    assert read_sheet(str(tmp_path / "t.csv")).columns == {"text": [t for t, _ in rows], "number": [n for _, n in rows]}
 
 
 WHOLE = {

@@ -13,8 +13,9 @@ from engram.floors.linear_on_text import LinearOnText
 from engram.floors.majority_class import MajorityClass
 
 OF_TEXTS = ("copy_source", "n_gram", "nearest_source")
-"""Floors that give something else than logits of labels, which are tested by themselves."""
-NAMES = [name for name in registry.names("engram.floors", base="floor") if name not in OF_TEXTS]
+OF_TABLES = ("boosted_trees", "linear_on_record", "mean_value")
+"""Floors that give something else than logits of labels, or do so by their arguments; they are tested by themselves."""
+NAMES = [name for name in registry.names("engram.floors", base="floor") if name not in (*OF_TEXTS, *OF_TABLES)]
 
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz "

@@ -9,8 +9,9 @@ import torch
 from engram.core import registry
 
 OF_TEXTS = ("bits_per_byte", "bleu", "chrf", "perplexity", "sequence_cross_entropy", "token_cross_entropy")
+OF_NUMBERS = ("coverage", "interval_width", "mse", "r2", "rmse")
 """Metrics of something else than logits of labels, which are tested by themselves."""
-NAMES = [name for name in registry.names("engram.metrics", base="metric") if name not in OF_TEXTS]
+NAMES = [name for name in registry.names("engram.metrics", base="metric") if name not in (*OF_TEXTS, *OF_NUMBERS)]
 SINGLE = [name for name in NAMES if name != "binary_cross_entropy"]
 SEVERAL = [name for name in NAMES if name not in ("cross_entropy", "mae", "quadratic_kappa")]
 

@@ -8,12 +8,16 @@ from pathlib import Path
 
 import pytest
 import report_run
+from PIL import Image
 from torch import nn
 
 from engram.core.errors import RunError
 from engram.core.rundir import RunDirectory
+from engram.explain import kept as keeping
+from engram.explain.question import asked
+from engram.explain.why import why
 from engram.predict.predictor import load
-from engram.report import build
+from engram.report import build, explained
 from engram.tasks.image_tagging import ImageTagging
 
 VOID = {"meta", "img", "br", "link", "input"}
@@ -63,7 +67,8 @@ def test_nothing_is_asked_of_the_network(html: str) -> None:
         assert tag not in ("script", "link", "iframe", "object", "embed", "base")
         for name in ("src", "href", "action", "data"):
             if (value := attributes.get(name)) is not None:
-                assert value.startswith(("data:image/", "#")), (tag, value[:80])
+                saved = tag == "a" and "download" in attributes and value.startswith("data:text/csv")
+                assert saved or value.startswith(("data:image/", "#")), (tag, value[:80])
     assert "url(" not in html and "@import" not in html
     assert "default-src 'none'" in html
 
@@ -85,7 +90,10 @@ def test_every_picture_has_its_sentence(html: str) -> None:
 
 def test_all_sections_are_there(html: str) -> None:
     keys = [attributes["id"] for tag, attributes in Page(html).tags if tag == "section"]
-    assert keys == ["result", "data", "network", "example", "units", "training", "errors", "calibration", "use"]
+    assert keys == [
+        "result", "data", "network", "example", "units", "depth", "why", "training", "errors", "calibration",
+        "trust", "use",
+    ]  # fmt: skip
     for words in ("The loss is", "Stage 1", "Backward", "stated confidence", "95 % interval", "because"):
         assert words in html
 
@@ -97,9 +105,9 @@ def test_the_model_card_says_scores_floors_and_limits(run: RunDirectory) -> None
     assert "weakest for" in card and "engram predict" in card and "beware of" in card
 
 
-def test_building_again_gives_the_same_page(run: RunDirectory, html: str) -> None:
-    again = build(str(run), seconds=4.0).read_text("utf-8")
-    assert re.sub(r"in [\d.]+ s\.", "", again) == re.sub(r"in [\d.]+ s\.", "", html)
+def test_building_again_gives_the_same_page(run: RunDirectory) -> None:
+    first, again = (build(str(run), seconds=100.0).read_text("utf-8") for _ in range(2))
+    assert re.sub(r"in [\d.]+ s\.", "", again) == re.sub(r"in [\d.]+ s\.", "", first)
 
 
 def test_without_pictures_the_sections_say_so(tmp_path: Path) -> None:
@@ -161,3 +169,27 @@ def test_a_run_that_is_still_training(tmp_path: Path) -> None:
 def test_no_run_at_all(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="expected the folder of a trained run"):
         build(tmp_path / "nowhere")
+
+
+def test_the_page_of_explanations(run: RunDirectory) -> None:
+    html = explained.of_run(run, seconds=60.0).read_text("utf-8")
+    page = Page(html)
+    assert page.open == [] and (run / "explain.html").stat().st_size < 10e6
+    keys = [attributes["id"] for tag, attributes in page.tags if tag == "section"]
+    assert keys == ["network", "units", "depth", "why", "example", "errors", "calibration", "trust"]
+    assert "shuffled pixels" in html and "learned from that the network holds closest" in html
+    assert "Are these explanations to be believed?" in html and "The filters of the first layer" in html
+    assert "<script" not in html and "<img src=x" not in html
+    assert not [name for _, attributes in page.tags for name in attributes if name.startswith("on")]
+
+
+def test_pages_of_inputs_with_hostile_names(run: RunDirectory, tmp_path: Path) -> None:
+    predictor = load(run)
+    kept = keeping.read(run)
+    assert kept is not None
+    found = [('"><script>alert(1)</script>.png', kept.values[0], why(asked(predictor, kept.values[0])))]
+    page, heat = explained.of_inputs(predictor, found, tmp_path / "why")
+    html = page.read_text("utf-8")
+    assert Page(html).open == [] and "<script" not in html and "&lt;script&gt;alert(1)" in html
+    with Image.open(heat) as picture:
+        assert picture.format == "PNG" and min(picture.size) >= 160

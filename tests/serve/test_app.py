@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import served
 import tiny_run
+import writing_run
 
 from engram.core.errors import ConfigError
 from engram.predict.predictor import load
@@ -68,6 +69,17 @@ def test_forms_hold_files_and_options(app, predictor, pictures):
     expected = predictor.predict([served.png(picture) for picture in pictures], top=1)
     assert answers == [{**answer, "input": f"{n}.png"} for n, answer in enumerate(expected)]
     assert post(app, files={"file": ("0.png", served.png(pictures[0]))}, data={"top": "1"}).json() == answers[0]
+
+
+def test_an_answer_says_what_it_hangs_on(app, predictor, pictures):
+    told = post(app, "/v1/models/corners/explain", json={"input": in_base64(pictures[0])}).json()
+    answer = predictor.predict(served.png(pictures[0]))
+    assert {**told, **answer} == told and told["kind"] == "pixels" and told["explains"] == answer["label"]
+    top, _, left, _ = max(told["parts"], key=lambda part: part["influence"])["box"]
+    assert ("top" in answer["label"]) == (top < 8) and ("left" in answer["label"]) == (left < 8)
+    several = post(app, "/v1/models/corners/explain", json={"inputs": []})
+    assert several.status_code == 422
+    assert post(app, "/v1/models/corners/explain", json={"input": "no picture"}).status_code == 422
 
 
 def test_large_bodies_are_answered_alike(app, predictor):
@@ -140,7 +152,24 @@ def test_sizes_are_refused_before_they_are_decoded(app, monkeypatch):
     assert post(app, content=b"{}", headers=declared).status_code == 413
 
 
-ROUTES = ["/", "/docs", "/healthz", "/readyz", "/metrics", "/v1/models", "/openapi.json", PREDICT, "/nowhere"]
+@pytest.fixture(scope="module")
+def every_route(run, tmp_path_factory):
+    """A server that offers all there is, with and without a token, and the paths of its routes."""
+    folder = tmp_path_factory.mktemp("talk")
+    runs = {"corners": run, "talk": writing_run.make(folder / "talk")}
+
+    def opening(path):
+        return load(path, model=tiny_run.Net if path is run else None)
+
+    plain = served.server(runs, folder, opening=opening)
+    named = {"host": "0.0.0.0", "token": TOKEN, "hostnames": ("Models.example",)}
+    guarded = served.server(runs, folder, opening=opening, **named)
+    paths = [route.path for route in plain.routes.routes]
+    assert {"/v1/models/corners/explain", "/v1/models/talk/generate", "/v1/chat/completions"} < set(paths)
+    return plain.app, guarded.app, [*paths, "/nowhere"]
+
+
+TOKEN = "correct-horse-battery"
 FOREIGN = [
     {"host": "evil.example"}, {"host": "127.0.0.1.evil.example:8000"}, {"host": "10.0.0.1"}, {"host": ""},
     {"origin": "https://evil.example"}, {"origin": "null"}, {"origin": "http://127.0.0.1:9"},
@@ -149,8 +178,9 @@ FOREIGN = [
 
 
 @pytest.mark.parametrize("headers", FOREIGN, ids=str)
-def test_nobody_from_elsewhere_reads_or_asks_anything(app, headers):
-    questions = [(method, path, {"headers": headers}) for path in ROUTES for method in ("GET", "POST", "OPTIONS")]
+def test_nobody_from_elsewhere_reads_or_asks_anything(every_route, headers):
+    app, _, paths = every_route
+    questions = [(method, path, {"headers": headers}) for path in paths for method in ("GET", "POST", "OPTIONS")]
     for answer in served.asking(app, *questions):
         assert answer.status_code in (403, 421) and set(answer.json()) == {"error"}
         assert "access-control-allow-origin" not in answer.headers
@@ -165,19 +195,18 @@ def test_friends_are_let_in(app):
         assert served.asking(app, ("GET", "/v1/models", {"headers": headers}))[0].status_code == 200
 
 
-def test_elsewhere_than_on_loopback_a_token_is_needed(run, tmp_path):
+def test_elsewhere_than_on_loopback_a_token_is_needed(every_route):
     with pytest.raises(ConfigError, match="token"):
         access("0.0.0.0")
     with pytest.raises(ConfigError, match="16"):
         access("0.0.0.0", token="short")
-    token = "correct-horse-battery"
-    app = served.server({"corners": run}, tmp_path, host="0.0.0.0", token=token, hostnames=("Models.example",)).app
+    _, app, paths = every_route
     for host in ("10.1.2.3:8000", "models.example", "localhost"):
-        for path in ROUTES:
+        for path in paths:
             plain, wrong, right = served.asking(
                 app,
                 *(("GET", path, {"headers": {"host": host, **h}}) for h in (
-                    {}, {"authorization": "Bearer wrong-horse-battery"}, {"authorization": f"bearer {token}"})),
+                    {}, {"authorization": "Bearer wrong-horse-battery"}, {"authorization": f"bearer {TOKEN}"})),
             )  # fmt: skip
             opened = path in ("/", "/docs", "/healthz", "/readyz")
             assert (plain.status_code, wrong.status_code) == ((200, 200) if opened else (401, 401))
@@ -220,7 +249,7 @@ def test_the_schema_says_what_the_task_says(app):
     }  # fmt: skip
     example = content["application/json"]["example"]
     assert post(app, json=example).status_code == 200
-    model = served.asking(app, ("GET", "/v1/models", {}))[0].json()["models"][0]
+    model = served.asking(app, ("GET", "/v1/models", {}))[0].json()["data"][0]
     assert {"height": 16, "width": 16, "channels": 1, "ground": "dark"}.items() <= model["inputs"]["image"].items()
 
 

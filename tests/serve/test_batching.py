@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -25,6 +26,10 @@ class Doubling:
         if "poison" in items:
             raise RuntimeError("poisoned")
         return [{"input": name, "twice": 2 * item} for name, item in zip(names, items, strict=True)]
+
+
+def batching(answering, **bounds):
+    return Batcher(answering, ThreadPoolExecutor(1), **{**BOUNDS, **bounds})
 
 
 async def ask(batcher, numbers, options="a"):
@@ -50,19 +55,19 @@ def held(doubling, batcher, *requests):
 
 def test_what_waits_is_answered_together_and_each_gets_its_own():
     doubling = Doubling()
-    held(doubling, Batcher(doubling, **BOUNDS), *[([n],) for n in range(50)])
+    held(doubling, batching(doubling), *[([n],) for n in range(50)])
     assert [len(items) for items, _ in doubling.batches] == [1, 50]
 
 
 def test_other_options_are_another_batch():
     doubling = Doubling()
-    held(doubling, Batcher(doubling, **BOUNDS), ([1], "a"), ([2], "b"), ([3], "b"), ([4], "a"))
+    held(doubling, batching(doubling), ([1], "a"), ([2], "b"), ([3], "b"), ([4], "a"))
     assert [(items, options) for items, options in doubling.batches[1:]] == [([1], "a"), ([2, 3], "b"), ([4], "a")]
 
 
 def test_large_requests_let_small_ones_pass_between_their_pieces():
     doubling = Doubling()
-    held(doubling, Batcher(doubling, **BOUNDS), (list(range(600)),), ([1000],))
+    held(doubling, batching(doubling), (list(range(600)),), ([1000],))
     sizes = [len(items) for items, _ in doubling.batches[1:]]
     assert sum(sizes) == 601 and max(sizes) <= LARGEST
     assert 1000 in doubling.batches[1][0]
@@ -70,14 +75,14 @@ def test_large_requests_let_small_ones_pass_between_their_pieces():
 
 def test_batches_stay_within_the_latency_bound():
     doubling = Doubling(seconds=0.02)
-    batcher = Batcher(doubling, **{**BOUNDS, "batch_seconds": 0.2})
+    batcher = batching(doubling, batch_seconds=0.2)
     held(doubling, batcher, *[([n],) for n in range(40)])
     assert len(doubling.batches[1][0]) <= 10  # the first one took 20 ms or more for a single item
 
 
 def test_one_that_fails_does_not_take_the_others_with_it():
     doubling = Doubling()
-    batcher = Batcher(doubling, **BOUNDS)
+    batcher = batching(doubling)
 
     async def run():
         doubling.open.clear()
@@ -89,12 +94,11 @@ def test_one_that_fails_does_not_take_the_others_with_it():
     first, poisoned, x, y = asyncio.run(run())
     assert isinstance(poisoned, RuntimeError)
     assert [answers[0]["twice"] for answers in (first, x, y)] == ["--", "xx", "yy"]
-    assert batcher.alive
 
 
 def test_a_full_queue_refuses_and_forgets_who_has_left():
     doubling = Doubling()
-    batcher = Batcher(doubling, **{**BOUNDS, "queue_items": 4})
+    batcher = batching(doubling, queue_items=4)
 
     async def run():
         doubling.open.clear()
@@ -115,18 +119,25 @@ def test_a_full_queue_refuses_and_forgets_who_has_left():
     assert batcher.waiting == 0
 
 
-def test_closing_answers_what_waits():
+def test_those_who_come_together_are_one_batch_from_the_first():
     doubling = Doubling()
-    batcher = Batcher(doubling, **BOUNDS)
+    batcher = batching(doubling)
 
     async def run():
-        doubling.open.clear()
-        tasks = [asyncio.create_task(ask(batcher, [n])) for n in range(5)]
-        await asyncio.sleep(0.05)
-        batcher.close()
-        doubling.open.set()
-        return await asyncio.gather(*tasks)
+        return await asyncio.gather(*(ask(batcher, [n]) for n in range(16)))
 
-    assert asyncio.run(run()) == [1] * 5
-    batcher._thread.join(5)
-    assert not batcher.alive
+    assert asyncio.run(run()) == [1] * 16
+    assert [len(items) for items, _ in doubling.batches] == [16]
+
+
+def test_each_who_comes_later_is_answered_too():
+    """The work ends when nobody waits, and begins again."""
+    batcher = batching(Doubling())
+
+    async def run():
+        for number in range(20):
+            await ask(batcher, [number])
+            await asyncio.sleep(0.001 * (number % 3))
+
+    asyncio.run(run())
+    assert batcher.waiting == 0

@@ -70,6 +70,13 @@ def inspect(data: Any, **options: Any) -> Any:
     return inspect(data, **options)
 
 
+def wishes() -> Any:
+    """Return the options by which users decide how data is seen; see `engram.core.wishes.Wish`."""
+    from engram.api.wishing import known_wishes
+
+    return known_wishes()
+
+
 def load(run: Any, **options: Any) -> Any:
     """Open a run for answers; see `engram.predict.predictor.load`. Returns a `Predictor`."""
     run = _checked(run)
@@ -78,12 +85,23 @@ def load(run: Any, **options: Any) -> Any:
     return load(run, **options)
 
 
-def predict(run: Any, items: Any, **options: Any) -> Any:
+def predict(run: Any, items: Any = None, **options: Any) -> Any:
     """Answer for items; see `engram.api.prediction.predict`. Returns a list of dictionaries."""
     run = _checked(run)
     from engram.api.prediction import predict
 
     return predict(run, items, **options)
+
+
+def explain(run: Any, items: Any = (), **options: Any) -> Any:
+    """Say what a run learned, or why it answers items as it does; see `engram.api.explaining.explain`.
+
+    Returns an `Explanation`.
+    """
+    run = _checked(run)
+    from engram.api.explaining import explain
+
+    return explain(run, items, **options)
 
 
 def generate(run: Any, prompt: str = "", **options: Any) -> Any:
@@ -100,6 +118,14 @@ def chat(run: Any, **options: Any) -> Any:
     from engram.api.writing import Chat
 
     return Chat(run, **options)
+
+
+def recommend(run: Any, **options: Any) -> Any:
+    """Recommend to a user, for a history, or what is like an item; see `engram.api.prediction.recommend`."""
+    run = _checked(run)
+    from engram.api.prediction import recommend
+
+    return recommend(run, **options)
 
 
 def evaluate(run: Any, data: Any = None, **options: Any) -> Any:

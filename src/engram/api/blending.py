@@ -45,7 +45,7 @@ class Answers:
 
 def floor_of(task: Task) -> str | None:
     """The name of the floor whose tokens may be blended with the network's; None where a task has none."""
-    return next(iter(fitted_floors.deliverable(task)), None) if task.calibration is None else None
+    return next(iter(fitted_floors.deliverable(task)), None) if task.sampling is not None else None
 
 
 def choose(

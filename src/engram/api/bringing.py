@@ -57,7 +57,7 @@ class Brought:
             raise ConfigError(f"expected a function (model, batch) as step; got {type(self.step).__name__}")
         if model is None:
             raise ConfigError("expected a network beside a step of your own; got none. Hand it over: model=MyNet().")
-        if named := [name for name, value in options.items() if name != "seed" and value is not None]:
+        if named := [name for name, value in options.items() if name != "seed" and value not in (None, False)]:
             raise ConfigError(
                 f"expected no {' and no '.join(named)} beside a step of your own, which says itself what is learned "
                 "from what. Leave that out."

@@ -1,10 +1,11 @@
 """Network, floor and blend compete on validation rows for what is delivered.
 
-Shapes: N examples, C classes.
+Shapes: N examples, C classes, or values of an answer, the first of which counts.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -14,11 +15,8 @@ import numpy as np
 import torch
 
 from engram.core.task import Task
+from engram.core.units import format_number
 from engram.evaluate import calibration, comparison
-
-PRIOR, PRIOR_SPREAD = 0.3, 0.2
-"""Of the network's share, so that a few validation rows do not decide: with few texts a share of 0.2 to 0.35 was best
-by accuracy in cross-validation (LOG.md, 2026-11-25). Many rows outweigh it."""
 
 SHARES = np.linspace(0, 1, 21)
 
@@ -39,14 +37,22 @@ class Choice:
     temperatures: tuple[float, float]
 
 
+def held(
+    task: Task, network_NC: np.ndarray, floors: Mapping[str, np.ndarray | None], label: np.ndarray
+) -> Choice | None:
+    """Let the floors that may be delivered compete with the network; None where there is none."""
+    may = {floor.name for floor in task.floors if floor.deliverable}
+    offered = {name: output_NC for name, output_NC in floors.items() if name in may and output_NC is not None}
+    return choose(task, network_NC, offered, label) if offered else None
+
+
 def choose(task: Task, network_NC: np.ndarray, floors: Mapping[str, np.ndarray], label: np.ndarray) -> Choice:
-    """Return what to deliver, by logits on validation rows.
+    """Return what to deliver, by logits or numbers on validation rows.
 
     The share is that of the least loss, held towards what is usual by a prior. The blend is delivered unless it is
     hardly other than one of the two, or one of the two is better by the task's first metric, beyond noise.
     """
-    assert task.calibration is not None, "only logits can be blended"
-    found = {name: _share(network_NC, floor_NC, label, task.calibration) for name, floor_NC in floors.items()}
+    found = {name: _share(task, network_NC, floor_NC, label) for name, floor_NC in floors.items()}
     name = min(found, key=lambda each: found[each][0])
     _, share, temperatures = found[name]
     answers = {
@@ -66,32 +72,44 @@ def choose(task: Task, network_NC: np.ndarray, floors: Mapping[str, np.ndarray],
 def blended(
     network_NC: np.ndarray, floor_NC: np.ndarray, share: float, temperatures: tuple[float, float]
 ) -> np.ndarray:
-    """Return blended logits (N, C), as `Delivered` makes them."""
+    """Return blended logits, or the blended number in the first place of each row (N, C), as delivered modules do."""
+    network_NC, floor_NC = network_NC[:, : floor_NC.shape[1]], floor_NC
     mixed: np.ndarray = share * network_NC / temperatures[0] + (1 - share) * floor_NC / temperatures[1]
     return mixed.astype(np.float32)
 
 
 def _share(
-    network_NC: np.ndarray, floor_NC: np.ndarray, label: np.ndarray, kind: str
+    task: Task, network_NC: np.ndarray, floor_NC: np.ndarray, label: np.ndarray
 ) -> tuple[float, float, tuple[float, float]]:
     """Return (loss, share, temperatures) of the best blend with one floor."""
-    alone = [calibration.fit(logits_NC, label, kind=kind).temperature for logits_NC in (network_NC, floor_NC)]
-    temperatures = (alone[0], alone[1])
+    temperatures = (_temperature(task, network_NC, label), _temperature(task, floor_NC, label))
+    usual, spread = task.usual_share
     losses = [
-        calibration.total_loss(blended(network_NC, floor_NC, share, temperatures), label, kind=kind)
-        + ((share - PRIOR) / PRIOR_SPREAD) ** 2 / 2
+        _total(task, blended(network_NC, floor_NC, share, temperatures), label) + ((share - usual) / spread) ** 2 / 2
         for share in SHARES
     ]
     best = int(np.argmin(losses))
     return losses[best], float(SHARES[best]), temperatures
 
 
-def _loss(logits_NC: np.ndarray, label: np.ndarray, task: Task) -> float:
+def _loss(output_NC: np.ndarray, label: np.ndarray, task: Task) -> float:
     """The loss summed over rows, at the best temperature."""
-    kind = task.calibration or ""
-    return calibration.total_loss(
-        logits_NC / calibration.fit(logits_NC, label, kind=kind).temperature, label, kind=kind
-    )
+    return _total(task, output_NC / _temperature(task, output_NC, label), label)
+
+
+def _temperature(task: Task, output_NC: np.ndarray, label: np.ndarray) -> float:
+    """What logits are divided by; numbers mean what they say."""
+    if task.calibration == "conformal":
+        return 1.0
+    return calibration.fit(output_NC, label, kind=task.calibration or "").temperature
+
+
+def _total(task: Task, output_NC: np.ndarray, label: np.ndarray) -> float:
+    """The loss summed over rows, in nats; of numbers as if errors were normal, with the spread that they have."""
+    if task.calibration == "conformal":
+        off_N = output_NC[:, 0].astype(np.float64) - label
+        return len(off_N) / 2 * math.log(max(float(np.square(off_N).mean()), 1e-300))
+    return calibration.total_loss(output_NC, label, kind=task.calibration or "")
 
 
 def _better(task: Task, one_NC: np.ndarray, other_NC: np.ndarray, label: np.ndarray) -> bool:
@@ -110,5 +128,5 @@ def told(choice: Choice, scores: Mapping[str, Any], metric: str) -> str:
         "floor": f"the floor {choice.floor} alone",
         "blend": f"a blend, {choice.share:.0%} network and {1 - choice.share:.0%} {choice.floor}",
     }[choice.chosen]
-    reached = f"{metric} {scores['metrics'][metric]['value']:.4f}"
-    return f"Delivered is {what}: {reached} (network alone {network:.4f}, {choice.floor} alone {floor:.4f})."
+    reached, network, floor = map(format_number, (scores["metrics"][metric]["value"], network, floor))
+    return f"Delivered is {what}: {metric} {reached} (network alone {network}, {choice.floor} alone {floor})."

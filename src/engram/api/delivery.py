@@ -1,46 +1,36 @@
-"""After training: from trained weights to the delivered module, its scores beside floors, and what the run keeps.
-
-Shapes: N examples, C classes, D width of the last hidden layer.
-"""
+"""After training: from trained weights to the delivered module, its scores beside floors, and what the run keeps."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-import torch
 from safetensors.torch import save as save_tensors
 from torch import nn
 
-from engram.api import blending, competing
+from engram.api import blending, forecasts, keeping
 from engram.api import floors as fitted_floors
+from engram.api.calibrating import calibrated
 from engram.api.competing import Choice
+from engram.api.forecasts import delivered_forecast
+from engram.api.looking import batches, mixed, plain
+from engram.api.numbers import delivered_number
+from engram.api.ranking import delivered_ranking
 from engram.api.reading import Reading
 from engram.core import events
 from engram.core.rundir import RunDirectory
-from engram.core.task import Batch, Task
-from engram.evaluate import calibration, unfamiliarity, written
+from engram.evaluate import predictions, written
 from engram.evaluate.evaluation import Outputs, collect, evaluate
-from engram.evaluate.predictions import write as write_predictions
 from engram.features.text import text_of
-from engram.models.delivered import Delivered, NetworkAlone, hidden_width
+from engram.models.delivered import Delivered, NetworkAlone
 from engram.models.token_blend import TokenBlend
 from engram.optim.average import reestimate_batchnorm
-from engram.predict.answering import BATCH_SIZE, answer, class_names
+from engram.predict.answering import BATCH_SIZE, class_names
 from engram.predict.predictor import Predictor
 from engram.train.checkpoint import separate
 from engram.train.trainer import Trainer
-
-KEPT_BYTES = 8_000_000
-"""Pictures that a run keeps to be shown in its report."""
-
-MOST_KEPT = 1200
-
-SHOWN_CHARACTERS = 1500
-"""Of a text that a run keeps to be shown."""
 
 LEAST_BATCHES = 20
 """Into so many batches validation rows are cut, where outputs are no logits."""
@@ -69,39 +59,57 @@ class Delivery:
 
 
 def deliver(
-    run: RunDirectory, reading: Reading, trainer: Trainer, floors: dict[str, nn.Module], *, refit: float = 0.0
+    run: RunDirectory,
+    reading: Reading,
+    trainer: Trainer,
+    floors: dict[str, nn.Module],
+    *,
+    refit: float = 0.0,
+    report: bool = True,
 ) -> Delivery:
     """Choose between network, floor and blend, calibrate, score and save.
 
-    refit: seconds in which a floor that counts is fitted again on validation rows too; 0 leaves it as it is.
+    refit: seconds in which a floor that counts is fitted again on validation rows too; 0 leaves it as it is. report:
+    whether what was answered is scored and kept.
     """
     task, network = reading.task, trainer.model
     if trainer.average is not None:
-        reestimate_batchnorm(network, lambda batch: _plain(trainer, batch), _batches(trainer, _mixed(trainer)))
+        reestimate_batchnorm(network, lambda batch: plain(trainer, batch), batches(trainer, mixed(trainer)))
     network.eval()
     if (name := blending.floor_of(task)) is not None:
         answered = _of_tokens(reading, trainer, floors, name)
     else:
         answered = _answered(run, reading, trainer, floors, refit=refit)
-    module, outputs = answered.module, answered.outputs
-    names = class_names(task, reading.examples.features)
+    run.write("model.safetensors", save_tensors(separate(answered.module.state_dict())))
+    results = _scored(run, reading, answered, floors) if report else {}
+    predictor = Predictor(
+        run, task, reading.examples.features, answered.module.cpu(), network=network, precision=trainer.plan.precision
+    )
+    return Delivery(results, predictor, answered.choice)
+
+
+def _scored(run: RunDirectory, reading: Reading, answered: Answered, floors: Mapping[str, nn.Module]) -> dict[str, Any]:
+    """Score answers beside the floors' and the network's alone, and keep them with some examples; return the scores."""
+    task, outputs, names = reading.task, answered.outputs, class_names(reading.task, reading.examples.features)
     results = {
         split: evaluate(task, found, names, floors=answered.beside[split], network=answered.by_itself[split])
         for split, found in outputs.items()
     }
-    run.write("model.safetensors", save_tensors(separate(module.state_dict())))
-    if names:
+    if task.calibration is not None:
         first = next(iter(task.inputs))
         where, digest = reading.roles[first].where, reading.examples.stored[first].digest
-        write_predictions(run, outputs, names, where=where, digest=digest)
-        _keep_examples(run, reading, outputs)
+        predictions.write(
+            run, outputs, names, where=where, digest=digest, traits=lambda rows: keeping.traits(reading, rows)
+        )
+        keeping.keep(run, reading, outputs)
+    if task.sampling is not None:
+        keeping.keep_windows(run, reading, outputs)
+    if task.forecasts:
+        forecasts.keep(run, reading, answered.module, floors)
     if task.writes:
         _keep_written(run, reading, outputs)
     _say(results, answered.choice)
-    predictor = Predictor(
-        run, task, reading.examples.features, module.cpu(), network=network, precision=trainer.plan.precision
-    )
-    return Delivery(results, predictor, answered.choice)
+    return results
 
 
 def _answered(
@@ -186,136 +194,23 @@ def _refitted(reading: Reading, module: Delivered, *, seconds: float) -> nn.Modu
 def _delivered(
     reading: Reading, trainer: Trainer, floors: Mapping[str, nn.Module], beside: Mapping[str, Outputs]
 ) -> tuple[nn.Module, dict[str, Outputs], Choice | None]:
-    """What is delivered, and its answers on validation rows: logits are calibrated, other outputs stay as they are."""
+    """What is delivered, and its answers on validation rows: logits are calibrated, numbers get intervals, and other
+    outputs stay as they are."""
     task, precision = reading.task, trainer.plan.precision
+    if task.calibration == "conformal":
+        return delivered_number(reading, trainer, floors, beside)
     if task.calibration is not None:
-        return _calibrated(reading, trainer, floors, beside, kind=task.calibration)
+        return calibrated(reading, trainer, floors, beside, kind=task.calibration)
+    if task.ranks:
+        return delivered_ranking(reading, trainer, floors)
+    if task.forecasts:
+        return delivered_forecast(reading, trainer, floors)
     rows = reading.examples.splits["val"]
     size = BATCH_SIZE
     if not task.inputs:  # a step of one's own: where of a batch only the mean is known, many batches have a spread
         size = min(trainer.plan.micro_batch, max(2, len(rows) // LEAST_BATCHES))
     found = collect(task, trainer.model, reading.examples, rows, precision=precision, batch_size=size)
     return trainer.model, {"val": found}, None
-
-
-def _calibrated(
-    reading: Reading,
-    trainer: Trainer,
-    floors: Mapping[str, nn.Module],
-    beside: Mapping[str, Outputs],
-    *,
-    kind: str,
-) -> tuple[Delivered, dict[str, Outputs], Choice | None]:
-    """Wrap the network, perhaps with a floor, fit calibration and unfamiliarity; return it with its answers on
-    validation rows."""
-    task, examples = reading.task, reading.examples
-    network, rows = trainer.model, examples.splits
-    train_rows = rows["train"][np.linspace(0, len(rows["train"]) - 1, min(len(rows["train"]), 10_000)).astype(np.int64)]
-    probe = Delivered(network, num_outputs=_num_outputs(trainer, train_rows), num_hidden=hidden_width(network))
-    _, hidden_ND, label = _looked_at(probe, trainer, train_rows)
-    unfamiliarity.fit_spread(probe, hidden_ND, label)
-    plain_NC, hidden_ND, label = _looked_at(probe, trainer, rows["val"])
-    probe.to(trainer.device)
-    views: tuple[str, ...] = ("plain",)
-    logits_NC = plain_NC
-    fitted = calibration.fit(plain_NC, label, kind=kind)
-    if len(trainer.plan.views) > 1:
-        probe.look_at(trainer.plan.views)
-        several = collect(task, probe, examples, rows["val"], metrics=(), precision=trainer.plan.precision)
-        with_views = calibration.fit(several.logits, label, kind=kind)
-        if with_views.loss_after <= fitted.loss_after and several.logits is not None:
-            views, logits_NC, fitted = trainer.plan.views, several.logits, with_views
-        probe.look_at(views)
-    choice = _compete(task, logits_NC, beside, label)
-    if choice is not None and choice.chosen != "network":
-        probe.blend(floors[choice.floor], choice.floor, share=choice.share, temperatures=choice.temperatures)
-        floor_NC = beside[choice.floor].logits
-        assert floor_NC is not None, "what competes gives logits"
-        logits_NC = competing.blended(logits_NC, floor_NC, choice.share, choice.temperatures)
-        fitted = calibration.fit(logits_NC, label, kind=kind)
-    fitted.apply(probe)
-    calibrated = torch.from_numpy((logits_NC / fitted.temperature + fitted.bias).astype(np.float32))
-    hidden = torch.from_numpy(hidden_ND) if hidden_ND.size else None
-    probe.to("cpu")
-    unfamiliarity.fit_threshold(probe, probe.distance(hidden, calibrated))
-    strange_N = probe.unfamiliarity(hidden, calibrated).numpy()
-    probe.to(trainer.device)
-    batch = SimpleNamespace(label=torch.from_numpy(label))
-    statistics = {metric.name: metric.update(calibrated, batch) for metric in task.metrics}
-    return probe.eval(), {"val": Outputs(rows["val"], calibrated.numpy(), label, strange_N, statistics)}, choice
-
-
-def _compete(task: Task, logits_NC: np.ndarray, beside: Mapping[str, Outputs], label: np.ndarray) -> Choice | None:
-    """Let the floors that may be delivered compete with the network; None where there is none."""
-    offered = {name: beside[name].logits for name in fitted_floors.deliverable(task)}
-    known = {name: logits for name, logits in offered.items() if logits is not None}
-    return competing.choose(task, logits_NC, known, label) if known else None
-
-
-def _looked_at(module: Delivered, trainer: Trainer, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The bare network on some rows: (logits (N, C), last hidden layer (N, D), labels)."""
-    logits, hidden, labels = [], [], []
-    for batch in _batches(trainer, rows):
-        found, seen = module.hidden(lambda _: _plain(trainer, batch))  # noqa: B023  (called at once)
-        logits.append(found.float().cpu().numpy())
-        hidden.append(np.zeros((len(found), 0), np.float32) if seen is None else seen.cpu().numpy())
-        labels.append(batch.label.cpu().numpy())
-    return np.concatenate(logits), np.concatenate(hidden), np.concatenate(labels)
-
-
-def _plain(trainer: Trainer, batch: Batch) -> Any:
-    return answer(trainer.task, trainer.model, batch, precision=trainer.plan.precision)[0]
-
-
-def _batches(trainer: Trainer, rows: np.ndarray) -> Iterable[Batch]:
-    for start in range(0, len(rows), trainer.micro_batch):
-        yield trainer.load(rows[start : start + trainer.micro_batch])
-
-
-def _mixed(trainer: Trainer, *, batches: int = 20) -> np.ndarray:
-    """Some training rows of all classes mixed, as in training, and where there are enough in whole batches."""
-    size, rows = trainer.micro_batch, trainer.examples.splits["train"]
-    mixed = np.random.default_rng(trainer.plan.seed).permutation(rows)
-    return mixed[: size * min(batches, max(1, len(rows) // size))]
-
-
-def _num_outputs(trainer: Trainer, rows: np.ndarray) -> int:
-    return int(_plain(trainer, trainer.load(rows[:1])).shape[1])
-
-
-def _keep_examples(run: RunDirectory, reading: Reading, outputs: dict[str, Outputs]) -> None:
-    """Keep some scored examples as the network sees them: the worst answers, then an even sample."""
-    role = next(iter(reading.task.inputs))
-    feature = reading.examples.features[role]
-    outputs = {name: found for name, found in outputs.items() if len(found)}
-    each = max(64, int(KEPT_BYTES / np.prod(feature.shape))) if hasattr(feature, "shape") else MOST_KEPT
-    each = min(each, MOST_KEPT) // len(outputs)
-    chosen = np.unique(np.concatenate([_worth_showing(found, each) for found in outputs.values()]))
-    batch = reading.examples.batch(chosen, roles=[role])
-    run.write_arrays("examples.safetensors", {"rows": chosen, **_arrays(role, feature.decode(getattr(batch, role)))})
-
-
-def _arrays(role: str, decoded: Sequence[Any]) -> dict[str, np.ndarray]:
-    """Pictures as one array, texts one after another as UTF-8 with their sizes."""
-    if not isinstance(decoded[0], str):
-        return {role: np.stack(decoded)}
-    pieces = [np.frombuffer(text[:SHOWN_CHARACTERS].encode(), np.uint8) for text in decoded]
-    return {role: np.concatenate(pieces), "sizes": np.array([len(piece) for piece in pieces])}
-
-
-def _worth_showing(found: Outputs, number: int) -> np.ndarray:
-    """Rows of the least likely labels (a quarter), the most unfamiliar (an eighth), and an even sample."""
-    probability = found.probabilities
-    if found.label is not None and found.label.ndim == 1:
-        of_label = probability[np.arange(len(found)), np.maximum(found.label, 0)]
-    else:
-        of_label = 1 - np.abs(probability - (found.label if found.label is not None else 0)).max(1)
-    worst = np.argsort(of_label, kind="stable")[: number // 4]
-    strange = (
-        np.argsort(-found.unfamiliarity, kind="stable")[: number // 8] if found.unfamiliarity is not None else worst
-    )
-    even = np.linspace(0, len(found) - 1, min(len(found), number - len(worst) - len(strange))).astype(np.int64)
-    return found.rows[np.unique(np.concatenate([worst, strange, even]))]
 
 
 def _say(results: dict[str, Any], choice: Choice | None) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from engram.api.prediction import load
+from engram.api.reading import DIVISIONS
 from engram.core import events
 from engram.core.errors import DataError, EngramError
 from engram.core.rundir import RunDirectory
@@ -88,9 +89,15 @@ def _kept(run: RunDirectory) -> dict[int, dict[str, Any]]:
 def _from_data(predictor: Predictor, options: dict[str, Any], kept: dict[int, dict[str, Any]]) -> Rows:
     """Read validation rows again, and leave out those that are not as they were; any rows where none are named."""
     task, target, inputs = predictor.task, options.get("target"), options.get("input")
-    table = source.read(
-        options["data"], target=target, inputs=inputs, split=options.get("split"), group=options.get("group")
-    )
+    division = options["split"] if options.get("split") in DIVISIONS else ""
+    split = None if division else options.get("split")
+    table = source.read(options["data"], target=target, inputs=inputs, split=split, group=options.get("group"))
+    arranged = task.arranged(
+        table, target=target, inputs=inputs, wishes={}, features=predictor.features, division=division,
+        seed=options.get("seed", 0),
+    )  # fmt: skip
+    if arranged is not None:
+        table, target, inputs = arranged, None, None
     roles, _ = infer.columns_for(table, task, target=target, inputs=inputs)
     known = np.array(sorted(kept) if kept else range(len(table)), dtype=np.int64)
     known = known[known < len(table)]

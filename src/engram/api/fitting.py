@@ -25,6 +25,7 @@ from engram.train import distributed
 from engram.train.callbacks.callback import Callback
 from engram.train.callbacks.checkpointing import Checkpointing
 from engram.train.callbacks.evaluation import Evaluation
+from engram.train.callbacks.gradients import Gradients
 from engram.train.callbacks.pacing import Pacing
 from engram.train.callbacks.reporting import Reporting
 from engram.train.callbacks.rollback import Rollback
@@ -34,7 +35,8 @@ from engram.train.trainer import Trainer
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training gave. run: its folder. metrics, floors: name -> {"value", "low", "high"} on `split`."""
+    """What a training gave. run: its folder. metrics, floors: name -> {"value", "low", "high"} on `split`; empty
+    where nothing was scored."""
 
     run: str
     split: str
@@ -46,7 +48,10 @@ class Trained:
 
 @dataclass
 class Training:
-    """A training that can begin: the trainer with its callbacks, and what it is for."""
+    """A training that can begin: the trainer with its callbacks, and what it is for.
+
+    report: whether it is to be told how good it is.
+    """
 
     run: RunDirectory
     read: reading.Reading
@@ -54,6 +59,7 @@ class Training:
     deadline: Deadline
     trainer: Trainer
     saving: Checkpointing
+    report: bool = True
 
     @classmethod
     def of(
@@ -65,6 +71,7 @@ class Training:
         callbacks: Sequence[Callback],
         *,
         paced: bool | None = None,
+        report: bool = True,
     ) -> Training:
         """Put the trainer together as the plan says.
 
@@ -73,6 +80,7 @@ class Training:
         plan, saving, team = planned.plan, Checkpointing(run), distributed.team()
         ways = read.task.augmentations(namespace(read.examples.features), passes=plan.passes)
         paced = bool(deadline.seconds) if paced is None else paced
+        evaluating = Evaluation(every=plan.evaluate_every)
         pacing = [Pacing(lambda: deadline.remaining() - planned.after, most=planned.most_steps)] if paced else []
         trainer = Trainer(
             task=read.task,
@@ -80,12 +88,12 @@ class Training:
             examples=read.examples,
             plan=plan,
             augmentation=ways.get(plan.augmentation),
-            callbacks=[Rollback(run), *pacing, Reporting(), Evaluation(every=plan.evaluate_every), *callbacks, saving],
+            callbacks=[Rollback(run), *pacing, Gradients(), Reporting(), evaluating, *callbacks, saving],
             run=run,
             decisions=Decisions.open(run, writing=team.leads),
             team=team,
         )
-        return cls(run, read, planned, deadline, trainer, saving)
+        return cls(run, read, planned, deadline, trainer, saving, report)
 
 
 def fit(training: Training, fitted: dict[str, nn.Module]) -> Trained:
@@ -96,14 +104,16 @@ def fit(training: Training, fitted: dict[str, nn.Module]) -> Trained:
         with events.stage("training"), training.saving.catching_signals():
             training.trainer.fit()
         with events.stage("evaluation"):
-            delivery = deliver(run, read, training.trainer, fitted, refit=_seconds_to_refit(training))
+            refit = _seconds_to_refit(training)
+            delivery = deliver(run, read, training.trainer, fitted, refit=refit, report=training.report)
         predictor, seconds = delivery.predictor, round(training.deadline.elapsed(), 2)
         module, choice = predictor.module, delivery.choice
         delivered = module.record() if isinstance(module, Delivered | TokenBlend) else {}
         competed = vars(choice) if choice is not None else None
         run.seal(status="delivered", delivered=delivered, competed=competed, results=delivery.results, seconds=seconds)
         example = read.examples.batch(read.examples.splits["val"][:1])
-        trained = finish(run, training.deadline, predictor, example, reads_data=bool(read.task.inputs))
+        reads_data = bool(read.task.inputs)
+        trained = finish(run, training.deadline, predictor, example, reads_data=reads_data, report=training.report)
     team.told(trained)
     return trained
 
@@ -150,18 +160,23 @@ def finish(
     example: Batch | None = None,
     *,
     reads_data: bool = True,
+    report: bool = True,
 ) -> Trained:
     """Write the report and the closing facts of a run that is delivered.
 
     predictor, example: the network at hand, and a batch of one for it. reads_data: whether new data can be read for
-    the run's task, which the closing words say.
+    the run's task, which the closing words say. report: False where nothing was scored.
     """
+    if not report:
+        return _finish_untold(run, deadline)
+    from engram.report import SECONDS
     from engram.report import build as build_report
 
     gained = gain.of_fixes(run)
     run.update_run(gain=gained)
     with events.stage("report"):
-        build_report(run, seconds=max(1.0, deadline.remaining()), predictor=predictor, example=example)
+        left = max(1.0, min(deadline.remaining(), SECONDS))
+        build_report(run, seconds=left, predictor=predictor, example=example)
     seconds = round(deadline.elapsed(), 2)
     run.update_run(status="done", seconds=seconds)
     facts = run.read_run()
@@ -186,3 +201,11 @@ def finish(
         report=str(run / "report.html"),
     )
     return Trained(str(run), split, chosen["metrics"], chosen["floors"], seconds, predicted)
+
+
+def _finish_untold(run: RunDirectory, deadline: Deadline) -> Trained:
+    """The closing facts of a run of which nothing is told but that it answers."""
+    seconds = round(deadline.elapsed(), 2)
+    run.update_run(status="done", seconds=seconds)
+    events.note(f"{run} answers; nothing was scored, as asked. engram evaluate {run} DATA scores it.")
+    return Trained(str(run), "", {}, {}, seconds, run.read_run()["plan"]["predicted_seconds"])

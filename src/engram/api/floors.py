@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -11,6 +12,7 @@ from safetensors.torch import save as save_tensors
 from torch import nn
 
 from engram.api.reading import Reading
+from engram.core import events
 from engram.core.rundir import RunDirectory
 from engram.core.task import Batch, Task
 from engram.data.examples import namespace
@@ -27,7 +29,7 @@ SIZE, PARTS = 1000, 8
 
 def fit(reading: Reading, *, seconds: float) -> dict[str, nn.Module]:
     """Fit the task's floors on the training rows, within about `seconds` in all; what one leaves, the next may take."""
-    features, floors = namespace(reading.examples.features), reading.task.floors
+    features, floors = namespace(reading.examples.features), installed(reading.task)
     batches = batches_of(reading, reading.examples.splits["train"])
     until, fitted = time.monotonic() + seconds, {}
     for done, floor in enumerate(floors):
@@ -38,10 +40,20 @@ def fit(reading: Reading, *, seconds: float) -> dict[str, nn.Module]:
 
 def refit(reading: Reading, name: str, fitted: nn.Module, *, seconds: float) -> nn.Module:
     """Fit one floor again, on training and validation rows: nothing about it is left to be chosen."""
-    splits = reading.examples.splits
     floor = {floor.name: floor for floor in reading.task.floors}[name]
-    batches = batches_of(reading, np.concatenate([splits["train"], splits["val"]]))
+    batches = batches_of(reading, reading.examples.learned_and_chosen_by())
     return floor.refit(fitted, batches, namespace(reading.examples.features), seconds=seconds).eval()
+
+
+def installed(task: Task) -> list[Any]:
+    """The task's floors, less those that need what is not installed, which are named."""
+    lacking = [floor for floor in task.floors if floor.needs and importlib.util.find_spec(floor.needs) is None]
+    for floor in lacking:
+        events.warn(
+            f"The floor {floor.name} is not compared: {floor.needs} is not installed. "
+            f"Install it: pip install 'engram[{floor.extra}]'"
+        )
+    return [floor for floor in task.floors if floor not in lacking]
 
 
 def deliverable(task: Task) -> list[str]:

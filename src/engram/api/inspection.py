@@ -45,7 +45,6 @@ def inspect(
     input: Any = None,
     split: str | None = None,
     group: str | None = None,
-    tokenizer: str | None = None,
     budget: str | float | None = None,
     epochs: float | None = None,
     steps: int | None = None,
@@ -58,6 +57,7 @@ def inspect(
     apply: str | Path | None = None,
     fixes: str | Path | None = None,
     thorough: bool = False,
+    **wishes: Any,
 ) -> Inspection:
     """Read and examine data as training would, and plan, without training. Options as for `train`.
 
@@ -71,8 +71,8 @@ def inspect(
     planning.refuse_wrong(size=size, model=model, device=device, recipe=recipe, settings=settings)
     with machine.keeping_memory(), events.listening():
         read = reading.read(
-            data, task=task, target=target, input=input, split=split, group=group, tokenizer=tokenizer, apply=view,
-            seed=seed,
+            data, task=task, target=target, input=input, split=split, group=group, apply=view, seed=seed,
+            **wishes,
         )  # fmt: skip
         planning.follow_recipe(read, recipe)
         plan: dict[str, Any] = {}

@@ -32,8 +32,8 @@ BUDGET = 600.0
 LEAST_STEPS = 450
 """Steps that a training may take however many passes they are."""
 
-REPORT_SECONDS = 4.5
-"""Writing predictions, report and model card, sealing the run, and the end of the process."""
+REPORT_SECONDS, SEALING_SECONDS = 4.5, 0.5
+"""Writing predictions, report and model card, sealing the run, and the end of the process; without a report."""
 
 RUN_BYTES, ANSWER_BYTES = 20_000_000, 500
 """What a run takes on disk beside weights: the report, pictures kept for it, and what it keeps of each answer."""
@@ -90,20 +90,21 @@ def make_plan(
     recipe: str = "standard",
     settings: Mapping[str, Any] | None = None,
     refit: float = 0.0,
+    report: bool = True,
     try_out: bool = True,
 ) -> Planned:
-    """Decide everything. refit: seconds to leave for fitting a floor again. `try_out` False leaves out trials (for
-    inspection, which trains nothing)."""
-    settings = settings or {}
+    """Decide everything. refit: seconds to leave for fitting a floor again. report: whether one is to be written.
+    `try_out` False leaves out trials (for inspection, which trains nothing)."""
+    settings, told = settings or {}, REPORT_SECONDS if report else SEALING_SECONDS
     plan = foundation(reading, device=device, seed=seed, recipe=recipe)
     torch.manual_seed(seed)
 
     def seconds_left(cost: Cost) -> float:
-        return deadline.remaining() - refit - _seconds_after(reading, cost, views=2)
+        return deadline.remaining() - refit - told - _seconds_answering(reading, cost, views=2)
 
     network, cost = networks.choose(reading, plan, size=size, model=model, settings=settings, seconds_left=seconds_left)
     torch.set_num_threads(plan.threads)
-    features, after = namespace(reading.examples.features), refit + _seconds_after(reading, cost, views=2)
+    features, after = namespace(reading.examples.features), refit + told + _seconds_answering(reading, cost, views=2)
     left = seconds_left(cost)
     if left < 5 * cost.step:
         suffices = deadline.elapsed() + after + 100 * cost.step
@@ -125,7 +126,7 @@ def make_plan(
         plan.views = _views(reading, plan.augmentation, cost, seconds=left)
         if len(plan.views) > 1:
             plan.reasons["views"] = "what the network learned to see alike is averaged over"
-    after = refit + _seconds_after(reading, cost, views=len(plan.views))
+    after = refit + told + _seconds_answering(reading, cost, views=len(plan.views))
     most = _plan_steps(reading, plan, deadline, cost, after=after, epochs=epochs, steps=steps)
     _predict(reading, plan, network, deadline, cost, after)
     return Planned(plan, network, after, most, refit)
@@ -176,13 +177,14 @@ def _window(reading: Reading, plan: Plan) -> None:
         plan.explain("window", rows, f"the prepared data ({format_bytes(size)}) is larger than memory holds")
 
 
-def _seconds_after(reading: Reading, cost: Cost, *, views: int) -> float:
-    """What comes after training: answers for validation, test and, where they are calibrated, some training rows."""
+def _seconds_answering(reading: Reading, cost: Cost, *, views: int) -> float:
+    """What comes after training but before a report: answers for validation, test and, where they are calibrated, some
+    training rows."""
     asked = sum(len(rows) for name, rows in reading.examples.splits.items() if name != "train")
     calibrated = reading.task.calibration is not None
     learned_from = min(10_000, len(reading.examples.splits["train"])) if calibrated else 0
     views = views if calibrated else 1
-    return REPORT_SECONDS + 1.3 * cost.answer * (views * asked + 2 * learned_from)
+    return 1.3 * cost.answer * (views * asked + 2 * learned_from)
 
 
 def _share(plan: Plan) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 import glob
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from engram.core import machine
-from engram.core.errors import DataError, EngramError
+from engram.api import to_parquet
+from engram.api.rows import given_rows
+from engram.core import events, machine
+from engram.core.errors import ConfigError, DataError, EngramError
 from engram.core.registry import find
 from engram.core.rundir import RunDirectory
 from engram.data.table import Table
@@ -32,34 +34,95 @@ def load(run: Any, **options: Any) -> Any:
 
 def predict(
     run: Any,
-    items: Any,
+    items: Any = None,
     *,
     device: str | None = None,
     model: Any = None,
     trust_source: bool = False,
     explain: bool = False,
     stdin: Iterable[str] | None = None,
+    out: str | os.PathLike[str] | None = None,
+    draw: str | os.PathLike[str] | None = None,
     **options: Any,
-) -> list[dict[str, Any]]:
+) -> Any:
     """Answer for items: paths, folders, glob patterns, texts, or anything a `Predictor` takes. One dictionary each.
 
-    explain: add "explains", a label, and "words", what each word of a text does to that label's log-odds.
+    items: none for what the run has at hand, such as the series that it learned from, which are then continued.
+    out: a .parquet file that the answers are written to, one row each, with flat memory; see
+    `engram.api.to_parquet.write`, whose facts are then returned. Interrupted, the same call goes on where it was.
+    draw: an .html file to draw forecasts in.
+    explain: add what each answer hangs on; see `engram.explain.why.reasoned`.
     stdin: lines to be read where an item is "-".
     """
     predictor = load(run, device=device, model=model, trust_source=trust_source)
-    one = isinstance(items, str | os.PathLike | bytes)
-    texts, blank = _reads_texts(predictor)
-    taken = list(expanded([items] if one else items, texts=texts, blank=blank, stdin=stdin))
+    chosen = taken(predictor, items, stdin=stdin)
+    if out is not None:
+        if explain:
+            raise ConfigError("expected either explain or out. Explain a few answers by themselves")
+        return to_parquet.write(predictor, chosen, out, key=to_parquet.identity(_several(items)), **options)
     if explain:
-        from engram.explain.influence import refuse_other
+        from engram.explain.why import reasoned
 
-        refuse_other(predictor)
-    answers = list(predictor.predict(taken, **options))
-    if explain:
-        for item, answer in zip(taken, answers, strict=True):
-            if "error" not in answer:
-                answer |= _explained(predictor, item)
+        return reasoned(predictor, list(chosen), **options)[0]
+    given = list(chosen)
+    answers = list(predictor.predict(given, **options))
+    if draw is not None:
+        from engram.report import forecast
+
+        forecast.write(predictor, given, answers, draw)
     return answers
+
+
+def taken(predictor: Any, items: Any, *, stdin: Iterable[str] | None = None) -> Iterator[Any]:
+    """The items that one item, or several, stand for; see `expanded`. Tables are taken apart as the task takes them."""
+    if items is None or (isinstance(items, tuple | list) and not items):
+        yield from _at_hand(predictor)
+        return
+    given = _several(items)
+    for role in predictor.task.inputs:
+        if (feature := predictor.features[role]).takes == "table":
+            for item in given:
+                yield from _arranged(predictor, item)
+            return
+        if feature.takes == "rest":
+            yield from given_rows(given, feature, stdin=stdin)
+            return
+    texts, blank = _reads_texts(predictor)
+    yield from expanded(given, texts=texts, blank=blank, stdin=stdin)
+
+
+def _several(items: Any) -> Any:
+    """Items, where it may be one."""
+    one = isinstance(items, str | os.PathLike | bytes | Mapping) or hasattr(items, "columns")
+    one = one or not isinstance(items, Iterable)
+    return [items] if one else items if isinstance(items, Sequence) else list(items)
+
+
+def recommend(run: Any, *, device: str | None = None, **asked: Any) -> Any:
+    """Rank items for users or histories; see `engram.predict.recommending.recommend`."""
+    return load(run, device=device).recommend(**asked)
+
+
+def _at_hand(predictor: Any) -> list[Any]:
+    found = [value for role in predictor.task.inputs for value in predictor.features[role].at_hand()]
+    if not found:
+        raise ConfigError(f"expected items to answer for; got none, and {predictor.run} has none at hand. Name some.")
+    return found
+
+
+def _arranged(predictor: Any, item: Any) -> Iterable[Any]:
+    """The values that a task makes of a table; anything but a table as it is."""
+    from engram.data import source
+
+    table = isinstance(item, str | os.PathLike | Mapping) or hasattr(item, "columns")
+    if not table or any(predictor.features[role].holds(item) for role in predictor.task.inputs):
+        return [item]
+    read = source.read(item, target=())
+    arranged = predictor.task.arranged(read, target=None, inputs=None, wishes={}, features=predictor.features)
+    for sentence in arranged.notes:
+        events.note(sentence)
+    (column,) = arranged.columns.values()
+    return column.values
 
 
 def option_fields(run: Any) -> list[dataclasses.Field[Any]]:
@@ -69,13 +132,6 @@ def option_fields(run: Any) -> list[dataclasses.Field[Any]]:
     except (EngramError, KeyError, OSError):
         return []  # the verb itself says what is wrong
     return list(dataclasses.fields(task.options))
-
-
-def _explained(predictor: Any, text: str) -> dict[str, Any]:
-    from engram.explain.influence import influences
-
-    label, found = influences(predictor, text)
-    return {"explains": label, "words": [each.record() for each in found]}
 
 
 def _reads_texts(predictor: Any) -> tuple[bool, bool]:

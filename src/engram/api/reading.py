@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
+from engram.api.wishing import known_wishes
 from engram.core import events
+from engram.core import wishes as wish
 from engram.core.deadline import Deadline
 from engram.core.errors import BudgetError, ConfigError, DataError
 from engram.core.evidence import Evidence, Finding
 from engram.core.registry import find, names
 from engram.core.task import Task
 from engram.core.units import format_duration
+from engram.core.wishes import Wish
 from engram.data import balance, doctor, infer, source, split, store
 from engram.data import fixes as data_fixes
 from engram.data.doctor import copies
@@ -27,6 +30,9 @@ from engram.data.stored import Stored, is_named
 from engram.data.table import Column, Table
 
 TASKS = "engram.tasks"
+DIVISIONS = ("time", "random")
+"""Ways to divide data that may be asked for in place of a column that says it."""
+
 CLOSE = 0.1
 """Tasks whose evidence differs by less than this are too close to choose between."""
 
@@ -58,22 +64,26 @@ def read(
     input: Any = None,
     split: str | None = None,
     group: str | None = None,
-    tokenizer: str | None = None,
     apply: Fixes | None = None,
     seed: int = 0,
+    test: bool | None = None,
     deadline: Deadline | None = None,
     features: Mapping[str, Any] | None = None,
     only: str | None = None,
+    **wishes: Any,
 ) -> Reading:
     """Read, understand, prepare, split and fit.
 
-    tokenizer: what texts are cut into, in place of what suits them.
+    wishes: how features are to see the data, in place of what suits it (`known_wishes`); None for no wish.
     apply: fixes that make a view of the data, whose fingerprint is another than the data's.
+    test: False sets no rows aside for a test.
     features: fitted ones of an earlier run, to see new data exactly as that run sees its own; all rows (those of
     the split `only`, or of "test" where the data has it) are then to be answered for.
     BudgetError when preparing alone would exceed the deadline.
     """
-    table = source.read(data, target=target, inputs=input, split=split, group=group)
+    made = wish.checked(wishes, known_wishes())
+    division = split if isinstance(split, str) and split in DIVISIONS else ""
+    table = source.read(data, target=target, inputs=input, split=None if division else split, group=group)
     for sentence in table.notes:
         events.note(sentence)
     chosen, why = choose_task(table, task=task, target=target, input=input)
@@ -82,6 +92,17 @@ def read(
             f"expected a task that reads its examples from data; {chosen.name} is handed them in Python: "
             "engram.train(dataset, model=MyNet(), step=FUNCTION)"
         )
+    arranged = chosen.arranged(
+        table, target=target, inputs=input, wishes=made, features=features, division=division, seed=seed
+    )
+    if arranged is not None:
+        if apply is not None:
+            raise ConfigError(f"expected no fixes for {chosen.name}, whose rows are no examples. Leave out --apply.")
+        for sentence in arranged.notes[len(table.notes) :]:
+            events.note(sentence)
+        table, target, input = arranged, None, None
+    elif division:
+        raise ConfigError(f"expected a column for --split; {chosen.name} does not divide its data by {division}.")
     roles, reasons = infer.columns_for(table, chosen, target=target, inputs=input)
     for sentence in reasons:
         events.note(sentence)
@@ -93,10 +114,10 @@ def read(
         events.note(view.said)
         if view.in_test:
             events.warn(f"The fixes change {view.in_test:,} rows of the given test set: scores are of another test.")
-    wishes = {"tokenizer": tokenizer} if tokenizer is not None else {}
     read = prepare(
-        chosen, table, roles, wishes=wishes, view=view, seed=seed, deadline=deadline, features=features, only=only
-    )
+        chosen, table, roles, wishes=made, view=view, seed=seed, test=test is not False, deadline=deadline,
+        features=features, only=only,
+    )  # fmt: skip
     read.reasons = [why.reason, *table.notes, *reasons]
     read.findings = [*table.findings, *read.findings]
     return read
@@ -124,6 +145,11 @@ def choose_task(table: Table, *, task: str | None, target: Any = None, input: An
             f"expected {what} with labels; {table.origin} has {len(table):,} {what} and no labels. Put the "
             f"{what} of each class into a folder of its own, or bring a table with a column of labels."
         )
+    if not fits and target is None and (likely := infer.likely_target(narrowed)) is not None:
+        raise DataError(
+            f"expected to be told what to predict; {table.origin} has the columns {', '.join(narrowed.columns)}, and "
+            f"none is called a label. Say which, perhaps the last one: --target {likely}"
+        )
     if not fits:
         raise DataError(
             f"expected data that one of the tasks can learn from; {table.origin} has the columns "
@@ -146,6 +172,7 @@ def prepare(
     wishes: Mapping[str, Any],
     view: View | None,
     seed: int,
+    test: bool,
     deadline: Deadline | None,
     features: Mapping[str, Any] | None,
     only: str | None,
@@ -159,12 +186,15 @@ def prepare(
         near = features is None and (table.position is None or not np.isfinite(table.position).any())
         alike = {role: copies.find(made[role], stored[role], near=near) for role in task.inputs}
     usable = np.logical_and.reduce([values.ok for values in stored.values()])
-    if features is None:
+    if features is None and task.divides_rows:
+        splits = split.Splits(dict.fromkeys(split.SPLITS, np.flatnonzero(usable)))
+    elif features is None:
         # A copy has the digest of what it is a copy of, and so stays on its side.
         splits = split.assign(
             labels=next((roles[role].values for role in task.target if role in roles and is_named(stored[role])), None),
             digests=stored[first].digest[alike[first].leader], given=table.split, groups=table.group,
             position=table.position, seed=seed, usable=usable, where=roles[first].where,
+            test=split.SHARE if test else 0.0,
         )  # fmt: skip
     else:
         splits = split.Splits({"test": np.flatnonzero(usable & _asked_for(table, only))})
@@ -191,12 +221,16 @@ def _surveyed(task: Task, roles: Mapping[str, Column], wishes: Mapping[str, Any]
     """Features for the roles' columns, as the user wishes; ConfigError for a wish that none of them takes."""
     kinds = {**task.inputs, **task.target}
     for name in wishes:
-        if not any(name in kind.wishes for kind in kinds.values()):
+        if not any(name in _names(kind.wishes) for kind in kinds.values()):
             raise ConfigError(f"expected data that has a {name}; {task.name} has none. Leave out --{name}.")
     return {
-        role: kinds[role].survey(column, **{k: v for k, v in wishes.items() if k in kinds[role].wishes})
+        role: kinds[role].survey(column, **{k: v for k, v in wishes.items() if k in _names(kinds[role].wishes)})
         for role, column in roles.items()
     }
+
+
+def _names(wishes: Sequence[Wish]) -> set[str]:
+    return {each.name for each in wishes}
 
 
 def _viewed(
@@ -221,7 +255,7 @@ def warn(findings: list[Finding]) -> None:
 def _balance(task: Task, examples: Examples) -> None:
     """Let rare classes count more where classes are unbalanced, and say so."""
     role = next(iter(task.target), "")
-    if role not in examples.stored or task.calibration != "softmax":
+    if role not in examples.stored or task.calibration != "softmax" or not task.balances:
         return
     labels = np.full(len(examples.stored[role]), -1)
     usable = np.flatnonzero(examples.stored[role].ok)

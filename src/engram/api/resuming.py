@@ -54,7 +54,8 @@ def resume(
         facts = run.read_run()
         if facts["status"] == "delivered":
             with fitting.saying_how_to_go_on(run):
-                return fitting.finish(run, Deadline(None, began - facts["seconds"]))
+                report = facts["options"].get("report", True)
+                return fitting.finish(run, Deadline(None, began - facts["seconds"]), report=report)
         if data is None and kept is None:
             raise RunError(
                 f"{run} was trained on Python objects, which a run does not keep. Hand over again what it was trained "
@@ -108,7 +109,7 @@ def _reopened(
     facts = run.read_run()
     options = dict(facts["options"])
     place, _, after, most = (options.pop(k) for k in ("data", "budget", "after", "most_steps"))
-    refit = options.pop("refit", 0.0)
+    refit, report = options.pop("refit", 0.0), options.pop("report", True)
     brought.refuse_wrong(options, model=model, task=facts["task"])
     plan = _recorded_plan(facts, newest, run)
     fixes = data_fixes.read(run / FIXES) if facts["data"].get("fixes") else None
@@ -131,7 +132,7 @@ def _reopened(
     )
     networks.materialise(network, read)
     planned = planning.Planned(plan, network, after, most, refit)
-    training = Training.of(run, read, planned, deadline, callbacks, paced=paced)
+    training = Training.of(run, read, planned, deadline, callbacks, paced=paced, report=report)
     _restore(training.trainer, newest, run)
     return training
 

@@ -43,6 +43,8 @@ def evaluate(
         return _measured(directory, split)
     predictor = load(directory, device=device, model=model, trust_source=trust_source)
     task = predictor.task
+    if target is None and any(feature.takes == "rest" for feature in predictor.features.values()):
+        target = directory.read_run().get("options", {}).get("target")  # as the run was told: any column may be one
     with machine.keeping_memory():
         read = reading.read(data, task=task.name, target=target, input=input, features=predictor.features, only=split)
         reading.warn([finding for finding in read.findings if finding.kind not in OF_LEARNING])

@@ -14,7 +14,7 @@ from engram.core.rundir import RunDirectory
 from engram.predict.checking import checked
 from engram.serve.promotion import NAME, checked_name
 
-NEEDED = ("fastapi", "uvicorn", "multipart")
+NEEDED = ("fastapi", "httptools", "uvicorn")
 
 
 def serve(

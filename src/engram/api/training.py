@@ -6,6 +6,7 @@ import contextlib
 import platform
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,14 @@ from engram.api import fitting, floors, networks, planning, reading, resuming
 from engram.api.bringing import Brought
 from engram.api.fitting import Trained, Training
 from engram.api.recording import recording, refuse_if_in_use
+from engram.api.wishing import known_wishes
 from engram.core import durable, events, machine, tensors
+from engram.core import wishes as wish
 from engram.core.deadline import Deadline
 from engram.core.errors import ConfigError, Stopped
 from engram.core.rundir import FIXES, RunDirectory, fresh
 from engram.core.units import format_duration
-from engram.data import doctor
+from engram.data import doctor, store
 from engram.data import fixes as data_fixes
 from engram.features import saved
 from engram.models import build
@@ -43,7 +46,6 @@ def train(
     input: Any = None,
     split: str | None = None,
     group: str | None = None,
-    tokenizer: str | None = None,
     budget: str | float | None = None,
     epochs: float | None = None,
     steps: int | None = None,
@@ -63,19 +65,23 @@ def train(
     validation: Any = None,
     collate: Any = None,
     deterministic: bool = False,
+    report: bool = True,
     started: float | None = None,
+    **wishes: Any,
 ) -> Trained:
     """Learn from `data` and leave a run directory behind.
 
-    tokenizer: what texts are cut into: "bytes", "characters", "subwords", "words". budget: seconds, or "90s", "10m",
-    "2h": an upper bound for everything. epochs, steps: instead of a budget. model: an `nn.Module`, a factory, or
-    "FILE:NAME". size: "small", "medium", "large". recipe: "standard", or "plain" for the loop one would have written
-    by hand. start_from: a run or a .safetensors file to take weights from. resume: the folder of a run that was
-    stopped; only `budget` may be changed, and what a run does not keep (Python objects: data, model, step, callbacks)
-    is handed over again. apply: a CSV file of fixes, as `inspect` writes it, which make a view of the data; the run
-    keeps a copy. settings: numbers of the plan by name. callbacks: what is done between the steps, beside what the
-    engine does. started: `time.monotonic()` when the command began. step, metrics, validation, collate,
-    deterministic: see `engram.api.bringing.Brought`.
+    budget: seconds, or "90s", "10m", "2h": an upper bound for everything. epochs, steps: instead of a budget. model: an
+    `nn.Module`, a factory, or "FILE:NAME". size: "small", "medium", "large". recipe: "standard", or "plain" for the
+    loop one would have written by hand. start_from: a run or a .safetensors file to take weights from. resume: the
+    folder of a run that was stopped; only `budget` may be changed, and what a run does not keep (Python objects: data,
+    model, step, callbacks) is handed over again. apply: a CSV file of fixes, as `inspect` writes it, which make a view
+    of the data; the run keeps a copy. settings: numbers of the plan by name. callbacks: what is done between the steps,
+    beside what the engine does. started: `time.monotonic()` when the command began. step, metrics, validation, collate,
+    deterministic: see `engram.api.bringing.Brought`. wishes: how features are to see the data, such as
+    tokenizer="words" or horizon=96 (`engram train --help` lists them). report: False leaves out what tells how
+    good the run is, and gives a run that answers and no more: no rows are set aside for a test, nothing is scored,
+    neither answers nor prepared data are kept, and no report is written.
 
     Raises the errors of `engram.core.errors`; `Stopped` after a signal, with everything saved.
     """
@@ -86,6 +92,7 @@ def train(
     if resume is not None:
         given: dict[str, Any] = {"epochs": epochs, "steps": steps, "out": out, "size": size, "from": start_from}
         given |= {"settings": settings or None, "recipe": None if recipe == "standard" else recipe, "apply": apply}
+        given |= wishes
         return resuming.resume(
             checked(resume), data=data, brought=brought, model=model, callbacks=callbacks, budget=budget,
             began=began, given=given,
@@ -98,11 +105,11 @@ def train(
     planning.refuse_wrong(size=size, model=model, device=device, recipe=recipe, settings=settings)
     deadline = Deadline(limit, began)
     options: dict[str, Any] = {"task": task, "target": target, "input": input, "split": split, "group": group}
-    options |= {"tokenizer": tokenizer, "seed": seed}
+    options |= {"seed": seed, "test": None if report else False, **wish.checked(wishes, known_wishes())}
     brought.refuse_wrong({**options, "apply": apply}, model=model)
     run = _run_for(data, out)
     wishes = {"epochs": epochs, "steps": steps, "size": size, "model": model, "device": device, "settings": settings}
-    with recording(run) as record, machine.keeping_memory():
+    with recording(run) as record, machine.keeping_memory(), nullcontext() if report else store.forgetting():
         run.check_free()  # again, as it is only now that nobody else writes there
         record.cut_back(0)
         if budget is None and limit is not None:
@@ -114,14 +121,14 @@ def train(
             _stop_if_unusable(read)
             planning.follow_recipe(read, recipe)
             fitted, refit = _fit_floors(read, deadline)
-            planned = planning.make_plan(read, deadline, seed=seed, recipe=recipe, refit=refit, **wishes)
+            planned = planning.make_plan(read, deadline, seed=seed, recipe=recipe, refit=refit, report=report, **wishes)
             planning.announce(planned, read)
             durable.check_room(run.path, planned.plan.predicted_disk)
             networks.initialise(planned.network, read)
             if start_from is not None:
                 _start_from(planned.network, start_from)
             checks = _checks(planned, read, deadline)
-            training = Training.of(run, read, planned, deadline, callbacks)
+            training = Training.of(run, read, planned, deadline, callbacks, report=report)
             origin = {**options, "data": _place(data), "budget": limit}
             _record(training, fitted, checks=checks, options=origin, used=deadline.elapsed())
         return fitting.fit(training, fitted)
@@ -158,7 +165,8 @@ def _fit_floors(read: reading.Reading, deadline: Deadline) -> tuple[dict[str, nn
 
     One that may be delivered is given more: it may be the best there is.
     """
-    may = bool(floors.deliverable(read.task)) and read.task.calibration is not None  # counts are soon made
+    counts = read.task.calibration is None and not read.task.forecasts  # which are soon made
+    may = bool(floors.deliverable(read.task)) and not counts
     most, share = (30.0, 0.15) if may else (6.0, 0.05)
     seconds = min(most, max(0.5, share * deadline.remaining())) if deadline.seconds else floors.UNHURRIED
     began = time.monotonic()
@@ -207,7 +215,13 @@ def _record(
             "findings": [finding.record() for finding in read.findings],
             "fixes": read.view.record() if read.view is not None else None,
         },
-        options={**options, "after": planned.after, "most_steps": planned.most_steps, "refit": planned.refit},
+        options={
+            **options,
+            "report": training.report,
+            "after": planned.after,
+            "most_steps": planned.most_steps,
+            "refit": planned.refit,
+        },
         plan=planned.plan.as_dict(),
         checks=checks,
         before_seconds=round(used, 2),

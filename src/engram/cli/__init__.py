@@ -12,9 +12,10 @@ import time
 
 import click
 
-from engram.cli.answering import compare, evaluate, predict
+from engram.cli.answering import compare, evaluate, explain, predict
 from engram.cli.handing_on import export, promote, serve
 from engram.cli.learning import demo, inspect, train
+from engram.cli.recommending import recommend
 from engram.cli.verbs import asked, cli, end_at_once, process_age
 from engram.cli.writing import chat, generate
 from engram.core.machine import wait_passively
@@ -42,7 +43,11 @@ def completion(shell: str) -> None:
 
 
 # in the order in which they are used, which is that of --help
-for verb in (train, inspect, predict, evaluate, generate, chat, compare, export, serve, promote, demo, completion):
+VERBS = (
+    train, inspect, predict, explain, evaluate, recommend, generate, chat, compare, export, serve, promote, demo,
+    completion,
+)  # fmt: skip
+for verb in VERBS:
     cli.add_command(verb)
 
 

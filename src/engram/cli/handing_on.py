@@ -75,6 +75,8 @@ Examples:
 @click.option(
     "--set", "limits", metavar="LIMIT=VALUE", multiple=True, callback=settings, help="Change a limit by its name."
 )
+@click.option("--log", metavar="FILE", help="Add a line of JSON to FILE for each request.")
+@click.option("--log-bodies", is_flag=True, help="With what was asked and answered.")
 @OWN_NETWORK
 @DEVICE
 @JSON

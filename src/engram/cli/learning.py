@@ -6,10 +6,11 @@ from typing import Any
 
 import click
 
-from engram.cli.options import APPLY, DEBUG, DEVICE, JSON, PLANNING, READING, typed
+from engram.cli.options import APPLY, DEBUG, DEVICE, JSON, PLANNING, READING, Reading, typed
 
 
 @click.command(
+    cls=Reading,
     epilog="""\b
 Examples:
   engram train photos/                      chooses and prints a budget and a run name
@@ -19,7 +20,7 @@ Examples:
   engram train --resume runs/cats           go on where it was stopped
   engram train photos/ --from runs/cats     start from weights learned before
   engram train photos/ --apply fixes.csv    with rows left out and relabelled, as inspect proposed
-"""
+""",
 )
 @click.argument("data", required=False)
 @READING
@@ -50,13 +51,14 @@ def train(started: float | None, data: str | None, as_json: bool, tensorboard: b
 
 
 @click.command(
+    cls=Reading,
     epilog="""\b
 Examples:
   engram inspect photos/
   engram inspect labels.csv --target kind --json
   engram inspect photos/ --thorough               look for wrong labels too
   engram inspect photos/ --fixes fixes.csv        write what could be mended, to edit and apply
-"""
+""",
 )
 @click.argument("data")
 @READING

@@ -55,9 +55,17 @@ READING = together(
     click.option("--task", metavar="NAME", help="What to learn (default: inferred, with reasons)."),
     click.option("--target", metavar="COLUMN", multiple=True, help="Column to predict; repeat for several labels."),
     click.option(
-        "--input", "--source", metavar="COLUMN", multiple=True, help="Column to learn from; the language to translate."
+        "--input",
+        "--source",
+        metavar="COLUMN",
+        multiple=True,
+        help="Column to learn from; the language to translate; users, then items, to recommend.",
     ),
-    click.option("--split", metavar="COLUMN", help="Column that says train, val or test."),
+    click.option(
+        "--split",
+        metavar="COLUMN|time|random",
+        help="Column that says train, val or test; interactions of users can be divided by time or at random.",
+    ),
     click.option(
         "--group",
         metavar="COLUMN|PATTERN",
@@ -71,11 +79,6 @@ APPLY = click.option(
 )
 
 PLANNING = together(
-    click.option(
-        "--tokenizer",
-        type=click.Choice(["bytes", "characters", "subwords", "words"]),
-        help="What texts are cut into (default: what suits task and data).",
-    ),
     click.option("--budget", metavar="TIME", help="Upper bound for everything, such as 90s, 10m or 2h."),
     click.option("--epochs", type=float, metavar="N", help="Passes over the training rows, in place of a budget."),
     click.option("--steps", type=int, metavar="N", help="Steps of the optimizer, in place of a budget."),
@@ -114,6 +117,23 @@ class Answering(click.Command):
         """The verb's own options and the task's."""
         *own, help_option = super().get_params(ctx)
         return [*own, *ctx.meta.get("engram.options", ()), help_option]
+
+
+class Reading(click.Command):
+    """A verb that reads data, and takes what features let the user decide: `--tokenizer`, `--horizon`."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """The verb's own options and those."""
+        from engram.api import wishes
+
+        *own, help_option = super().get_params(ctx)
+        return [*own, *map(_wish_option, wishes()), help_option]
+
+
+def _wish_option(wish: Any) -> click.Option:
+    kind = click.Choice(wish.choices) if wish.choices else wish.kind
+    said = f"{wish.help[:1].upper()}{wish.help[1:]}."
+    return click.Option([f"--{wish.name}"], type=kind, multiple=wish.several, metavar=wish.metavar, help=said)
 
 
 def _task_options(run: str | None) -> list[click.Option]:

@@ -23,6 +23,7 @@ Examples:
   engram train parallel/ --source en --target de   train.en beside train.de
   engram predict runs/photos cat.jpg new/*.jpg  answers with probabilities
   engram evaluate runs/photos test/             scores with intervals
+  engram explain runs/photos cat.jpg            why this answer; without a picture: what was learned
   engram generate runs/plays --prompt 'ROMEO:'  what a language model writes on
   engram export runs/photos --to onnx           the model for use elsewhere
   engram serve runs/photos                      answers over HTTP, and a page to try it

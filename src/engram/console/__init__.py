@@ -11,13 +11,14 @@ from engram.console.results import (
     show_comparison,
     show_inspection,
     show_promotion,
+    show_reasons,
+    show_recommendations,
     show_scores,
-    show_words,
 )
 from engram.console.terminal import Terminal, showing
 from engram.console.values import print_csv, print_json
 
 __all__ = [
     "Terminal", "print_csv", "print_json", "show_answers", "show_comparison", "show_inspection", "show_promotion",
-    "show_scores", "show_words", "showing",
+    "show_reasons", "show_recommendations", "show_scores", "showing",
 ]  # fmt: skip

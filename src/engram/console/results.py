@@ -9,13 +9,19 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from engram.console.values import show_table, stdout, text, unit_of
+from engram.console.values import amount, show_table, stdout, text, unit_of
 
 MOST_CLASSES = 20
 """Of more classes than these, the largest and the smallest are shown."""
 
-FAINT, STRONG, MOST_SHOWN_WORDS = 0.15, 0.6, 8
+FAINT, STRONG, MOST_SHOWN_PARTS = 0.15, 0.6, 8
 """Share of a text's strongest influence from which a word is coloured, and printed bold; words told with numbers."""
+
+EXPLAINING = frozenset({"explains", "method", "kind", "unit", "parts", "without", "answer_without"})
+"""What an explanation adds to an answer, which is not a column of the table of answers."""
+
+STEP = ("time", "value", "low", "high")
+"""What is said of each step of a forecast."""
 
 STYLES = {"error": "red", "warning": "yellow"}
 
@@ -122,6 +128,36 @@ def show_values(role: str, values: Mapping[str, Any]) -> None:
         show_table(header, [(name, *(f"{number:,.0f}" for number in value.values())) for name, value in spread.items()])
     for example in values.get("examples", ()):
         console.print(f"    {example!r}", soft_wrap=True)
+    if table := values.get("table"):
+        names = list(dict.fromkeys(name for row in table for name in row))
+        show_table(names, [[text(row.get(name), name) for name in names] for row in table])
+
+
+def show_recommendations(answer: Mapping[str, Any]) -> None:
+    """Items, the best first, and beside each what speaks most for it."""
+    if "like" in answer:
+        stdout().print(f"Like {_item(answer['like'])}:", soft_wrap=True)
+    elif "user" in answer:
+        stdout().print(f"For {answer['user']}:", soft_wrap=True)
+    rows = [
+        (
+            str(place),
+            item["item"],
+            item.get("title", ""),
+            text(item["score"]),
+            ", ".join(map(_item, item.get("because", ()))),
+        )
+        for place, item in enumerate(answer["items"], start=1)
+    ]
+    columns = ("", "item", "title", "score", "because of")
+    shown = [at for at in range(len(columns)) if any(row[at] for row in rows)]
+    show_table([columns[at] for at in shown], [[row[at] for at in shown] for row in rows])
+    if not rows:
+        stdout().print("No item is left to recommend.")
+
+
+def _item(item: Mapping[str, Any]) -> str:
+    return str(item.get("title") or item["item"])
 
 
 def show_answers(answers: Sequence[Mapping[str, Any]], *, ranked: bool) -> None:
@@ -133,30 +169,60 @@ def show_answers(answers: Sequence[Mapping[str, Any]], *, ranked: bool) -> None:
         for answer in answers:  # as a filter does; an input that has no answer keeps its line
             print(" ".join(answer.get("translation", "").splitlines()))
         return
-    hidden = {"explains", "words", *(("label", "labels", "probability") if ranked else ("probabilities",))}
+    if any("forecast" in answer for answer in answers):
+        show_forecasts(answers)
+        return
+    hidden = {*EXPLAINING, *(("label", "labels", "probability") if ranked else ("probabilities",))}
     rows = [{name: value for name, value in answer.items() if name not in hidden} for answer in answers]
     columns = list(dict.fromkeys(column for row in rows for column in row))
     show_table(columns, [[text(row.get(column), column) for column in columns] for row in rows])
 
 
-def show_words(answers: Sequence[Mapping[str, Any]]) -> None:
-    """Explained texts with their words coloured: green speaks for the answer, red against; then the strongest."""
+def show_forecasts(answers: Sequence[Mapping[str, Any]]) -> None:
+    """One line per step: value and interval, or of several columns their values."""
+    for answer in answers:
+        steps = answer.get("forecast", [])
+        if called := answer.get("series") or answer.get("error"):
+            stdout().print(called, soft_wrap=True)
+        if not any("column" in step for step in steps):
+            show_table(STEP, [[amount(step[name]) for name in STEP] for step in steps])
+            continue
+        columns = list(dict.fromkeys(step["column"] for step in steps))
+        by_time: dict[str, dict[str, Any]] = {}
+        for step in steps:
+            by_time.setdefault(step["time"], {})[step["column"]] = step["value"]
+        show_table(
+            ("time", *columns), [[time, *(amount(row[name]) for name in columns)] for time, row in by_time.items()]
+        )
+
+
+def show_reasons(answers: Sequence[Mapping[str, Any]]) -> None:
+    """What answers hang on: texts with their words coloured, green for the answer, red against; then the strongest."""
     console = stdout()
     for answer in answers:
-        if not (words := answer.get("words")):
+        if not (parts := answer.get("parts")):
             continue
-        most = max(abs(word["influence"]) for word in words) or 1.0
-        coloured = Text(answer["input"])
-        for word in words:
-            share = word["influence"] / most
-            if abs(share) >= FAINT:
-                style = ("bold " if abs(share) > STRONG else "") + ("green" if share > 0 else "red")
-                coloured.stylize(style, word["start"], word["end"])
         console.print()
-        console.print(coloured, soft_wrap=True)
-        ranked = sorted(words, key=lambda word: -abs(word["influence"]))[:MOST_SHOWN_WORDS]
-        said = ", ".join(f"{word['word']} {word['influence']:+.2f}" for word in ranked)
-        console.print(f"What {answer['explains']} hangs on (log-odds): {said}", style="dim", soft_wrap=True)
+        if answer["kind"] == "words":
+            console.print(_coloured(answer["input"], parts), soft_wrap=True)
+        ranked = sorted(parts, key=lambda part: -abs(part["influence"]))[:MOST_SHOWN_PARTS]
+        said = ", ".join(f"{part['part']} {part['influence']:+.2f}" for part in ranked)
+        console.print(f"What {answer['explains']} hangs on ({answer['unit']}): {said}", style="dim", soft_wrap=True)
+        if answer.get("without"):
+            number, some = len(answer["without"]), ", ".join(answer["without"][:MOST_SHOWN_PARTS])
+            more = f" and {number - MOST_SHOWN_PARTS} more" if number > MOST_SHOWN_PARTS else ""
+            console.print(f"Without {some}{more} it would be {answer['answer_without']}.", style="dim", soft_wrap=True)
+
+
+def _coloured(text: str, parts: Sequence[Mapping[str, Any]]) -> Text:
+    most = max(abs(part["influence"]) for part in parts) or 1.0
+    coloured = Text(text)
+    for part in parts:
+        share = part["influence"] / most
+        if abs(share) >= FAINT:
+            style = ("bold " if abs(share) > STRONG else "") + ("green" if share > 0 else "red")
+            coloured.stylize(style, part["start"], part["end"])
+    return coloured
 
 
 def show_comparison(comparison: Mapping[str, Any]) -> None:

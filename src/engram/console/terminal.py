@@ -15,7 +15,7 @@ from engram.console.results import show_plan, show_scores
 from engram.console.values import print_json
 from engram.core.events import Event, listening
 from engram.core.machine import process_rank
-from engram.core.units import format_duration
+from engram.core.units import format_duration, format_number
 
 REFRESH_SECONDS = 0.2
 """The live line is drawn at most this often: drawing takes time from training on small machines."""
@@ -84,7 +84,8 @@ class Terminal:
 
     def _show_progress(self, event: Event) -> None:
         done, total = event["done"], event["total"]
-        self._draw(event["name"], done=done, total=total, info=f"{done:,} of {total:,}", now=done >= total)
+        of, ended = ("", False) if total is None else (f" of {total:,}", done >= total)
+        self._draw(event["name"], done=done, total=total, info=f"{done:,}{of}", now=ended)
 
     def _show_step(self, event: Event) -> None:
         info = [
@@ -96,7 +97,7 @@ class Terminal:
         self._draw("training", done=event["step"], total=event["steps"], info="  ".join(filter(None, info)))
 
     def _show_evaluated(self, event: Event) -> None:
-        self._score = "  ".join(f"{name} {value:.4f}" for name, value in list(event["metrics"].items())[:1])
+        self._score = "  ".join(f"{name} {format_number(value)}" for name, value in list(event["metrics"].items())[:1])
         if not self.live:
             self.print(f"step {event['step']}: {self._score}")
 

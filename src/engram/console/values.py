@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from engram.core.units import format_bytes, format_count, format_duration
+from engram.core.units import format_bytes, format_count, format_duration, format_number
 
 
 def stdout() -> Console:
@@ -31,7 +31,7 @@ def text(value: Any, name: str = "") -> str:
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, float):
-        return f"{value:.4f}" if 0.001 <= abs(value) < 1000 or value == 0 else f"{value:.3g}"
+        return format_number(value)
     if isinstance(value, Mapping):
         return ", ".join(f"{key} {text(inner)}" for key, inner in value.items())
     if isinstance(value, list | tuple):
@@ -51,6 +51,20 @@ _UNITS: dict[str, Callable[[Any], str]] = {
 def unit_of(name: str) -> Callable[[Any], str] | None:
     """How a number of this name is written, by the last word of it; None for one without a unit."""
     return _UNITS.get(name.rpartition("_")[2])
+
+
+def amount(value: Any) -> str:
+    """A measurement as a person reads it: five digits, more before the point; a text as it is."""
+    if not isinstance(value, int | float):
+        return str(value)
+    digits = 4 - math.floor(math.log10(abs(value))) if value and math.isfinite(value) else 0
+    return f"{value:,.{max(0, min(digits, 10))}f}"
+
+
+def _by_step(answer: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """An answer as rows: a forecast has one for each step."""
+    rest = {name: value for name, value in answer.items() if name != "forecast"}
+    return [{**rest, **step} for step in answer["forecast"]] if "forecast" in answer else [answer]
 
 
 def flat(answer: Mapping[str, Any]) -> dict[str, Any]:
@@ -101,7 +115,7 @@ def _finite(value: Any) -> Any:
 
 def print_csv(answers: Sequence[Mapping[str, Any]]) -> None:
     """Answers as CSV on stdout, numbers in full."""
-    rows = [flat(answer) for answer in answers]
+    rows = [flat(row) for answer in answers for row in _by_step(answer)]
     columns = list(dict.fromkeys(column for row in rows for column in row))
     writer = csv.DictWriter(sys.stdout, columns, lineterminator="\n")
     writer.writeheader()

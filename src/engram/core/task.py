@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor, nn
 
+    from engram.core.claim import Claim
+
 
 class Batch(SimpleNamespace):
     """Some examples, encoded: one attribute per role (`batch.image`, `batch.label`), first axis the example.
@@ -113,9 +115,14 @@ class Task:
     in pieces.
     sizes: larger networks than "small", and from when on they pay.
     writes: True where an answer is a text, which takes much longer than a step, and `selection` is none of `metrics`.
-    calibration: "softmax" or "sigmoid" where the output is logits that can be calibrated, else None.
-    sampling: the options of writing (a dataclass) for tasks whose networks write on from a prompt, else None.
+    calibration: "softmax" or "sigmoid" where the output is logits that can be calibrated, "conformal" where it is
+    numbers that get intervals, else None. usual_share: the network's in a blend with a floor, and how far from it a
+    share lies. balances: whether examples of rare classes count more where classes are unbalanced. sampling: the
+    options of writing (a dataclass) for tasks whose networks write on from a prompt, else None.
     context: tokens that such a network sees at once. converses: whether it replies in conversations.
+    ranks: True where an output is scores of all items (B, I), by which network and floors can be blended.
+    forecasts: True where an output is steps ahead (B, H, C, A), the expected value first, then quantiles.
+    divides_rows: True where rows are not divided among splits: `examples` divides what is in each.
     """
 
     inputs: ClassVar[Mapping[str, Any]] = {}
@@ -125,16 +132,26 @@ class Task:
     options: ClassVar[type] = NoOptions
     couples_examples: ClassVar[bool] = False
     calibration: ClassVar[str | None] = None
+    usual_share: ClassVar[tuple[float, float]] = (0.5, 0.3)
+    balances: ClassVar[bool] = True
     writes: ClassVar[bool] = False
     sampling: ClassVar[type | None] = None
     context: ClassVar[int] = 0
     converses: ClassVar[bool] = False
+    ranks: ClassVar[bool] = False
+    forecasts: ClassVar[bool] = False
+    divides_rows: ClassVar[bool] = False
     sizes: ClassVar[Mapping[str, Worth]] = {}
 
     @property
     def name(self) -> str:
         """The task's name, which is its file's name."""
         return snake_case(type(self).__name__)
+
+    @property
+    def gives_logits(self) -> bool:
+        """Whether answers are classes, of which the output is the logits."""
+        return self.calibration in ("softmax", "sigmoid")
 
     @property
     def selection(self) -> Any:
@@ -144,6 +161,24 @@ class Task:
     def matches(self, table: Any) -> Evidence:
         """Say how well a table fits this task, and why."""
         raise AssertionError("a task must say this")
+
+    def arranged(
+        self,
+        table: Any,
+        *,
+        target: Any,
+        inputs: Any,
+        wishes: Mapping[str, Any],
+        features: Mapping[str, Any] | None = None,
+        division: str = "",
+        seed: int = 0,
+    ) -> Any:
+        """Return a table of other rows, where a row of the user's is no value by itself; None leaves it as it is.
+
+        target, inputs: columns that the user named, which are then done with. wishes: see `engram.core.wishes`.
+        features: fitted ones, by role, where a run is asked about new data. division: "time", "random" or "".
+        """
+        return None
 
     def model(self, size: str, features: Any) -> nn.Module:
         """Build the network for fitted features. `size` is "small", "medium" or "large"."""
@@ -196,6 +231,32 @@ class Task:
     def decode(self, output: Any, features: Any, options: Any) -> list[dict[str, Any]]:
         """Turn raw output into one answer per example, in the user's terms, ready for JSON."""
         raise AssertionError("a task must say this")
+
+    def claim(self, model: Any, example: Batch, features: Any) -> Claim | None:
+        """Put the answer to one example so that other inputs can be asked about it; None: it is not to be explained.
+
+        By default the likeliest label, where outputs are logits. features: by role, as attributes.
+        """
+        if not self.gives_logits:
+            return None
+        from engram.core.claim import Claim, log_odds
+
+        exclusive = self.calibration == "softmax"
+
+        def scores(model: Any, batch: Batch) -> Tensor:
+            logits_BC = self.predict(model, batch, self.options()).double()
+            return log_odds(logits_BC) if exclusive else logits_BC
+
+        names = getattr(features, next(iter(self.target))).names
+        chosen = int(scores(model, example)[0].argmax())
+        return Claim(scores, chosen, lambda number: str(names[number]), exclusive=exclusive)
+
+    def completed(self, answer: dict[str, Any], stored: Mapping[str, Any], features: Any) -> dict[str, Any]:
+        """An answer with what only its own input says, such as the times that a forecast is for.
+
+        stored: what `Feature.store` gave of the input, by role.
+        """
+        return answer
 
     def plain(self) -> Task:
         """The task as one would have written its step by hand (`recipe="plain"`): without what was not asked for."""

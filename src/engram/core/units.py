@@ -48,6 +48,14 @@ def format_bytes(number: float) -> str:
     return f"{number:.1f} TiB"
 
 
+def format_number(number: float, *, sign: str = "") -> str:
+    """0.87312 -> "0.8731"; 45481.4 -> "45,481"; 0.0000123 -> "1.23e-05". sign: "+" writes it wherever there is one."""
+    size = abs(number)
+    if 1000 <= size < 1e9:
+        return f"{number:{sign},.0f}"
+    return f"{number:{sign}.4f}" if 0.001 <= size < 1000 or number == 0 else f"{number:{sign}.3g}"
+
+
 def format_count(number: int) -> str:
     """2345678 -> "2.3 M"; 45678 -> "45,678"."""
     return f"{number / 1e6:.1f} M" if number >= 10**6 else f"{number:,}"

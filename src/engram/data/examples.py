@@ -76,6 +76,10 @@ class Examples:
         order = np.arange(len(rows)) if lengths is None else np.argsort(lengths, kind="stable")
         return rows[order], np.argsort(order)
 
+    def learned_and_chosen_by(self) -> np.ndarray:
+        """Training and validation examples together, from which what has nothing left to be chosen is fitted again."""
+        return np.concatenate([self.splits["train"], self.splits["val"]])
+
     def batches(self, rows: np.ndarray, *, size: int, roles: Sequence[str] = ()) -> Iterator[Batch]:
         """Go once over some rows in their order, as they are (no augmentation)."""
         for start in range(0, len(rows), size):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,10 +11,13 @@ import numpy as np
 from engram.core.errors import ConfigError, DataError, unknown
 from engram.core.evidence import Evidence
 from engram.core.task import Task
+from engram.data.packed import Rows, packed
+from engram.data.source.columns import kind_of
 from engram.data.source.fingerprint import digest
 from engram.data.source.rows import Names, as_names, is_binary, is_input, missing
 from engram.data.table import Column, Table
-from engram.features.category import LABEL_NAMES
+from engram.features.category import LABEL_NAMES, Category
+from engram.features.number import Number
 
 CLOSE = 0.1
 """Columns whose evidence differs by less than this are too close to choose between."""
@@ -36,20 +39,38 @@ def columns_for(
     narrow = narrowed(table, target=target, inputs=inputs)
     reasons = list(narrow.notes[len(table.notes) :])
     free = dict(narrow.columns)
-    named = _named(task.inputs, as_names(inputs), option="--input")
+    rest = next((role for role, feature in task.inputs.items() if feature.takes == "rest"), None)
+    single = {role: feature for role, feature in task.inputs.items() if role != rest}
+    named = _named(single, as_names(inputs), option="--input") if rest is None else {}
     if as_names(target):
         named |= _named(task.target, [_target_name(as_names(target))], option="--target")
     roles = {role: free.pop(name) for role, name in named.items()}
     reasons += [f"The {role} is the column {column.name}, as asked." for role, column in roles.items()]
     target_roles = {} if target is not None and not as_names(target) else task.target
-    for option, wanted in (("--input", task.inputs), ("--target", target_roles)):
+    for option, wanted in (("--input", single), ("--target", target_roles)):
         for role, feature in wanted.items():
             if role not in roles:
                 option = "--source" if role == "source" else option  # as the command line calls it, too
                 column, evidence = _best(role, feature, free, origin=table.origin, option=option)
                 roles[role] = free.pop(column.name)
                 reasons += _reasons(role, column, evidence, option)
+    if rest is not None:
+        chosen = as_names(inputs) or list(free)
+        roles[rest] = rows_of({name: column for name, column in free.items() if name in chosen})
     return {role: roles[role] for role in (*task.inputs, *target_roles)}, reasons
+
+
+def columns_of(values: Mapping[str, Sequence[Any]]) -> dict[str, Column]:
+    """Name plain columns of values and their kinds."""
+    return {name: Column(name, column, kind_of(column)) for name, column in values.items()}
+
+
+def rows_of(columns: Mapping[str, Column]) -> Column:
+    """Make one column of several: its values are the rows of a table."""
+    rows = {name: replace(column, values=packed(column.values, column.kind)) for name, column in columns.items()}
+    known = all(column.fingerprint for column in columns.values())
+    parts = [part for name, column in columns.items() for part in (name, column.kind, column.fingerprint)]
+    return Column("row", Rows(rows), "record", digest("rows", *parts) if known else "")
 
 
 def narrowed(table: Table, *, target: Names = None, inputs: Names = None) -> Table:
@@ -75,7 +96,16 @@ def narrowed(table: Table, *, target: Names = None, inputs: Names = None) -> Tab
         columns = {n: c for n, c in columns.items() if n in (*targets, *chosen) or (not chosen and is_input(c))}
     elif chosen:
         columns = {n: c for n, c in columns.items() if n in chosen or not is_input(c)}
-    return replace(table, columns=columns, notes=notes)
+    return replace(table, columns=columns, notes=notes, targets=tuple(targets))
+
+
+def likely_target(table: Table) -> str | None:
+    """Return the column that is most likely to be predicted, which nobody named: the last one that may be a target.
+
+    None in tables of fewer than three such columns.
+    """
+    may = [name for name, column in table.columns.items() if Category.matches(column) or Number.matches(column)]
+    return may[-1] if len(may) > 2 else None
 
 
 def _named(roles: Mapping[str, Any], names: list[str], *, option: str) -> dict[str, str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from engram.core import machine
 from engram.core.errors import DataError
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def read_all(column: Column, feature: Feature) -> Iterator[Read | str]:
         for rows in chunks:
             yield from _read_some(feature, column, rows)
     else:
-        yield from _read_in_threads(feature, column, chunks, workers=available_cores())
+        yield from _read_in_threads(feature, column, chunks, workers=machine.cores())
 
 
 def _read_first(feature: Feature, column: Column, rows: range) -> tuple[list[Read | str], bool]:
@@ -101,8 +101,3 @@ def _read_in_threads(
 
 def _read_some(feature: Feature, column: Column, rows: range) -> list[Read | str]:
     return [read_value(feature, column.values, row) for row in rows]
-
-
-def available_cores() -> int:
-    """The cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -16,6 +16,9 @@ from engram.core.errors import DataError
 from engram.core.evidence import Finding
 
 SPLITS = ("train", "val", "test")
+SHARE = 0.1
+"""Of what is divided, for validation and for test."""
+
 SHOWN = 5
 TRAIN, VAL, TEST, UNDECIDED, DROPPED = 0, 1, 2, 3, 4
 IN_ORDER = {"val": 0.85, "test": 0.9}
@@ -38,8 +41,8 @@ def assign(
     groups: np.ndarray | Sequence[Any] | None = None,
     position: np.ndarray | None = None,
     seed: int = 0,
-    val: float = 0.1,
-    test: float = 0.1,
+    val: float = SHARE,
+    test: float = SHARE,
     usable: np.ndarray | None = None,
     where: Callable[[int], str] | None = None,
 ) -> Splits:

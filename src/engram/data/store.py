@@ -7,13 +7,14 @@ the same data at once each write their own; the first to finish wins.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,24 +24,40 @@ from engram.core import durable, events
 from engram.core.errors import DataError
 from engram.core.units import format_bytes
 from engram.data.read_values import CHUNK, Read, read_all, read_value
-from engram.data.stored import Problem, Ragged, Stored, collate
-from engram.data.table import Lazy
+from engram.data.recognised import FORMAT, store_names
+from engram.data.stored import Problem, Ragged, Stored, collate, ragged
 from engram.features.feature import Misconfigured
 
 if TYPE_CHECKING:
     from engram.data.table import Column
-    from engram.features.feature import Feature
+    from engram.features.feature import Feature, Whole
 
 __all__ = ["Problem", "Ragged", "Stored", "cache_root", "collate", "prepare", "store_names"]
 
-FORMAT = 1
+SMALL_BYTES = 1 << 22
+"""What is stored at once and takes no more is kept in memory: to prepare it again is as quick as to open a folder."""
+
 STALE_SECONDS = 24 * 3600
 """Unfinished stores older than this were left by a crash."""
 
 
+_elsewhere: ContextVar[Path | None] = ContextVar("elsewhere", default=None)
+
+
 def cache_root() -> Path:
-    """The folder of prepared data: $ENGRAM_CACHE, or ~/.cache/engram."""
-    return Path(os.environ.get("ENGRAM_CACHE") or Path.home() / ".cache" / "engram")
+    """The folder of prepared data: $ENGRAM_CACHE, or ~/.cache/engram; see `forgetting`."""
+    return _elsewhere.get() or Path(os.environ.get("ENGRAM_CACHE") or Path.home() / ".cache" / "engram")
+
+
+@contextmanager
+def forgetting() -> Iterator[None]:
+    """Within the block, data is prepared in a folder of its own, which is gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="engram-") as folder:
+        token = _elsewhere.set(Path(folder))
+        try:
+            yield
+        finally:
+            _elsewhere.reset(token)
 
 
 def prepare(column: Column, feature: Feature, *, cache: str | Path | None = None) -> Stored:
@@ -52,14 +69,17 @@ def prepare(column: Column, feature: Feature, *, cache: str | Path | None = None
     """
     try:
         if not feature.on_disk:
-            return _in_memory(column, feature)
+            return in_memory(column, feature)
         return _on_disk(column, feature, Path(cache) if cache is not None else cache_root())
     except Misconfigured as found:
         feature.__init__(**found.config)  # type: ignore[misc]
         return prepare(column, feature, cache=cache)
 
 
-def _in_memory(column: Column, feature: Feature) -> Stored:
+def in_memory(column: Column, feature: Feature) -> Stored:
+    """Read every value of a column as the feature stores it, and keep nothing on disk."""
+    if (whole := feature.store_all(column)) is not None:
+        return _at_once(column, whole)
     arrays: dict[str, list[Any]] = {}
     ok = np.zeros(len(column), dtype=bool)
     digests = []
@@ -87,13 +107,25 @@ def _in_memory(column: Column, feature: Feature) -> Stored:
     return Stored(dict(arrays), ok, digest, problems)
 
 
+def _at_once(column: Column, whole: Whole) -> Stored:
+    """What a feature stored at once."""
+    arrays = {name: ragged(*v) if isinstance(v, tuple) else v for name, v in whole.arrays.items()}
+    ok = np.ones(len(column), bool)
+    ok[list(whole.problems)] = False
+    problems = [Problem(row, column.where(row), reason) for row, reason in sorted(whole.problems.items())]
+    return Stored(arrays, ok, whole.digest, problems)
+
+
 def _on_disk(column: Column, feature: Feature, cache: Path) -> Stored:
     folders = [cache / "prepared" / name for name in store_names(column, feature)]
     for folder in folders:
         if folder.is_dir() and (found := _open_sound(folder, column)) is not None:
             return found
+    whole = feature.store_all(column)
+    if whole is not None and _num_bytes(whole) <= SMALL_BYTES:
+        return _at_once(column, whole)
     try:
-        _write_store(column, feature, folders[0])
+        _write_store(column, feature, folders[0], whole)
     except OSError as error:
         raise DataError(
             f"prepared data cannot be written to {folders[0].parent} ({error.strerror or error}; free are "
@@ -101,6 +133,10 @@ def _on_disk(column: Column, feature: Feature, cache: Path) -> Stored:
             "written."
         ) from None
     return _open(folders[0], column)
+
+
+def _num_bytes(whole: Whole) -> int:
+    return sum((values[0] if isinstance(values, tuple) else values).nbytes for values in whole.arrays.values())
 
 
 def _open_sound(folder: Path, column: Column) -> Stored | None:
@@ -113,70 +149,16 @@ def _open_sound(folder: Path, column: Column) -> Stored | None:
         return None
 
 
-def store_names(column: Column, feature: Feature) -> list[str]:
-    """Names under which a column may be prepared: they change with the values and with how the feature stores them.
-
-    The first is the one to write; see `Feature.store_keys`.
-    """
-    content = hashlib.blake2b(digest_size=16)
-    for piece in _fingerprint(column):
-        content.update(piece)
-    names = []
-    for key in feature.store_keys():
-        hashed = content.copy()
-        hashed.update(json.dumps([FORMAT, feature.name, feature.version, key], sort_keys=True).encode())
-        names.append(f"{feature.name}-{hashed.hexdigest()}")
-    return names
-
-
-def _fingerprint(column: Column) -> Iterator[bytes | memoryview]:
-    """Pieces of bytes that differ where the values do. Files count by path, size and time of change.
-
-    A fingerprint that the source has taken is used, together with where its first file stands: it covers relative
-    paths, and two folders unpacked from archives can agree in names, sizes and times.
-    """
-    if column.fingerprint and len(column):
-        yield column.fingerprint.encode()
-        first = (
-            column.values.root if isinstance(column.values, Lazy) else column.values[0] if column.kind == "path" else ""
-        )
-        yield os.path.abspath(first).encode("utf-8", "surrogateescape") if first else b""  # noqa: PTH100
-    elif isinstance(column.values, np.ndarray) and column.values.dtype != object:
-        yield f"{column.values.dtype}{column.values.shape}".encode()
-        yield np.ascontiguousarray(column.values).reshape(-1).view(np.uint8).data
-    elif column.kind == "path":
-        paths = [os.path.abspath(value) for value in column.values]  # noqa: PTH100  (Path.absolute is 20 times slower)
-        yield "\0".join(paths).encode("utf-8", "surrogateescape")
-        yield np.array([_stat(path) for path in paths], dtype=np.int64).tobytes()
-    else:
-        for value in column.values:
-            yield from _value_fingerprint(value)
-
-
-def _stat(path: str) -> tuple[int, int]:
-    try:
-        found = os.stat(path)  # noqa: PTH116  (70,000 of them: Path costs more than the call)
-    except OSError:
-        return (-1, -1)
-    return (found.st_size, found.st_mtime_ns)
-
-
-def _value_fingerprint(value: Any) -> Iterator[bytes | memoryview]:
-    if isinstance(value, bytes | bytearray):
-        yield len(value).to_bytes(8, "little")
-        yield bytes(value)
-        return
-    array = np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
-    yield f"{getattr(value, 'mode', '')}{array.dtype}{array.shape}".encode()
-    yield array.tobytes()
-
-
-def _write_store(column: Column, feature: Feature, folder: Path) -> None:
+def _write_store(column: Column, feature: Feature, folder: Path, whole: Whole | None) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     _sweep(folder.parent)
     temporary = Path(tempfile.mkdtemp(prefix=folder.name + ".", suffix=".tmp", dir=folder.parent))
     try:
-        _fill(temporary, column, feature)
+        if whole is not None:
+            _fill_at_once(temporary, whole)
+        else:
+            _fill_one_by_one(temporary, column, feature)
+        _sync(temporary)
         try:
             temporary.rename(folder)
         except OSError:
@@ -193,7 +175,19 @@ def _sweep(parent: Path) -> None:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def _fill(folder: Path, column: Column, feature: Feature) -> None:
+def _fill_at_once(folder: Path, whole: Whole) -> None:
+    number, dtypes = len(whole.digest), {}
+    for name, values in whole.arrays.items():
+        flat, sizes = values if isinstance(values, tuple) else (values, None)
+        _check_room(folder, flat.nbytes)
+        np.ascontiguousarray(flat).tofile(folder / f"{name}.bin")
+        shapes = np.array(flat.shape[1:], np.int32)[None] if sizes is None else sizes[:, None]
+        np.save(folder / f"{name}.shapes.npy", shapes)
+        dtypes[name] = str(flat.dtype)
+    _describe(folder, whole.digest, np.ones(number, bool), dtypes, [])
+
+
+def _fill_one_by_one(folder: Path, column: Column, feature: Feature) -> None:
     writers: dict[str, Writer] = {}
     digest = np.zeros((len(column), 16), dtype=np.uint8)
     ok = np.zeros(len(column), dtype=bool)
@@ -212,12 +206,16 @@ def _fill(folder: Path, column: Column, feature: Feature) -> None:
             writers[name].append(value)
     for writer in writers.values():
         writer.close()
+    _describe(folder, digest, ok, {name: str(writer.dtype) for name, writer in writers.items()}, problems)
+
+
+def _describe(
+    folder: Path, digest: np.ndarray, ok: np.ndarray, dtypes: dict[str, str], problems: list[list[Any]]
+) -> None:
     np.save(folder / "digest.npy", digest)
     np.save(folder / "ok.npy", ok)
-    dtypes = {name: str(writer.dtype) for name, writer in writers.items()}
-    info = {"format": FORMAT, "number": len(column), "arrays": dtypes, "problems": problems}
+    info = {"format": FORMAT, "number": len(ok), "arrays": dtypes, "problems": problems}
     (folder / "info.json").write_text(json.dumps(info), encoding="utf-8")
-    _sync(folder)
 
 
 class Writer:
@@ -280,7 +278,8 @@ def _open(folder: Path, column: Column) -> Stored:
 
 
 def _map(folder: Path, name: str, dtype: np.dtype, ok: np.ndarray) -> Any:
-    flat = np.asarray(np.memmap(folder / f"{name}.bin", dtype=dtype, mode="r"))
+    path = folder / f"{name}.bin"
+    flat = np.asarray(np.memmap(path, dtype=dtype, mode="r")) if path.stat().st_size else np.zeros(0, dtype)
     shapes = np.load(folder / f"{name}.shapes.npy")
     values = int(shapes.prod(1, dtype=np.int64).sum()) * (int(ok.sum()) if len(shapes) == 1 else 1)
     if len(flat) != values:

@@ -42,7 +42,8 @@ class Stored:
     """All values of a column, prepared.
 
     arrays: name -> array whose first axis is the row, Ragged, or list. ok: which rows could be read.
-    digest: uint8 (N, 16), equal for equal content. problems: the rows that could not be read.
+    digest: uint8 (N, 16), equal for equal content. problems: the rows that could not be read. used: names of the
+    arrays that are gathered; None for all.
     """
 
     arrays: dict[str, Any]
@@ -50,6 +51,7 @@ class Stored:
     digest: np.ndarray
     problems: list[Problem] = field(default_factory=list)
     info: dict[str, Any] = field(default_factory=dict)
+    used: tuple[str, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.ok)
@@ -75,8 +77,9 @@ class Stored:
     def refined(self, feature: Feature) -> Stored:
         """The same values with what a fitted feature makes of them once beside them."""
         made = feature.refined(self)
-        more = {name: Ragged(flat, np.cumsum(sizes) - sizes, sizes[:, None]) for name, (flat, sizes) in made.items()}
-        return replace(self, arrays={**self.arrays, **more})
+        whole = tuple(name for name, values in made.items() if isinstance(values, np.ndarray))
+        more = {name: values if name in whole else ragged(*values) for name, values in made.items()}
+        return replace(self, arrays={**self.arrays, **more}, used=whole or None)
 
     def gather(self, rows: np.ndarray | Sequence[int]) -> dict[str, Any]:
         """Return the values of some rows: arrays with the row as first axis, lists where shapes differ.
@@ -85,11 +88,16 @@ class Stored:
         """
         rows = np.asarray(rows, dtype=np.int64)
         assert self.ok[rows].all(), "rows that could not be read were to be set aside"
-        return {name: _take(values, rows) for name, values in self.arrays.items()}
+        return {name: _take(self.arrays[name], rows) for name in self.used or self.arrays}
 
     def gather_one(self, name: str, rows: np.ndarray | Sequence[int]) -> Any:
         """Return one array of some rows, without touching the others."""
         return _take(self.arrays[name], np.asarray(rows, dtype=np.int64))
+
+
+def ragged(flat: np.ndarray, sizes: np.ndarray) -> Ragged:
+    """Arrays of one axis that stand one after the other, `sizes` values each."""
+    return Ragged(flat, np.cumsum(sizes) - sizes, sizes[:, None])
 
 
 def is_named(stored: Stored) -> bool:

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-KINDS = ("path", "bytes", "text", "number", "array", "names", "turns")
+KINDS = ("path", "bytes", "text", "number", "array", "names", "turns", "record", "history", "series")
 """path: str or Path of a file · bytes: an encoded file · text: str · number: int, float, bool ·
 array: numpy array, tensor or PIL picture · names: list of str (several labels of one example) ·
-turns: list of (role, text), a conversation."""
+turns: list of (role, text), a conversation · record: a row of a table, from column to value (`Rows`) ·
+history: a user's interactions (`engram.data.histories`) · series: a history of numbers (`engram.features.series`)."""
 
 
 class Lazy(Sequence[Any]):
@@ -72,6 +73,7 @@ class Table:
     group: rows of one group (a patient, a scene) never stand on two sides of a split.
     position: where in a running text (a book, a log) each row begins, from 0 to below 1, its pieces in order one after
     the other; NaN for rows that stand alone; None where all do.
+    targets: the columns that the user names as what is to be predicted.
     notes: what was inferred while reading, with reasons, one sentence each.
     findings: what was wrong while reading (an empty class folder, a row without its file).
     """
@@ -84,6 +86,7 @@ class Table:
     notes: list[str] = field(default_factory=list)
     findings: list[Any] = field(default_factory=list)
     position: np.ndarray | None = None
+    targets: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values()))) if self.columns else 0

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from engram.core.errors import DataError
+from engram.core.units import format_number
 from engram.evaluate import intervals
 from engram.metrics.metric import Metric
 
@@ -69,8 +70,9 @@ def _verdict(low: float, high: float, *, higher_is_better: bool) -> str:
 def _sentence(
     metric: str, a: float, b: float, found: intervals.Score, number: int, verdict: str, names: tuple[str, str]
 ) -> str:
-    scored = f"{metric} {b:.4f} against {a:.4f} on the same {number:,} examples"
-    spread = f"difference {b - a:+.4f}, 95 % interval {found['low']:+.4f} to {found['high']:+.4f}"
+    off, low, high = (format_number(value, sign="+") for value in (b - a, found["low"], found["high"]))
+    scored = f"{metric} {format_number(b)} against {format_number(a)} on the same {number:,} examples"
+    spread = f"difference {off}, 95 % interval {low} to {high}"
     if verdict == "no difference":
         return f"No difference beyond noise is shown between {names[1]} and {names[0]}: {scored} ({spread})."
     return f"{names[1]} is {verdict} than {names[0]}: {scored} ({spread})."

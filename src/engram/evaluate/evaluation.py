@@ -1,6 +1,6 @@
 """Evaluation: a model's answers on known examples, and everything that is said of them.
 
-Shapes: N examples, B examples of a batch, C classes.
+Shapes: N examples, B examples of a batch, C classes, V values of an answer.
 """
 
 from __future__ import annotations
@@ -27,14 +27,16 @@ EXPECTED_CALIBRATION_ERROR = "expected_calibration_error"
 class Outputs:
     """A model's raw answers to some rows, beside the truth.
 
-    rows: (N,) row numbers in the table. logits: (N, C) float32; None for a task whose output is not logits, of
-    which the statistics are all that is kept. label: (N,) class numbers, -1 unknown, or (N, C) yes or no; None
-    where labels are not known. unfamiliarity: (N,), above 1 is unfamiliar, or None where the model does not say
-    it. statistics: metric's name -> its statistics. written: the decoded answers of a task that writes.
+    rows: (N,) row numbers in the table. logits: (N, C) float32. numbers: (N, V), where answers are numbers: these, and
+    as delivered, both ends of their intervals. Of a task whose output is neither, the statistics are all that is kept.
+    label: (N,) class numbers, -1 unknown, or numbers, or (N, C) yes or no; None where labels are not known.
+    unfamiliarity: (N,), above 1 is unfamiliar, or None where the model does not say it. statistics: metric's name ->
+    its statistics. written: the decoded answers of a task that writes.
     """
 
     rows: np.ndarray
     logits: np.ndarray | None = None
+    numbers: np.ndarray | None = None
     label: np.ndarray | None = None
     unfamiliarity: np.ndarray | None = None
     statistics: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
@@ -73,7 +75,7 @@ def collect(
     module: delivered, network or floor, in evaluation mode. Without labels in `examples`, no statistics.
     """
     metrics = task.metrics if metrics is None else metrics
-    parts: dict[str, list[np.ndarray]] = {"logits": [], "label": [], "unfamiliarity": []}
+    parts: dict[str, list[np.ndarray]] = {"logits": [], "numbers": [], "label": [], "unfamiliarity": []}
     kept: dict[str, list[dict[str, np.ndarray]]] = {metric.name: [] for metric in metrics}
     written: list[dict[str, Any]] = []
     ordered, places = examples.sorted(np.asarray(rows))
@@ -81,7 +83,7 @@ def collect(
         output, unfamiliarity_B = answer(task, module, batch, precision=precision)
         known = all(getattr(batch, role, None) is not None for role in task.target)
         if task.calibration is not None:
-            parts["logits"].append(output.numpy())
+            parts["logits" if task.gives_logits else "numbers"].append(output.numpy())
             if known:
                 parts["label"].append(getattr(batch, next(iter(task.target))).cpu().numpy())
         if task.writes:
@@ -91,10 +93,10 @@ def collect(
         if known:
             for metric in metrics:
                 kept[metric.name].append(metric.update(output, batch))
-    joined = {name: np.concatenate(values)[places] if values else None for name, values in parts.items()}
+    joined: dict[str, Any] = {n: np.concatenate(values)[places] for n, values in parts.items() if values}
     statistics = {name: _joined(values, places) for name, values in kept.items() if values}
     written = [written[place] for place in places] if written else []
-    return Outputs(np.asarray(rows), joined["logits"], joined["label"], joined["unfamiliarity"], statistics, written)
+    return Outputs(np.asarray(rows), **joined, statistics=statistics, written=written)
 
 
 def _joined(parts: list[dict[str, np.ndarray]], places: np.ndarray) -> dict[str, np.ndarray]:
@@ -141,7 +143,7 @@ def evaluate(
         if first is not None
     }
     label = outputs.label
-    single = label is not None and label.ndim == 1
+    single = task.gives_logits and label is not None and label.ndim == 1
     unfamiliar = outputs.unfamiliarity
     return {
         "task": task.name,
@@ -153,7 +155,7 @@ def evaluate(
         "against_floors": against,
         "per_class": per_class(outputs, names),
         "confusion": confusion(outputs, len(names)).tolist() if single else None,
-        "calibration": calibration(outputs) if task.calibration is not None else None,
+        "calibration": calibration(outputs) if task.gives_logits else None,
         "unfamiliar": float((unfamiliar > 1).mean()) if unfamiliar is not None and len(unfamiliar) else None,
     }
 

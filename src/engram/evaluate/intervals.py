@@ -60,6 +60,14 @@ def percentiles(values: np.ndarray, *, value: float) -> Score:
     return {"value": value, "low": float(min(low, value)), "high": float(max(high, value))}
 
 
+def of_share(share: float, number: int) -> tuple[float, float]:
+    """Return the 95 % interval of a share of so many examples (Wilson 1927)."""
+    z = 1.96
+    middle = (share + z**2 / (2 * number)) / (1 + z**2 / number)
+    half = z * np.sqrt(share * (1 - share) / number + z**2 / (4 * number**2)) / (1 + z**2 / number)
+    return float(max(0.0, middle - half)), float(min(1.0, middle + half))
+
+
 def scores(
     metrics: tuple[Metric, ...], statistics: Mapping[str, dict[str, Any]], *, seed: int = 0, number: int | None = None
 ) -> dict[str, Score]:

@@ -1,6 +1,6 @@
 """predictions.parquet: every scored example of a run with its answer, one row each.
 
-Shapes: N examples, C classes.
+Shapes: N examples, C classes, V values of an answer.
 """
 
 from __future__ import annotations
@@ -27,7 +27,13 @@ MAX_COLUMNS = 50
 """With more classes than this, not every class has a column: the likeliest five and the true one are named."""
 
 TOP = 5
+BY_CLASS = ("accuracy", "cross_entropy", "macro_f1", "micro_f1")
+"""Metrics that the likeliest classes suffice for."""
+
 _PREFIX = "probability of "
+
+TRAIT = "trait "
+"""What columns begin with that say what an example is like, so that weak groups can be found by them."""
 
 
 def write(
@@ -37,20 +43,27 @@ def write(
     *,
     where: Callable[[int], str],
     digest: np.ndarray | None = None,
+    traits: Callable[[np.ndarray], Mapping[str, Sequence[Any]]] = lambda rows: {},
 ) -> None:
     """Write the answers to the run, split after split.
 
     outputs: split -> answers with labels. names: the classes. where: a row's path or name. digest: uint8 (rows
-    of the table, 16), the content of every row's input, by which runs are compared.
+    of the table, 16), the content of every row's input, by which runs are compared. traits: what examples of some rows
+    are like, numbers or words by name.
 
     Columns: row, where, digest (hexadecimal), split, label, predicted, probability (of the answer),
-    probability_of_label, correct, unfamiliarity, and "probability of NAME" for each class, or where there are more
-    than 50 classes top_labels and top_probabilities. For several labels an example, label and predicted are lists,
-    probability that of the least certain answer.
+    probability_of_label, correct, unfamiliarity, "probability of NAME" for each class, or where there are more than 50
+    classes top_labels and top_probabilities, and "trait NAME" for each trait. For several labels an example, label and
+    predicted are lists, probability that of the least certain answer. Where answers are numbers: row, where, digest,
+    split, label, predicted, low and high (the ends of its interval), unfamiliarity, and the traits.
     """
     import polars
 
-    frames = [_frame(split, out, names, where, digest) for split, out in outputs.items() if len(out)]
+    frames = [
+        _frame(split, out, names, where, digest).hstack(_traits(traits(out.rows)))
+        for split, out in outputs.items()
+        if len(out)
+    ]
     frame = polars.concat(frames, how="vertical") if frames else polars.DataFrame()
     content = io.BytesIO()
     frame.write_parquet(content)
@@ -67,7 +80,7 @@ def read(run: RunDirectory) -> polars.DataFrame:
         frame = polars.read_parquet(run / FILE)
     except (polars.exceptions.PolarsError, OSError) as error:
         raise RunError(f"{run / FILE} is damaged ({error}). Score the run again: engram evaluate {run}") from None
-    if missing := {"where", "split", "label", "predicted", "correct"} - set(frame.columns):
+    if missing := {"where", "split", "label", "predicted"} - set(frame.columns):
         raise RunError(f"{run / FILE} is damaged: it lacks {', '.join(sorted(missing))}.")
     return frame
 
@@ -83,14 +96,33 @@ def _frame(
         "where": [where(row) for row in rows],
         "digest": [digest[row].tobytes().hex() if digest is not None else None for row in rows],
         "split": [split] * len(out),
-        **(_several(out, names) if out.label is not None and out.label.ndim == 2 else _single(out, names)),
+        **_answers(out, names),
         "unfamiliarity": out.unfamiliarity if out.unfamiliarity is not None else [None] * len(out),
-        **_class_columns(out.probabilities, names),
+        **(_class_columns(out.probabilities, names) if out.logits is not None else {}),
     }
     types: dict[str, Any] = {"digest": polars.String, "unfamiliarity": polars.Float32}
-    if out.label is None or out.label.ndim == 1:
+    if out.logits is not None and (out.label is None or out.label.ndim == 1):
         types["label"] = polars.String  # so too where none is known
     return polars.DataFrame(columns, schema_overrides=types)
+
+
+def _answers(out: Outputs, names: Sequence[str]) -> dict[str, Any]:
+    """The truth and what was answered."""
+    if out.numbers is not None:
+        ends = ("predicted", "low", "high")
+        return {"label": out.label, **dict(zip(ends, np.ascontiguousarray(out.numbers.T), strict=True))}
+    return _several(out, names) if out.label is not None and out.label.ndim == 2 else _single(out, names)
+
+
+def of_numbers(frame: polars.DataFrame) -> bool:
+    """Whether kept answers are numbers."""
+    return "low" in frame.columns and "correct" not in frame.columns
+
+
+def _traits(found: Mapping[str, Sequence[Any]]) -> list[polars.Series]:
+    import polars
+
+    return [polars.Series(TRAIT + name, values, strict=False) for name, values in found.items()]
 
 
 def _single(out: Outputs, names: Sequence[str]) -> dict[str, Any]:
@@ -133,8 +165,8 @@ def doubtful(run: RunDirectory) -> polars.DataFrame:
     """The kept answers of any split whose labels are in doubt (`engram.evaluate.doubts`), the most doubtful first."""
     frame = read(run)
     frame = frame.filter(frame["label"].is_not_null())
-    if not len(frame):
-        return frame
+    if not len(frame) or of_numbers(frame):
+        return frame.clear()
     logits, batch = _kept(frame)
     several = batch.label.ndim == 2
     return frame[doubts.doubtful(probabilities(logits.numpy(), several=several), batch.label.numpy())]
@@ -147,7 +179,8 @@ def compare(
 
     split: "test" or "val"; None takes test where both have it. Examples are matched by content, or where that is
     not known by path; where the runs disagree about an example's label, it is left out. DataError where nothing
-    matches. Metrics that cannot be had from what was kept (rankings of more than 50 classes) are left out.
+    matches. Metrics that cannot be had from what was kept (rankings of more than 50 classes) are left out, and those by
+    which no model is better than another.
     """
     frame_a, frame_b = read(run_a), read(run_b)
     split = split or ("test" if all("test" in set(f["split"]) for f in (frame_a, frame_b)) else "val")
@@ -166,14 +199,17 @@ def compare(
     return [
         comparison.paired(metric, metric.update(*kept_a), metric.update(*kept_b), names=names)
         for metric in metrics
-        if "top_labels" not in frame_a.columns or metric.name in ("accuracy", "cross_entropy", "macro_f1", "micro_f1")
+        if metric.ranks and ("top_labels" not in frame_a.columns or metric.name in BY_CLASS)
     ]
 
 
 def _kept(frame: polars.DataFrame) -> tuple[Any, Any]:
-    """Return kept answers as (logits (N, C), batch with label) for `Metric.update`."""
+    """Return kept answers as (logits (N, C) or numbers (N, 3), batch with label) for `Metric.update`."""
     import torch
 
+    if of_numbers(frame):
+        answers_NV = torch.from_numpy(frame.select("predicted", "low", "high").to_numpy())
+        return answers_NV, SimpleNamespace(label=torch.from_numpy(frame["label"].to_numpy()))
     several = frame["label"].dtype.is_nested()
     if "top_labels" in frame.columns:
         names, probability_NC = _from_top(frame)

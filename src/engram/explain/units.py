@@ -52,14 +52,30 @@ class Unit:
 
 @dataclass
 class Stage:
-    """The last convolution at one resolution. shape: (U, h, w). field: the largest receptive field, (H, W) pixels."""
+    """The last convolution at one resolution. shape: (U, h, w). field: the largest receptive field, (H, W) pixels.
+
+    values: (M, U), how much each of the first pictures excites each unit where it does so most.
+    """
 
     name: str
     kind: str
     shape: tuple[int, int, int]
     field: tuple[int, int]
     units: list[Unit]
-    num_pictures: int
+    values: np.ndarray
+
+    @property
+    def num_pictures(self) -> int:
+        """How many pictures were looked at."""
+        return len(self.values)
+
+
+def filters(predictor: Predictor) -> tuple[str, np.ndarray] | None:
+    """Return the first convolution's name and what its filters look for (U, C, k, k); None where there is none."""
+    for name, module in predictor.network.named_modules():
+        if isinstance(module, nn.Conv2d):
+            return name, np.asarray(module.weight.detach().float().cpu())
+    return None
 
 
 def stages(
@@ -210,7 +226,7 @@ def _stage(
             pieces.append(Patch(picture, top, bottom, left, right, float(value_MU[picture, unit])))
         found.append(Unit(unit, pieces))
     size = int((rows[:, 1] - rows[:, 0]).max()), int((columns[:, 1] - columns[:, 0]).max())
-    return Stage(name, layer.kind, layer.shape, size, found, len(value_MU))
+    return Stage(name, layer.kind, layer.shape, size, found, value_MU)
 
 
 def _varied(value_MU: np.ndarray, order_PU: np.ndarray, number: int) -> list[int]:

@@ -13,16 +13,28 @@ from torch import Tensor, nn
 OUTPUTS = {
     "logits": "calibrated logits",
     "probabilities": "what the logits say: their softmax, or their sigmoids where an example may have several labels",
+    "value": "the number",
+    "low": "where its interval begins",
+    "high": "where it ends",
     "unfamiliarity": "0 is typical of what was learned from; an input above 1 is unfamiliar",
     "output": "what the network gives",
 }
+
+OF_KIND = {
+    None: ("output",),
+    "softmax": ("logits", "probabilities", "unfamiliarity"),
+    "sigmoid": ("logits", "probabilities", "unfamiliarity"),
+    "conformal": ("value", "low", "high", "unfamiliarity"),
+}
+"""What comes out, by how the task's answers are calibrated."""
 
 
 class Exported(nn.Module):
     """Encode, run the model, and name what comes out.
 
     model: what the run delivers. encoders: for each input what encodes it; None where it comes encoded.
-    kind: "softmax" or "sigmoid" where the model gives calibrated logits.
+    kind: "softmax" or "sigmoid" where the model gives calibrated logits, "conformal" where it gives numbers with both
+    ends of their intervals.
     """
 
     def __init__(self, model: nn.Module, encoders: Sequence[nn.Module | None], *, kind: str | None) -> None:
@@ -44,6 +56,8 @@ def named(output: Any, unfamiliarity_B: Tensor | None, *, kind: str | None) -> d
     """Return answers by the names that exported models give them, from the raw output and the unfamiliarity."""
     if kind is None:
         return {"output": output}
+    beside = {} if unfamiliarity_B is None else {"unfamiliarity": unfamiliarity_B}
+    if kind == "conformal":
+        return {**dict(zip(OF_KIND[kind], output.unbind(1), strict=False)), **beside}
     probabilities_BC = output.softmax(1) if kind == "softmax" else output.sigmoid()
-    found = {"logits": output, "probabilities": probabilities_BC}
-    return found if unfamiliarity_B is None else {**found, "unfamiliarity": unfamiliarity_B}
+    return {"logits": output, "probabilities": probabilities_BC, **beside}

@@ -8,7 +8,7 @@ from engram import __version__
 from engram.core import strict
 from engram.core.rundir import RunDirectory
 from engram.core.task import Task
-from engram.export.exported import OUTPUTS
+from engram.export.exported import OF_KIND, OUTPUTS
 from engram.predict.answering import class_names
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ def facts(run: RunDirectory, task: Task, features: Mapping[str, Any]) -> tuple[d
         inputs[role] = {"feature": feature.name, "varying": {str(k): v for k, v in feature.varying.items()}, **before}
         arrays |= {f"{role}/{name}": array for name, array in own.items()}
     calibrated = task.calibration is not None
-    outputs = ("logits", "probabilities", "unfamiliarity") if calibrated else ("output",)
     return {
         "format": FORMAT,
         "exported_by": f"engram {__version__}",
@@ -41,7 +40,7 @@ def facts(run: RunDirectory, task: Task, features: Mapping[str, Any]) -> tuple[d
         "several_labels": task.calibration == "sigmoid",
         "classes": list(class_names(task, features)),
         "inputs": inputs,
-        "outputs": {name: OUTPUTS[name] for name in outputs},
+        "outputs": {name: OUTPUTS[name] for name in OF_KIND[task.calibration]},
         "calibrated": calibrated,
         "views": (record.get("delivered") or {}).get("views", ["plain"]),
         "unfamiliar_above": UNFAMILIAR_ABOVE if calibrated else None,

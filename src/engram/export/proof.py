@@ -196,7 +196,7 @@ def _as_classes(
     predictor: Predictor, rows: Rows, batches: Sequence[np.ndarray], wanted: list[Answers], got: list[Answers]
 ) -> dict[str, Any]:
     """What is said of answers that are classes: the fields of a `Proof`; nothing where they are none."""
-    if predictor.task.calibration is None:
+    if not predictor.task.gives_logits:
         return {"other_answers": 0, "metrics": {}}
     order = np.argsort(np.concatenate(batches))
     logits = {

@@ -19,6 +19,7 @@ Run = Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]
 
 ABSENT = {
     "onnx": ("torch", "engram"),
+    "step": ("torch", "engram"),
     "torch": ("engram",),
     "eject": ("engram", "safetensors"),
 }
@@ -32,6 +33,25 @@ def onnx(path: Path) -> Run:
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
     return lambda given: dict(zip(names, session.run(None, given), strict=True))
+
+
+def step(path: Path) -> Run:
+    """Open a graph of single steps of generation, and let it read texts: half at once, then id by id."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    layers, two, _, heads, _, width = session.get_inputs()[1].shape
+
+    def run(given: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        text, found = given["text"], []
+        past = np.zeros((layers, two, len(text), heads, 0, width), np.float32)
+        half = (text.shape[1] + 1) // 2
+        for ids in (text[:, :half], *(text[:, at : at + 1] for at in range(half, text.shape[1]))):
+            output, past = session.run(None, {"text": ids, "past": past})
+            found.append(output)
+        return {"output": np.concatenate(found, 1)}
+
+    return run
 
 
 def torch(path: Path) -> Run:
@@ -61,7 +81,7 @@ def main(kind: str, path: str, given: str, answers: str) -> None:
     """Answer for every batch of a file."""
     for name in ABSENT[kind]:
         sys.modules[name] = None  # type: ignore[assignment]  # which makes importing it fail
-    run = {"onnx": onnx, "torch": torch, "eject": eject}[kind](Path(path))
+    run = {"onnx": onnx, "step": step, "torch": torch, "eject": eject}[kind](Path(path))
     found = {}
     with np.load(given) as arrays:
         for number, names in groupby(arrays.files, key=lambda name: name.partition("/")[0]):

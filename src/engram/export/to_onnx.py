@@ -11,6 +11,7 @@ import torch
 
 from engram.core.errors import ConfigError, ExportError
 from engram.core.units import format_bytes
+from engram.export import stepping
 from engram.export.proof import Rows, sample
 from engram.export.tracing import axes, quiet, refused, traced
 from engram.predict.predictor import Predictor
@@ -62,6 +63,8 @@ def write(predictor: Predictor, rows: Rows, path: Path, facts: dict[str, Any]) -
     for name, value in facts.items():
         model.metadata_props.add(key=f"engram.{name}", value=json.dumps(value, ensure_ascii=False))
     path.write_bytes(model.SerializeToString())
+    if stepping.can_step(predictor):
+        stepping.write(predictor, stepping.beside(path))
 
 
 def distances(x1: Any, x2: Any, p: float, compute_mode: int) -> Any:

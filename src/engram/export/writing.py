@@ -16,6 +16,7 @@ from engram.core import durable, events
 from engram.core.errors import ConfigError, RunError, unknown
 from engram.core.rundir import RunDirectory
 from engram.core.units import format_bytes
+from engram.export import stepping
 from engram.export.facts import facts
 from engram.export.proof import SHOWN, Proof, Rows, prove
 from engram.predict.opening import features_of, task_of
@@ -117,12 +118,22 @@ def write(predictor: Predictor, to: str, path: Path, rows: Rows) -> Export:
             "Name where it lies now with --data."
         )
     described, arrays = facts(predictor.run, predictor.task, predictor.features)
+    if to == "onnx" and stepping.can_step(predictor):
+        described["step"] = stepping.DESCRIPTION
     writer = _writer(to)
     return _written(
         to, path, described, arrays,
         write=lambda at: writer(predictor, rows, at, described),
-        proof=lambda at: prove(to, at, predictor, rows),
+        proof=lambda at: _proved(to, at, predictor, rows),
     )  # fmt: skip
+
+
+def _proved(to: str, path: Path, predictor: Predictor, rows: Rows) -> Proof:
+    """The proof of an export, and of the graph of single steps where there is one beside it."""
+    found = prove(to, path, predictor, rows)
+    if (step := stepping.beside(path)).exists():
+        found.difference["step"] = stepping.prove(predictor, step, rows)
+    return found
 
 
 def _writer(to: str) -> Callable[[Predictor, Rows, Path, dict[str, Any]], None]:
@@ -160,7 +171,8 @@ def _written(
             with events.stage("proving it"):
                 proved = proof(made)
             described["proof"] = proved.record()
-        beside = _describe(made, described, arrays)
+        extra = [one for one in folder.iterdir() if one != made]
+        beside = [*extra, *_describe(made, described, arrays)]
         moved = [_moved(source, path.parent / source.name) for source in (made, *beside)]
     inner = [one for at in moved for one in (at.rglob("*") if at.is_dir() else [at])]
     size = sum(one.stat().st_size for one in inner)

@@ -31,9 +31,7 @@ def check(stored: Any, rows: np.ndarray) -> Iterator[Finding]:
     """Name the pictures that stand out, with a fix for each."""
     if not len(rows):
         return
-    starts = range(0, len(rows), CHUNK)
-    parts = [_measured(stored.gather_one("pixels", rows[start : start + CHUNK])) for start in starts]
-    brightness, deviation, sharpness = np.concatenate(parts, axis=1)
+    brightness, deviation, sharpness = of_rows(stored, rows)
     blank = deviation < BLANK
     yield from _found("blank", "blank (one colour, as good as)", rows[blank], "drop", "leave them out")
     rows, brightness, deviation, sharpness = rows[~blank], brightness[~blank], deviation[~blank], sharpness[~blank]
@@ -41,6 +39,13 @@ def check(stored: Any, rows: np.ndarray) -> Iterator[Finding]:
     yield from _found("blurred", "far more blurred than the others", rows[blurred], "keep", LOOK)
     extreme = _below(brightness) | _below(-brightness) | _below(np.log(deviation))
     yield from _found("extreme", "far darker, brighter or fainter than the others", rows[extreme], "keep", LOOK)
+
+
+def of_rows(stored: Any, rows: np.ndarray) -> np.ndarray:
+    """Return (3, B): brightness and its deviation in grey levels, and sharpness, a share of the deviation."""
+    starts = range(0, len(rows), CHUNK)
+    parts = [_measured(stored.gather_one("pixels", rows[start : start + CHUNK])) for start in starts]
+    return np.concatenate(parts, axis=1) if parts else np.zeros((3, 0))
 
 
 def _found(kind: str, what: str, rows: np.ndarray, action: str, fix: str) -> Iterator[Finding]:
@@ -60,7 +65,7 @@ def _below(values: np.ndarray) -> np.ndarray:
 
 
 def _measured(pixels: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
-    """Return (3, B): brightness and its deviation in grey levels, and sharpness, a share of the deviation."""
+    """The same of pictures; those of one size all together."""
     if not isinstance(pixels, np.ndarray):
         return np.concatenate([_measured(picture[None]) for picture in pixels], axis=1)
     grey = pixels.mean(-1, dtype=np.float32)

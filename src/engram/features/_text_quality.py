@@ -120,6 +120,17 @@ def circumstances(texts: list[str]) -> dict[str, list[str | float]]:
     }
 
 
+def traits(texts: list[str]) -> dict[str, list[Any]]:
+    """What texts are like: words, language, case, last sign."""
+    facts = circumstances(texts)
+    return {
+        "words": [float(len(text.split())) for text in texts],
+        "language": [language_of(text) or "unknown" for text in texts],
+        "case": facts["case"],
+        "last sign": facts["last sign"],
+    }
+
+
 def _sign(sign: str) -> str:
     if sign.isalpha():
         return "capital" if sign.isupper() else "letter"

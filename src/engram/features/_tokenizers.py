@@ -16,7 +16,8 @@ from typing import Any, Protocol, Self
 import numpy as np
 
 from engram.core.errors import ConfigError, RunError
-from engram.core.vocabulary import NUM_SPECIAL, UNKNOWN
+from engram.core.vocabulary import NUM_SPECIAL, PADDING, UNKNOWN
+from engram.core.wishes import Wish
 
 WORD = re.compile(r"[^\W_]+(?:'[^\W\d_]+)?|[^\w\s]|_", re.UNICODE)
 """Letters and digits, with what follows an apostrophe; any other sign stands alone."""
@@ -26,6 +27,12 @@ IDEOGRAPHS = re.compile(r"([\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff
 
 MOST_FITTED_BYTES = 20_000_000
 """From so much text, evenly taken, subwords are learned: more changes nothing."""
+
+
+NEAR = 8
+"""Ids before one on which its spaces may depend."""
+
+BROKEN = "\ufffd"
 
 
 class Tokenizer(Protocol):
@@ -229,11 +236,23 @@ class Subwords:
 
 KINDS: dict[str, type[Tokenizer]] = {kind.kind: kind for kind in (Bytes, Characters, Subwords, Words)}
 
+TOKENIZER = Wish("tokenizer", "what texts are cut into (default: what suits task and data)", choices=tuple(KINDS))
+
 
 def split_words(text: str) -> list[str]:
     """Cut a text into words and signs, in small letters and composed form."""
     text = unicodedata.normalize("NFC", text).casefold()
     return WORD.findall(IDEOGRAPHS.sub(r" \1 ", text))
+
+
+def pieces(tokenizer: Tokenizer, ids: Sequence[int]) -> list[str]:
+    """Return each id's part of the text of all, spaces included; ids that are not the tokenizer's stand for none."""
+    own = [token if token < tokenizer.size else PADDING for token in ids]
+    near = [max(0, at - NEAR) for at in range(len(own))]
+    # What is broken yet is part of a character that a later id completes.
+    known = [tokenizer.decode(own[start:at]).rstrip(BROKEN) for at, start in enumerate(near)]
+    texts = [tokenizer.decode(own[start : at + 1]).rstrip(BROKEN) for at, start in enumerate(near)]
+    return [text[len(before) :] for text, before in zip(texts, known, strict=True)]
 
 
 def decoded(utf8: np.ndarray) -> str:

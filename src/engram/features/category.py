@@ -41,6 +41,9 @@ class Category(Feature):
             return Evidence(0.0, f"its values are of kind {column.kind}")
         if column.lazy:
             return Evidence(0.0, "its values are texts in files")
+        if hasattr(column.values, "num_distinct"):
+            whole = column.kind != "number" or column.values.whole
+            return distinct_evidence(column.name, column.values.num_distinct, len(column), whole=whole)
         known = {name for value in column.values if (name := _name_or_none(value)) is not None}
         return distinct_evidence(column.name, len(known), len(column), whole=_all_whole(known, column.kind))
 

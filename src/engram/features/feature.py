@@ -7,15 +7,21 @@ batch. `decode` returns to the terms of the original. Everything saved is JSON a
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from engram.core.evidence import Evidence, Finding
+from engram.core.parts import Axis, Parts
 from engram.core.registry import snake_case
+from engram.core.wishes import Wish
 
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor, nn
+
+Alteration = Callable[[Any, Any], Any]
+"""(raw value, numpy generator) -> the value as it might have come, slightly spoilt."""
 
 Arrays = dict[str, Any]
 """Gathered values of some rows: name -> array whose first axis is the row, or a list for ragged values."""
@@ -25,8 +31,9 @@ Arrays = dict[str, Any]
 class Entry:
     """How a person or another program gives a value.
 
-    kind: "picture" or "text", what a page asks for. unit: what its size is counted in. schema: of the value as JSON
-    (JSON Schema). example: such a value. details: what a page needs to know besides, ready for JSON.
+    kind: what a page asks for: "picture", "text", "turns" (a conversation), "form" (a row of a table), "items"
+    (things to choose). unit: what its size is counted in. schema: of the value as JSON (JSON Schema). example: such a
+    value. details: what a page needs to know besides, ready for JSON.
     """
 
     kind: str
@@ -34,6 +41,20 @@ class Entry:
     schema: dict[str, Any]
     example: Any
     details: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Whole:
+    """All values of a column as a feature stores them, made at once.
+
+    arrays: name -> array whose first axis is the row, list, or, where rows differ in length, (all of them one after
+    the other, how many each row has). digest: uint8 (N, 16), equal for equal content. problems: row -> why it cannot
+    be read, of features that are not kept on disk; what stands in the arrays there means nothing.
+    """
+
+    arrays: dict[str, Any]
+    digest: np.ndarray
+    problems: dict[int, str] = field(default_factory=dict)
 
 
 class Misconfigured(Exception):  # noqa: N818  (a signal between a feature and the store, never an error for the user)
@@ -56,11 +77,18 @@ class Feature:
     is_text: ClassVar[bool] = False
     """Whether values are texts, which can be typed where a path is expected."""
 
+    takes: ClassVar[str] = "column"
+    """What a feature is given: one "column", or the "rest" of a table, all columns that play no other role, or what a
+    task makes of a whole "table" (`Task.arranged`)."""
+
+    thing: ClassVar[str] = "example"
+    """What one value is called in a sentence."""
+
     near_copies: ClassVar[str] = "changed on the way"
     """How copies that `signatures` find may differ, for findings."""
 
-    wishes: ClassVar[tuple[str, ...]] = ()
-    """Names of the configuration that the user may decide in place of what suits the data."""
+    wishes: ClassVar[tuple[Wish, ...]] = ()
+    """What of its configuration, or of the way to it, the user may decide in place of what suits the data."""
 
     varying: ClassVar[dict[int, str]] = {}
     """Axes of what an exported model is given whose lengths vary, by name; the first, the example's, varies always."""
@@ -92,14 +120,19 @@ class Feature:
         """Turn one raw value into arrays, independent of any fit. DataError says why a value cannot be read."""
         raise AssertionError("a feature must say this")
 
+    def store_all(self, column: Any) -> Whole | None:
+        """Store a whole column at once, each row as `store` would; None where that cannot be: one by one, then."""
+        return None
+
     def fit(self, stored: Any, rows: np.ndarray) -> None:
         """Learn the fitted state from the training rows of an `engram.data.store.Stored`."""
 
-    def refined(self, stored: Any) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    def refined(self, stored: Any) -> Mapping[str, tuple[np.ndarray, np.ndarray] | np.ndarray]:
         """What the fitted state makes of all stored values once, so that `encode` need not in every epoch.
 
         Returns further arrays of one axis by name, each as (the rows' values one after the other, how many each row
-        has). `encode` takes gathered values with them and without.
+        has), and `encode` takes gathered values with them and without. Or arrays whose first axis is the row, which
+        are all that is gathered from then on.
         """
         return {}
 
@@ -110,9 +143,17 @@ class Feature:
         """
         return None
 
+    def holds(self, item: Any) -> bool:
+        """Whether what could be a table or its path is one value."""
+        return False
+
     def entry(self) -> Entry | None:
         """How a value is given from elsewhere, once the feature is fitted; None: only from this machine's files."""
         return None
+
+    def at_hand(self) -> list[Any]:
+        """Raw values that a run answers for where none is named, such as the series that it learned from."""
+        return []
 
     def received(self, value: Any, *, most: int) -> Any:
         """Turn what came from elsewhere, a value of JSON or a file's bytes, into a raw value for `store`.
@@ -133,6 +174,34 @@ class Feature:
     def decode(self, encoded: Any) -> list[Any]:
         """Turn encoded values back into the user's terms, one per example."""
         raise AssertionError("a feature must say this")
+
+    def parts(self, gathered: Arrays) -> Parts | None:
+        """Take one gathered value apart; None where there is nothing to be taken away."""
+        return None
+
+    def remembered(self, number: int) -> list[Any]:
+        """Some raw values that the fitted feature itself keeps, for examples; none where it keeps none."""
+        return []
+
+    def axes(self) -> list[Axis]:
+        """The columns that an encoded value consists of, which can be exchanged between values; none by default."""
+        return []
+
+    def pieces(self, ids: Sequence[int]) -> list[str]:
+        """What each id of an encoded text stands for, which together read as the text does."""
+        raise AssertionError("a feature of texts must say this")
+
+    def traits(self, stored: Any, rows: np.ndarray) -> dict[str, list[Any]]:
+        """What each value is like, a number or a word, by which those that are answered worse may be found."""
+        return {}
+
+    def alterations(self) -> dict[str, Alteration]:
+        """Mild ways in which values may be spoilt before they arrive, by name, which should not change an answer."""
+        return {}
+
+    def strange(self, values: Sequence[Any], random: np.random.Generator) -> dict[str, list[Any]]:
+        """Values, by kind, that are unlike any that were learned from, as many as these raw values and as large."""
+        return {}
 
     def summary(self, stored: Any, rows: np.ndarray) -> dict[str, Any]:
         """What these values are, as JSON: numbers, distributions (mappings), `examples`; empty for nothing to say."""
@@ -192,13 +261,23 @@ class Configured:
     config: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def wishes(self) -> tuple[str, ...]:
+    def thing(self) -> str:
+        """What one value is called."""
+        return self.feature.thing
+
+    @property
+    def wishes(self) -> tuple[Wish, ...]:
         """What the user may decide."""
         return self.feature.wishes
 
     def matches(self, column: Any) -> Evidence:
         """Say how well a column's values fit the feature."""
         return self.feature.matches(column)
+
+    @property
+    def takes(self) -> str:
+        """What the feature is given."""
+        return self.feature.takes
 
     def survey(self, column: Any, **wishes: Any) -> Feature:
         """Configure the feature from a look at some values, as the task and the user wish."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from base64 import b64decode, b64encode
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +12,9 @@ import numpy as np
 
 from engram.core.errors import ConfigError, DataError, RunError
 from engram.core.evidence import Evidence, Finding
+from engram.core.parts import Parts
 from engram.features import _circumstances, _likeness, _pixels, _quality, _sizes
-from engram.features.feature import Arrays, Entry, Feature, Misconfigured
+from engram.features.feature import Alteration, Arrays, Entry, Feature, Misconfigured
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -37,6 +39,7 @@ class Image(Feature):
 
     version = 1
     on_disk = True
+    thing = "picture"
     near_copies = "re-encoded, resized, mirrored"
     varying = {1: "height", 2: "width"}  # noqa: RUF012  (declared in the base class)
 
@@ -164,6 +167,37 @@ class Image(Feature):
         x_BCHW *= torch.from_numpy(scale)[:, None, None]
         x_BCHW += torch.from_numpy(shift)[:, None, None]
         return x_BCHW
+
+    def parts(self, gathered: Arrays) -> Parts:
+        """Squares of the picture as the network sees it."""
+        from engram.features._parts_of_pictures import parts_of
+
+        x_1CHW = self.encode(gathered)
+        return parts_of(x_1CHW, self.decode(x_1CHW)[0])
+
+    def traits(self, stored: Any, rows: np.ndarray) -> dict[str, list[Any]]:
+        """Brightness, contrast, sharpness, and the sizes of the originals where they differ."""
+        sizes_N2 = np.asarray(stored.gather_one("size", rows))
+        found = dict(zip(("brightness", "contrast", "sharpness"), _quality.of_rows(stored, rows), strict=True))
+        if len(np.unique(sizes_N2, axis=0)) > 1:
+            found |= {
+                "height": sizes_N2[:, 0],
+                "width": sizes_N2[:, 1],
+                "width to height": sizes_N2[:, 1] / sizes_N2[:, 0],
+            }
+        return {name: values.tolist() for name, values in found.items()}
+
+    def alterations(self) -> dict[str, Alteration]:
+        """Noise, blur, light and compression."""
+        from engram.features._altered_pictures import ALTERATIONS
+
+        return ALTERATIONS
+
+    def strange(self, values: Sequence[Any], random: np.random.Generator) -> dict[str, list[Any]]:
+        """Noise, and shuffled pixels."""
+        from engram.features._altered_pictures import strange
+
+        return dict(strange(values, random))
 
     def given(self, gathered: Arrays) -> Tensor:
         """Return pixels as they are stored, uint8 (B, h, w, C), of pictures of one size."""

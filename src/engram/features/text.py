@@ -5,7 +5,7 @@ Shapes: B examples, T tokens.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from io import BytesIO
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
@@ -15,10 +15,19 @@ import numpy as np
 from engram.core import events
 from engram.core.errors import DataError, RunError, unknown
 from engram.core.evidence import Evidence, Finding, Fix
+from engram.core.parts import Parts
 from engram.core.vocabulary import BEGIN, END, PADDING, UNKNOWN
 from engram.features import _text_quality, _wording
-from engram.features._tokenizers import KINDS, MOST_FITTED_BYTES, Tokenizer, decoded, split_words
-from engram.features.feature import Arrays, Entry, Feature
+from engram.features._tokenizers import (
+    KINDS,
+    MOST_FITTED_BYTES,
+    TOKENIZER,
+    Tokenizer,
+    decoded,
+    pieces,
+    split_words,
+)  # fmt: skip
+from engram.features.feature import Alteration, Arrays, Entry, Feature
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -49,7 +58,8 @@ class Text(Feature):
     """
 
     is_text = True
-    wishes = ("tokenizer",)
+    thing = "text"
+    wishes = (TOKENIZER,)
     near_copies = "in case, spaces, signs or a few letters"
     on_disk = True
     varying = {1: "length"}  # noqa: RUF012  (declared in the base class)
@@ -190,6 +200,42 @@ class Text(Feature):
             if self.ends:
                 text_BT[row, len(kept) + 1] = END
         return torch.from_numpy(text_BT)
+
+    def pieces(self, ids: Sequence[int]) -> list[str]:
+        """Each id's part of the text."""
+        return pieces(self.tokenizer, ids)
+
+    def opening(self, ids: Sequence[int], *, most: int) -> list[int]:
+        """The first ids of a text, from which it can be gone on."""
+        return list(ids[:most])
+
+    def parts(self, gathered: Arrays) -> Parts | None:
+        """Its words."""
+        from engram.features._parts_of_texts import parts_of
+
+        def encode(texts: list[str]) -> Tensor:
+            # As they are: what is left may be blank, which would be refused as a text of its own.
+            return self.encode({"utf8": [np.frombuffer(text.encode("utf-8", "replace"), np.uint8) for text in texts]})
+
+        (utf8,) = gathered["utf8"]
+        ids = self.encode({"utf8": [utf8]})[0].tolist()
+        return parts_of(decoded(utf8), encode=encode, ids=ids, decode=self.tokenizer.decode)
+
+    def traits(self, stored: Any, rows: np.ndarray) -> dict[str, list[Any]]:
+        """Length, language, capitals, last sign."""
+        return _text_quality.traits([text_of(stored, row) for row in rows.tolist()])
+
+    def alterations(self) -> dict[str, Alteration]:
+        """Typing errors, missing words, case and punctuation."""
+        from engram.features._altered_texts import ALTERATIONS
+
+        return ALTERATIONS
+
+    def strange(self, values: Sequence[Any], random: np.random.Generator) -> dict[str, list[Any]]:
+        """Letters without sense."""
+        from engram.features._altered_texts import strange
+
+        return dict(strange(values, random))
 
     def summary(self, stored: Any, rows: np.ndarray) -> dict[str, Any]:
         """How many texts there are, how long, in what vocabulary, and a few of them."""

@@ -16,8 +16,8 @@ import numpy as np
 from engram.core.errors import DataError, RunError, unknown
 from engram.core.evidence import Evidence
 from engram.core.vocabulary import BEGIN, END, PADDING
-from engram.features._tokenizers import KINDS, Tokenizer
-from engram.features.feature import Arrays, Feature
+from engram.features._tokenizers import KINDS, TOKENIZER, Tokenizer, pieces
+from engram.features.feature import Arrays, Entry, Feature
 from engram.features.text import AUTO, fitted_tokenizer
 
 if TYPE_CHECKING:
@@ -39,7 +39,8 @@ class Turns(Feature):
     named and both sides answer one another.
     """
 
-    wishes = ("tokenizer",)
+    wishes = (TOKENIZER,)
+    thing = "conversation"
     varying = {1: "length"}  # noqa: RUF012  (declared in the base class)
     least_reply = 64
     """Tokens for which a prompt leaves room."""
@@ -96,6 +97,30 @@ class Turns(Feature):
         roles = [ROLES.index(role) if role in ROLES else ROLES.index("user") for role, _ in value]
         turns = np.array([roles, list(map(len, texts))], np.int32).T
         return {"utf8": np.frombuffer(b"".join(texts), np.uint8), "turns": np.ascontiguousarray(turns)}
+
+    def entry(self) -> Entry:
+        """The turns one after the other, as conversations are written in JSONL."""
+        turn = {
+            "type": "object",
+            "properties": {"role": {"enum": list(ROLES)}, "content": {"type": "string"}},
+            "required": ["role", "content"],
+            "additionalProperties": False,
+        }
+        return Entry(
+            kind="turns",
+            unit="characters",
+            schema={"type": "array", "items": turn, "minItems": 2},
+            example=[{"role": "user", "content": "Hello."}, {"role": "assistant", "content": "Hello to you."}],
+        )
+
+    def received(self, value: Any, *, most: int) -> list[Turn]:
+        """Take a list of {"role", "content"} whose texts have at most so many characters."""
+        if not isinstance(value, list):
+            raise DataError(f"expected a conversation, a list of turns; got {type(value).__name__}")
+        turns = [_turn(turn) for turn in value]
+        if (number := sum(len(text) for _, text in turns)) > most:
+            raise DataError(f"expected at most {most:,} characters; the conversation has {number:,}")
+        return turns
 
     def fit(self, stored: Any, rows: np.ndarray) -> None:
         """Learn the vocabulary from what is said in training rows."""
@@ -159,6 +184,19 @@ class Turns(Feature):
         roles = [ROLES[ids[start] - self.tokenizer.size] for start in starts]
         return [(role, self.tokenizer.decode(part)) for role, part in zip(roles, parts, strict=True)]
 
+    def pieces(self, ids: Sequence[int]) -> list[str]:
+        """Each id's part of what is said; roles as a line of their own."""
+        found = pieces(self.tokenizer, ids)
+        roles = {self.tokenizer.size + number: f"\n{role}: " for number, role in enumerate(ROLES)}
+        return [roles.get(token, piece) for token, piece in zip(ids, found, strict=True)]
+
+    def opening(self, ids: Sequence[int], *, most: int) -> list[int]:
+        """The first ids of a conversation up to a turn of the assistant or else of the other side."""
+        speaks = [at for at, token in enumerate(ids) if token >= self.tokenizer.size]
+        replies = [at for at in speaks if ids[at] == self.tokenizer.size + ROLES.index("assistant")]
+        chosen = [at for at in (replies or speaks[1:]) if at > 1]
+        return list(ids[: chosen[0] + 1]) if chosen else list(ids[:most])
+
     def prompt(self, turns: Sequence[Turn], *, most: int) -> tuple[list[int], int]:
         """Return the ids after which the assistant speaks, `most` of them, and how many of the first turns they lack.
 
@@ -196,3 +234,14 @@ class Turns(Feature):
         if values.get("roles") != list(ROLES):
             raise RunError(f"the saved template has other roles than {', '.join(ROLES)}: {values.get('roles')}")
         self._tokenizer = KINDS[kind].from_state(values, arrays)
+
+
+def _turn(value: Any) -> Turn:
+    if not isinstance(value, dict) or set(value) != {"role", "content"}:
+        raise DataError('expected turns such as {"role": "user", "content": "Hello."}')
+    role, text = value["role"], value["content"]
+    if role not in ROLES:
+        raise DataError(f"expected a role out of {', '.join(ROLES)}; got {role!r}")
+    if not isinstance(text, str):
+        raise DataError(f"expected a text in each turn; got {type(text).__name__}")
+    return role, text

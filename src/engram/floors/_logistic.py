@@ -31,26 +31,31 @@ class _Weights:
     bias: Tensor
 
 
-def fit_logistic(x_ND: Tensor, label: Tensor, *, num_classes: int, until: float) -> dict[str, Tensor]:
-    """Fit and return {"weight": (C, D), "bias": (C,)} for features as they come; `x_ND` is overwritten.
+def fit_logistic(
+    x_ND: Tensor, label: Tensor, *, num_classes: int, until: float, strength: float | None = None
+) -> dict[str, Tensor]:
+    """Fit and return {"weight": (C, D), "bias": (C,), "ridge": ()} for features as they come; `x_ND` is overwritten.
 
     label: class numbers (N,), -1 left out, or yes or no (N, C). until: a `time.monotonic()` value after
-    which the steps end early; before it the result depends on the data alone.
+    which the steps end early; before it the result depends on the data alone. strength: one of `RIDGES`; None chooses.
     """
     if label.ndim == 1 and bool((label < 0).any()):
         x_ND, label = x_ND[label >= 0], label[label >= 0]
-    mean_D, deviation_D = _standardise(x_ND)
+    mean_D, deviation_D = standardise(x_ND)
     some_N = torch.randperm(len(x_ND), generator=torch.Generator().manual_seed(0))[:_CHOOSING_ROWS]
     some_x, some_label = x_ND[some_N], label[some_N]
     covariance_DD = some_x.T @ some_x / max(len(some_x), 1)
-    strength, start = _choose_strength(some_x, some_label, covariance_DD, num_classes, until)
+    start = _Weights(x_ND.new_zeros(x_ND.shape[1], num_classes), x_ND.new_zeros(num_classes))
+    if strength is None:
+        strength, start = _choose_strength(some_x, some_label, covariance_DD, start, until)
     weights = _descend(x_ND, label, covariance_DD, strength, start, until)
     weight_DC = weights.weight / deviation_D[:, None]
-    return {"weight": weight_DC.T.contiguous(), "bias": weights.bias - mean_D @ weight_DC}
+    bias = weights.bias - mean_D @ weight_DC
+    return {"weight": weight_DC.T.contiguous(), "bias": bias, "ridge": torch.tensor(strength)}
 
 
-def _standardise(x_ND: Tensor) -> tuple[Tensor, Tensor]:
-    """Bring each feature to mean 0 and deviation 1 in place; features that hardly vary stay small."""
+def standardise(x_ND: Tensor) -> tuple[Tensor, Tensor]:
+    """Bring each feature to mean 0 and deviation 1 in place; features that hardly vary stay small. Return both (D,)."""
     mean_D = x_ND.mean(0)
     x_ND -= mean_D
     deviation_D = x_ND.square().mean(0).sqrt()
@@ -60,14 +65,13 @@ def _standardise(x_ND: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _choose_strength(
-    x_ND: Tensor, label: Tensor, covariance_DD: Tensor, num_classes: int, until: float
+    x_ND: Tensor, label: Tensor, covariance_DD: Tensor, zero: _Weights, until: float
 ) -> tuple[float, _Weights]:
     """Return the strength with the smallest loss on rows that were held out, and weights to go on from."""
     folds = 5 if len(x_ND) <= _FOLDING_ROWS else 1
     losses = torch.zeros(len(RIDGES))
     fitted: list[_Weights] = []
     fold_N = torch.arange(len(x_ND)) % 5
-    zero = _Weights(x_ND.new_zeros(x_ND.shape[1], num_classes), x_ND.new_zeros(num_classes))
     for fold in range(min(folds, len(x_ND)) if len(x_ND) > 1 else 0):
         held_N, weights, fitted = fold_N == fold, zero, []
         for index, strength in enumerate(RIDGES):

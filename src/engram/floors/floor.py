@@ -24,9 +24,13 @@ class Floor:
     """A baseline of a task. Configured by keyword arguments, without state of its own.
 
     deliverable: whether it may be delivered, alone or blended with the network, where validation rows say so.
+    needs: a package that fitting imports, which the extra of engram's brings; "" where it needs nothing more. What was
+    fitted is used without it.
     """
 
     deliverable: ClassVar[bool] = False
+    needs: ClassVar[str] = ""
+    extra: ClassVar[str] = ""
 
     @property
     def name(self) -> str:

@@ -37,7 +37,7 @@ class LinearOnPixels(Floor):
         x_ND = torch.cat(parts)
         del parts
         linear = fit_logistic(x_ND, label, num_classes=features.label.size, until=began + seconds)
-        module.linear.load_state_dict(linear)
+        module.linear.load_state_dict({name: linear[name] for name in ("weight", "bias")})
         return module
 
 

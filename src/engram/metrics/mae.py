@@ -6,20 +6,26 @@ from typing import Any
 
 import numpy as np
 
+from engram.metrics._differences import differences
 from engram.metrics._totals import decisions, mean
 from engram.metrics.metric import Metric
 
 
 class Mae(Metric):
-    """Mean number of steps between the answer and the label, where classes are the steps of a scale.
+    """Mean distance of answer and label: of numbers in their unit, of classes that are steps of a scale in steps.
 
-    Labels that training did not know (-1) have no place on it and are left out.
+    Classes that training did not know (-1) have no place on the scale and are left out.
     """
 
     higher_is_better = False
 
     def update(self, output: Any, batch: Any) -> dict[str, np.ndarray]:
-        """Keep "off" (B,), NaN where the label is unknown, from logits (B, C) and `batch.label` (B,)."""
+        """Keep "off" (B,), NaN where the label is unknown, from logits (B, C) and `batch.label` (B,).
+
+        Where labels are numbers, from the numbers first in each row.
+        """
+        if batch.label.is_floating_point():
+            return {"off": np.abs(differences(output, batch))}
         decided = decisions(output, batch.label)
         label, predicted = (decided[name].astype(np.float32) for name in ("label", "predicted"))
         return {"off": np.where(label >= 0, np.abs(label - predicted), np.float32(np.nan))}

@@ -26,6 +26,9 @@ class Metric:
 
     higher_is_better: ClassVar[bool] = True
 
+    ranks: ClassVar[bool] = True
+    """Whether one model is better than another for having more of it, or less."""
+
     @property
     def name(self) -> str:
         """The field's name for it, for example "accuracy"."""

@@ -1,4 +1,4 @@
 """The networks: one file per architecture, all built through one door (`build.py`)."""
 
-NOT_PARTS = ("delivered", "layers", "token_blend")
+NOT_PARTS = ("delivered", "delivered_forecast", "delivered_number", "delivered_ranking", "layers", "token_blend")
 """Files here that are no architecture."""

@@ -1,6 +1,6 @@
 """The decoder: a transformer that reads a text from its beginning and says at every place what comes next.
 
-Shapes: B rows, T positions, V ids of the vocabulary, H heads.
+Shapes: B rows, T positions (S of those before), V ids of the vocabulary, L layers, H heads, K width of a head.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from engram.core.vocabulary import BEGIN
-from engram.models.layers.transformer import Block, Cache, RMSNorm, Rotary, initialise
+from engram.models.layers.transformer import Block, Cache, Past, RMSNorm, Rotary, initialise
 
 LARGER = 256
 """Width from which a batch holds more."""
@@ -57,25 +57,41 @@ class Decoder(nn.Module):
             "optimizer.weight_decay": 0.01,
         }
 
-    def forward(self, text_BT: Tensor, caches: Sequence[Cache] | None = None) -> Tensor:
+    def forward(self, text_BT: Tensor, caches: Sequence[Cache | Past] | None = None) -> Tensor:
         """Ids -> logits of the next id. With caches, `text_BT` goes on where they end, within one document."""
         start = caches[0].length if caches else 0
         x_BTD = self.norm(self.embedding(text_BT))
         if torch.is_autocast_enabled(x_BTD.device.type):
             x_BTD = x_BTD.to(torch.get_autocast_dtype(x_BTD.device.type))
         rotation = self.rotary(text_BT.shape[1], start=start, dtype=x_BTD.dtype)
-        mask = None if caches else one_document(text_BT)
+        mask, causal = (
+            (following(text_BT.shape[1], start, text_BT.device), False) if caches else (one_document(text_BT), True)
+        )
         x_BTD = self.dropout(x_BTD)
         for layer, block in enumerate(self.blocks):
             cache = caches[layer] if caches else None
-            x_BTD = block(x_BTD, rotation, mask=mask, causal=text_BT.shape[1] > 1, cache=cache)
+            x_BTD = block(x_BTD, rotation, mask=mask, causal=causal, cache=cache)
         return self.head(self.norm(x_BTD))
+
+    def step(self, text_BT: Tensor, past_L2BHSK: Tensor) -> tuple[Tensor, Tensor]:
+        """Ids that follow others -> logits of the next ones, and keys and values of all, by layer; what is exported."""
+        caches = [Past(past[0], past[1]) for past in past_L2BHSK]
+        logits_BTV = self(text_BT, caches)
+        return logits_BTV, torch.stack([torch.stack([cache.keys, cache.values]) for cache in caches])
 
     def caches(self, rows: int = 1) -> list[Cache]:
         """Room for the keys and values of as many positions as the network was trained with."""
         width = self.embedding.embedding_dim // self.heads
         device = self.embedding.weight.device
         return [Cache(rows, self.heads, self.context, width, device=device) for _ in self.blocks]
+
+
+def following(length: int, start: int, device: torch.device) -> Tensor | None:
+    """Return what each of some positions that follow others may look at (T, S): those and itself; None for all."""
+    if length == 1:
+        return None
+    place_S = torch.arange(start + length, device=device)
+    return place_S[None] <= place_S[start:, None]
 
 
 def one_document(text_BT: Tensor) -> Tensor | None:

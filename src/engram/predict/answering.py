@@ -43,6 +43,16 @@ def output_of(
         return on_cpu(call(module, inputs)), None
 
 
+def hidden_of(task: Task, module: nn.Module, batch: Batch) -> Tensor | None:
+    """Return what the last hidden layer makes of a batch (B, D), on the CPU; None where no such layer is watched."""
+    if not isinstance(module, Delivered):
+        return None
+    inputs = moved(batch, module)
+    with torch.inference_mode():
+        _, hidden_BD = module.hidden(lambda model: task.predict(model, inputs, task.options()))
+    return None if hidden_BD is None else hidden_BD.float().cpu()
+
+
 def class_names(task: Task, features: Mapping[str, Feature]) -> Sequence[str]:
     """The classes that a task's answers are among; none where they are no classes."""
     return getattr(features.get(next(iter(task.target), "")), "names", ())

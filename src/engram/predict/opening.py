@@ -19,6 +19,9 @@ from engram.features import saved
 from engram.features.feature import Feature
 from engram.models import build
 from engram.models.delivered import Delivered
+from engram.models.delivered_forecast import DeliveredForecast
+from engram.models.delivered_number import DeliveredNumber
+from engram.models.delivered_ranking import DeliveredRanking
 from engram.models.token_blend import TokenBlend
 
 FLOORS = "floors.safetensors"
@@ -100,7 +103,7 @@ def delivered(record: Any, network: nn.Module, run: RunDirectory, *, task: Task,
             name = record["floor"]
             return TokenBlend(network, floors[name].build(features), name=name, kinds=int(record["kinds"]))
         views, outputs, hidden = tuple(record["views"]), int(record["num_outputs"]), int(record["num_hidden"])
-        module = Delivered(network, views=views, num_outputs=outputs, num_hidden=hidden)
+        module = _kind(task)(network, views=views, num_outputs=outputs, num_hidden=hidden)
         if (name := record.get("floor")) is not None:
             module.blend(floors[name].build(features), name)
         return module
@@ -108,11 +111,21 @@ def delivered(record: Any, network: nn.Module, run: RunDirectory, *, task: Task,
         raise RunError(f"what {run / 'run.json'} says of the delivered model is damaged ({error}).") from None
 
 
+def _kind(task: Task) -> type[Delivered]:
+    """What is delivered of a task's networks."""
+    if task.calibration == "conformal":
+        return DeliveredNumber
+    return DeliveredRanking if task.ranks else DeliveredForecast if task.forecasts else Delivered
+
+
 def floors_of(run: RunDirectory, task: Task, features: Any) -> dict[str, nn.Module]:
-    """Read the floors as training fitted them. features: the fitted ones by role."""
+    """Read the floors that training fitted. features: the fitted ones by role."""
     tensors = read_tensors(run, FLOORS)
+    fitted = {name.partition("/")[0] for name in tensors}
     built = {}
     for floor in task.floors:
+        if floor.name not in fitted:
+            continue  # it needed what was not installed
         module = floor.build(namespace(features))
         prefix = floor.name + "/"
         try:
@@ -130,7 +143,7 @@ def load_weights(module: nn.Module, run: RunDirectory, name: str = "model.safete
     """
     found = read_tensors(run, name)
     saved_tensors = {key.removeprefix(prefix): value for key, value in found.items() if key.startswith(prefix)}
-    own = module.state_dict()
+    own = module.state_dict(keep_vars=True)  # which leaves alone what has no size yet
     any_length = {
         f"{inner}.{key}".lstrip(".")
         for inner, part in module.named_modules()
@@ -158,7 +171,10 @@ def load_weights(module: nn.Module, run: RunDirectory, name: str = "model.safete
             f"the weights in {run / name} do not fit the network: {shown}. "
             "Open the run with the network it was trained with."
         )
-    module.load_state_dict(saved_tensors)
+    try:
+        module.load_state_dict(saved_tensors)
+    except RuntimeError as error:
+        raise RunError(f"the weights in {run / name} do not fit the network ({error}).") from None
 
 
 def read_tensors(run: RunDirectory, name: str) -> dict[str, Tensor]:

@@ -15,8 +15,10 @@ from torch import Tensor, nn
 from engram.core.errors import ConfigError, DataError, unknown
 from engram.core.rundir import RunDirectory
 from engram.core.task import Batch, Task
+from engram.data import source
 from engram.data.examples import namespace
-from engram.data.store import collate
+from engram.data.infer import rows_of
+from engram.data.store import collate, in_memory
 from engram.features.feature import Feature
 from engram.predict.answering import BATCH_SIZE, answer, class_names, device_of
 from engram.predict.checking import checked
@@ -72,13 +74,22 @@ class Predictor:
         """Answer for one item (one `Answer`) or several (a list of them, in order).
 
         An item is what the task's input can be (for pictures: a path, bytes, a PIL picture, an array, a tensor), or a
-        mapping from role to value where a task has several inputs. Several items are a list, a tuple, any other
+        mapping from role to value where a task has several inputs. A row of a table is a mapping from column to value,
+        and a data frame several of them. Several items are a list, a tuple, any other
         iterable, or an array or tensor with one axis more than an item has.
         options: those of the task, such as top=3; ConfigError for one it does not have.
         """
+        if self._takes_rows and hasattr(items, "columns"):
+            return list(self.stream(rows_of(source.read(items, target=()).columns).values, **options))
         if self._is_one(items):
             return next(self.stream([items], **options))
         return list(self.stream(items, **options))
+
+    def recommend(self, **asked: Any) -> Any:
+        """Rank items for users or histories; see `engram.predict.recommending.recommend`."""
+        from engram.predict.recommending import recommend
+
+        return recommend(self, **asked)
 
     def stream(self, items: Iterable[Any], *, batch_size: int = BATCH_SIZE, **options: Any) -> Iterator[Answer]:
         """Answer for any number of items, one after the other, with memory for one batch alone.
@@ -94,7 +105,13 @@ class Predictor:
 
     def encode(self, items: Iterable[Any]) -> Batch:
         """Return items as the network sees them; DataError for one that cannot be read."""
-        return self._encoded([self._stored(item) for item in items])
+        return self._encoded([self.stored(item) for item in items])
+
+    def encode_table(self, data: Any) -> Batch:
+        """Return all rows of a table (columns, a data frame) as the network sees them, read column by column."""
+        column, (role,) = rows_of(source.read(data, target=()).columns), self.task.inputs
+        feature, rows = self.features[role], np.arange(len(column))
+        return Batch(rows=rows, **{role: feature.encode(in_memory(column, feature).gather(rows))})
 
     @staticmethod
     def gather(stored: Sequence[Mapping[str, Any]], roles: Iterable[str]) -> dict[str, Any]:
@@ -117,7 +134,7 @@ class Predictor:
         stored: list[dict[str, dict[str, Any]]] = []
         for number, item in enumerate(items):
             try:
-                stored.append(self._stored(item))
+                stored.append(self.stored(item))
                 readable.append(number)
             except (DataError, OSError) as error:
                 answers[number]["error"] = str(error)
@@ -127,17 +144,19 @@ class Predictor:
         for some in _batched(places, batch_size):
             found = self._decoded(self._encoded([stored[place] for place in some]), options)
             for place, decoded in zip(some, found, strict=True):
-                answers[readable[place]].update(decoded)
+                answers[readable[place]].update(self.task.completed(decoded, stored[place], self.by_role))
         return answers
 
-    def _stored(self, item: Any) -> dict[str, dict[str, Any]]:
+    def stored(self, item: Any) -> dict[str, dict[str, Any]]:
         """Store an item's value of each input role, as the store does with a column's."""
         if not (roles := list(self.task.inputs)):
             raise ConfigError(
                 f"expected a run of a task that reads items by itself; {self.run} was trained by a step of your own. "
                 "Call its network: engram.load(RUN, model=...).network"
             )
-        values = item if isinstance(item, Mapping) else {roles[0]: item}
+        by_role = isinstance(item, Mapping) and (not self._takes_rows or set(item) == set(roles))
+        by_role = by_role and not self.features[roles[0]].holds(item)
+        values = item if by_role else {roles[0]: item}
         if missing := [role for role in roles if role not in values]:
             raise DataError(f"expected a value for {', '.join(missing)}; give a mapping with {', '.join(roles)}")
         return {role: self.features[role].store(values[role]) for role in roles}
@@ -154,6 +173,11 @@ class Predictor:
             for decoded, value in zip(answers, unfamiliarity_B.tolist(), strict=True):
                 decoded |= {"unfamiliar": value > 1, "unfamiliarity": round(value, 4)}
         return answers
+
+    @property
+    def _takes_rows(self) -> bool:
+        """Whether an item is a row of a table."""
+        return any(self.features[role].takes == "rest" for role in self.task.inputs)
 
     def _is_one(self, items: Any) -> bool:
         if isinstance(items, str | os.PathLike | bytes | bytearray | memoryview | Mapping):
@@ -227,5 +251,5 @@ def name_of(item: Any, number: int) -> str:
     """Name an item so that the user finds it: its path, or its kind and place."""
     if isinstance(item, str | os.PathLike):
         return os.fspath(item) if isinstance(os.fspath(item), str) else os.fsdecode(os.fspath(item))
-    filename = getattr(item, "filename", "")
+    filename = getattr(item, "filename", "") or getattr(item, "name", "")
     return str(filename) if filename else f"{type(item).__name__}[{number}]"

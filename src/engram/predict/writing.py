@@ -21,6 +21,9 @@ from engram.core.vocabulary import BEGIN, END, PADDING, UNKNOWN
 NEVER = (PADDING, BEGIN, UNKNOWN)
 """What is never written."""
 
+SAFEST = 1e-4
+"""At temperatures below this nothing but the likeliest is ever drawn, and logits over them are no numbers."""
+
 BROKEN = "\ufffd"
 LONGEST_CHARACTER = 4
 """Bytes of UTF-8 that a character may take: what is broken for longer is broken."""
@@ -70,10 +73,10 @@ def kept(ids: Sequence[int], context: int) -> list[int]:
 
 
 def drawn(logits_V: Tensor, sampling: Any, chance: torch.Generator) -> int:
-    """Draw an id; temperature 0 takes the likeliest."""
+    """Draw an id; temperature 0, or next to it, takes the likeliest."""
     logits_V = logits_V.clone()
     logits_V[list(NEVER)] = -torch.inf
-    if sampling.temperature == 0:
+    if sampling.temperature < SAFEST:
         return int(logits_V.argmax())
     share_V, id_V = (logits_V / sampling.temperature).softmax(0).sort(descending=True, stable=True)
     if sampling.top_k:

@@ -15,19 +15,31 @@ from engram.report import card, page
 from engram.report.facts import Facts, gather
 from engram.report.sections import (
     calibration,
+    columns,
     data,
+    depth,
     errors,
     example,
+    forecasts,
     headline,
+    inside_texts,
     network,
+    numbers,
+    reasons,
+    running_text,
+    slices,
     training,
     translations,
+    trust,
     units,
     use,
     wording,
 )
 
-SECTIONS = (headline, data, translations, network, example, units, wording, training, errors, calibration, use)
+SECTIONS = (
+    headline, data, forecasts, translations, running_text, network, example, units, inside_texts, wording, depth,
+    columns, reasons, training, errors, numbers, slices, calibration, trust, use,
+)  # fmt: skip
 """In the order of the page."""
 
 
@@ -48,22 +60,24 @@ def build(
     facts = gather(directory, seconds=seconds, predictor=predictor, example=example)
     sections = [section for part in SECTIONS if (section := part.section(facts)) is not None]
     html = page.render(
-        title=_title(facts),
+        title=title(facts),
         subtitle=headline.subtitle(facts),
         sections=sections,
-        footer=_footer(facts.record, facts.began),
+        footer=footer(facts.record, facts.began),
     )
     directory.write("report.html", html.encode("utf-8", "replace"))
     directory.write("README.md", card.card(facts).encode("utf-8", "replace"))
     return directory / "report.html"
 
 
-def _title(facts: Facts) -> str:
+def title(facts: Facts) -> str:
+    """The name of the data, or else of the run."""
     origin = str(facts.data.get("origin") or "").rstrip("/")
     return Path(origin).stem or facts.run.path.resolve().name
 
 
-def _footer(record: dict[str, Any], began: float) -> str:
+def footer(record: dict[str, Any], began: float) -> str:
+    """What wrote a page, when, and how long it took."""
     return (
         f"Written by engram {record.get('engram', '')} on {datetime.now(UTC):%Y-%m-%d} in "
         f"{time.monotonic() - began:.1f} s. This file is complete in itself and asks nothing of the network."

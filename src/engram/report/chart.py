@@ -13,21 +13,31 @@ from typing import Any
 
 from markupsafe import Markup
 
+from engram.report.behind import with_data
+
 WIDTH, HEIGHT, TALL = 440, 240, 320
 LEFT, RIGHT, TOP, BOTTOM = 46, 14, 26, 34
 MOST_POINTS = 220
 MOST_HOVERS = 60
+UNDER = 0.25
+"""Of a chart's height, what is drawn at its foot."""
+MOST_DOTS = 400
 
 
 @dataclass
 class Series:
-    """One line: numbers along x and y. kind: "line", or "points" joined by a line. tone: a class of the style sheet."""
+    """One line: numbers along x and y. kind: "line", or "points" joined by a line. tone: a class of the style sheet.
+
+    low, high: ends of the interval at each point, drawn as a band; none for no band.
+    """
 
     name: str
     x: Sequence[float]
     y: Sequence[float]
     kind: str = "line"
     tone: str = "accent"
+    low: Sequence[float] = ()
+    high: Sequence[float] = ()
 
 
 @dataclass
@@ -87,11 +97,13 @@ def bars(items: Sequence[Bar], *, low: float = 0.0, high: float | None = None, s
                 end=end, whisker=whisker, v=y + 29, value=say(item.value),
             )
         )  # fmt: skip
-    return draw(
+    drawn = draw(
         '<svg class="chart bars" role="img" height="{h}" width="100%">{rows}</svg>',
         h=38 * len(items) + 4,
         rows=join(rows),
     )
+    numbers = [(item.name, item.note, item.value, item.low, item.high) for item in items]
+    return with_data(drawn, "bars", ("name", "note", "value", "low", "high"), numbers)
 
 
 def lines(
@@ -101,12 +113,16 @@ def lines(
     y_name: str,
     say_y: Callable[[float], str] = "{:.3g}".format,
     y_from: float | None = None,
+    under: tuple[Sequence[float], Sequence[float]] = ((), ()),
 ) -> Markup:
-    """Draw lines over common axes. Empty where no series has two points."""
+    """Draw lines over common axes. Empty where no series has two points.
+
+    under: how often values along x occur, drawn at the foot: shares, and the edges that they lie between.
+    """
     series = [s for s in (_finite(s) for s in series) if len(s.x) > 1]
     if not series:
         return Markup("")
-    xs, ys = [v for s in series for v in s.x], [v for s in series for v in s.y]
+    xs, ys = [v for s in series for v in s.x], [v for s in series for v in (*s.y, *s.low, *s.high)]
     x_ticks = ticks(min(xs), max(xs), 5)
     y_ticks = ticks(min(ys) if y_from is None else min(y_from, *ys), max(ys), 5)
     x_low, x_high = min(xs), max(max(xs), min(xs) + 1e-9)
@@ -119,13 +135,45 @@ def lines(
         return round(HEIGHT - BOTTOM - (value - y_low) / (y_high - y_low) * (HEIGHT - TOP - BOTTOM), 1)
 
     grid = _axes([(px(t), short(t)) for t in x_ticks if x_low <= t <= x_high], [(py(t), say_y(t)) for t in y_ticks])
-    drawn = [_line(s, px, py, x_name=x_name, say_y=say_y) for s in series]
-    return _svg(join([grid, _names(x_name, y_name), *drawn]), f"{y_name} over {x_name}")
+    drawn = [*_under(*under, px), *(_band(s, px, py) for s in series if s.low)]
+    drawn += [_line(s, px, py, x_name=x_name, say_y=say_y) for s in series]
+    name = f"{y_name} over {x_name}"
+    numbers = [(s.name, float(s.x[i]), float(s.y[i])) for s in series for i in _thinned(s)]
+    svg = _svg(join([grid, _names(x_name, y_name), *drawn]), name)
+    return with_data(svg, name, ("line", x_name, y_name), numbers)
+
+
+def _under(shares: Sequence[float], edges: Sequence[float], px: Callable[[float], float]) -> list[Markup]:
+    """Bars at the foot of a chart."""
+    most, foot = max([*shares, 1e-12]), HEIGHT - BOTTOM
+    found = []
+    for share, a, b in zip(shares, edges[:-1], edges[1:], strict=True):
+        tall = round(UNDER * (foot - TOP) * share / most, 1)
+        found.append(
+            draw(
+                '<rect class="under" x="{x}" y="{y}" width="{w}" height="{h}"><title>{said}</title></rect>',
+                x=px(a), y=foot - tall, w=max(0.5, round(px(b) - px(a) - 0.5, 1)), h=tall,
+                said=f"{share:.1%} of training rows from {short(a)} to {short(b)}",
+            )
+        )  # fmt: skip
+    return found
+
+
+def _thinned(s: Series) -> list[int]:
+    """Which points of a line are drawn."""
+    thin = max(1, len(s.x) // MOST_POINTS)
+    return [i for i in range(len(s.x)) if i % thin == 0 or i == len(s.x) - 1]
+
+
+def _band(s: Series, px: Callable, py: Callable) -> Markup:
+    kept = _thinned(s)
+    upper = [f"{px(s.x[i])},{py(s.high[i])}" for i in kept]
+    lower = [f"{px(s.x[i])},{py(s.low[i])}" for i in reversed(kept)]
+    return draw('<path class="band {tone}" d="M{path}Z"/>', tone=s.tone, path="L".join([*upper, *lower]))
 
 
 def _line(s: Series, px: Callable, py: Callable, *, x_name: str, say_y: Callable[[float], str]) -> Markup:
-    thin = max(1, len(s.x) // MOST_POINTS)
-    kept = [i for i in range(len(s.x)) if i % thin == 0 or i == len(s.x) - 1]
+    kept = _thinned(s)
     path = "M" + "L".join(f"{px(s.x[i])},{py(s.y[i])}" for i in kept)
     hover = max(1, len(kept) // MOST_HOVERS)
     dots = [
@@ -172,7 +220,13 @@ def reliability(after: Sequence[dict[str, float]], before: Sequence[dict[str, fl
                     said=f"{name}: {b['count']:,} answers, confidence {b['confidence']:.1%}, right {b['accuracy']:.1%}",
                 )
             )  # fmt: skip
-    return _svg(join(pieces), "reliability diagram", height=height)
+    numbers = [
+        (name, b["confidence"], b["accuracy"], b["count"])
+        for bins, name in ((before, "before calibration"), (after, "as delivered"))
+        for b in bins
+    ]
+    svg = _svg(join(pieces), "reliability diagram", height=height)
+    return with_data(svg, "reliability", ("answers", "stated confidence", "share right", "number"), numbers)
 
 
 def histogram(counts: Sequence[int], edges: Sequence[float], *, threshold: float, x_name: str, y_name: str) -> Markup:
@@ -200,7 +254,43 @@ def histogram(counts: Sequence[int], edges: Sequence[float], *, threshold: float
             )  # fmt: skip
     line = '<path class="threshold" d="M{x},{a}L{x},{b}"/>'
     pieces.append(draw(line, x=px(threshold), a=TOP, b=TALL - BOTTOM))
-    return _svg(join(pieces), f"{y_name} by {x_name}", height=TALL)
+    svg = _svg(join(pieces), f"{y_name} by {x_name}", height=TALL)
+    numbers = zip(map(float, edges[:-1]), map(float, edges[1:]), counts, strict=True)
+    return with_data(svg, f"{y_name} by {x_name}", ("from", "to", y_name), numbers)
+
+
+def scatter(
+    x: Sequence[float], y: Sequence[float], usual: Sequence[bool], *, x_name: str, y_name: str, diagonal: bool = False
+) -> Markup:
+    """Draw points, those that are not usual in another colour, over the line y = x where `diagonal`, else y = 0."""
+    kept = range(0, len(x), math.ceil(len(x) / MOST_DOTS))
+    x_ends, y_ends = ((min(v), max(v)) for v in (x, y))
+    if diagonal:
+        x_ends = y_ends = (min(*x_ends, *y_ends), max(*x_ends, *y_ends))
+    x_ticks, y_ticks = ticks(*x_ends, 5), ticks(*y_ends, 5)
+
+    def px(value: float) -> float:
+        return round(LEFT + (value - x_ticks[0]) / (x_ticks[-1] - x_ticks[0]) * (WIDTH - LEFT - RIGHT), 1)
+
+    def py(value: float) -> float:
+        return round(TALL - BOTTOM - (value - y_ticks[0]) / (y_ticks[-1] - y_ticks[0]) * (TALL - TOP - BOTTOM), 1)
+
+    first, last = (x_ticks[0], x_ticks[-1]) if diagonal else (0.0, 0.0)
+    dots = [
+        draw(
+            '<circle class="dot {tone}" cx="{x}" cy="{y}" r="2.5"><title>{said}</title></circle>',
+            tone="accent" if usual[i] else "warn", x=px(x[i]), y=py(y[i]),
+            said=f"{x_name} {short(x[i])}, {y_name} {short(y[i])}",
+        )
+        for i in kept
+    ]  # fmt: skip
+    line = '<path class="ideal" d="M{a},{b}L{c},{d}"/>'
+    pieces = [
+        _axes([(px(t), short(t)) for t in x_ticks], [(py(t), short(t)) for t in y_ticks], height=TALL),
+        _names(x_name, y_name, height=TALL),
+        draw(line, a=px(x_ticks[0]), b=py(first), c=px(x_ticks[-1]), d=py(last)),
+    ]
+    return _svg(join([*pieces, *dots]), f"{y_name} over {x_name}", height=TALL)
 
 
 def ticks(low: float, high: float, number: int) -> list[float]:
@@ -221,8 +311,9 @@ def short(value: float) -> str:
 
 
 def _finite(s: Series) -> Series:
-    kept = [(x, y) for x, y in zip(s.x, s.y, strict=True) if math.isfinite(x) and math.isfinite(y)]
-    return Series(s.name, [x for x, _ in kept], [y for _, y in kept], s.kind, s.tone)
+    kept = [i for i, (x, y) in enumerate(zip(s.x, s.y, strict=True)) if math.isfinite(x) and math.isfinite(y)]
+    low, high = ([ends[i] for i in kept] if len(ends) else () for ends in (s.low, s.high))
+    return Series(s.name, [s.x[i] for i in kept], [s.y[i] for i in kept], s.kind, s.tone, low, high)
 
 
 def _axes(xs: Sequence[tuple[float, str]], ys: Sequence[tuple[float, str]], *, height: float = HEIGHT) -> Markup:

@@ -15,12 +15,13 @@ from engram.evaluate import predictions
 from engram.explain import kept
 from engram.predict.opening import task_of
 from engram.predict.predictor import Predictor, load
+from engram.report import words
 
 if TYPE_CHECKING:
     import numpy as np
     import polars
 
-SECONDS = 4.0
+SECONDS = 8.0
 """Time that a report takes at most, about, where nobody says otherwise."""
 
 
@@ -126,9 +127,77 @@ class Facts:
         return self.kept.pictures if self.kept is not None else None
 
     @property
+    def thing(self) -> str:
+        """What one example is: a picture, a text, a row."""
+        return next((str(feature.thing) for feature in self.task.inputs.values()), "example")
+
+    @property
     def things(self) -> str:
-        """What examples are: "texts" or "pictures"."""
-        return "texts" if self.kept is not None and self.kept.texts is not None else "pictures"
+        """What examples are: pictures, texts, rows."""
+        return words.plural(self.thing)
+
+    @property
+    def single(self) -> bool:
+        """Whether kept examples have one class each, and it is known which."""
+        kept = self.kept
+        known = kept is not None and kept.label is not None and kept.label.ndim == 1
+        return known and self.task.gives_logits and bool(self.names)
+
+    def label_of(self, place: int) -> str:
+        """The label, or labels, of a kept example in words."""
+        assert self.kept is not None and self.kept.label is not None
+        label = self.kept.label[place]
+        if not self.task.gives_logits:
+            return f"{float(label):,.4g}"
+        if label.ndim:
+            return ", ".join(name for name, yes in zip(self.names, label, strict=False) if yes > 0.5) or "none"
+        return self.names[int(label)] if 0 <= int(label) < len(self.names) else "unknown"
+
+    @cached_property
+    def encoded(self) -> Batch | None:
+        """One example as the network sees it: a kept one, or that which was handed over."""
+        kept = self.kept
+        if self.predictor is None:
+            return self.example
+        if kept is None:
+            known = {role: self.predictor.features[role].remembered(1) for role in self.task.inputs}
+            return self.predictor.encode([{r: v[0] for r, v in known.items()}]) if all(known.values()) else self.example
+        if kept.tokens is not None:
+            return self.windows(1)
+        return self.predictor.encode([kept.values[0]])
+
+    def windows(self, number: int) -> Batch:
+        """The first kept windows of running text, but for the last token of each, after which nothing is asked."""
+        import numpy as np
+        import torch
+
+        assert self.kept is not None and self.kept.tokens is not None
+        text = torch.from_numpy(self.kept.tokens[:number, :-1])
+        return Batch(rows=np.arange(len(text)), **{next(iter(self.task.inputs)): text})
+
+    @cached_property
+    def texts(self) -> list[str]:
+        """The kept texts, or pieces of running text; none where examples are something else."""
+        kept = self.kept
+        if kept is None or kept.tokens is None or self.predictor is None:
+            return [] if kept is None else kept.texts or []
+        feature = self.predictor.features[next(iter(self.task.inputs))]
+        return ["".join(feature.pieces(ids)) for ids in kept.tokens.tolist()]
+
+    @cached_property
+    def even(self) -> list[int]:
+        """Places of kept examples of the headline's split that stand for all of it, in an order without order."""
+        import numpy as np
+
+        assert self.kept is not None
+        random = np.random.default_rng(0)
+        places = [place for place, row in enumerate(self.kept.rows) if self._scored(int(row))]
+        if self.kept.even is not None:
+            return random.permutation([place for place in places if self.kept.even[place]]).tolist()
+        return random.permutation(places).tolist()
+
+    def _scored(self, row: int) -> bool:
+        return row in self.known and self.known[row]["split"] == self.split
 
     @cached_property
     def known(self) -> dict[int, dict[str, Any]]:

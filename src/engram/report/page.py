@@ -118,8 +118,10 @@ class Section:
     blocks: list[Any] = field(default_factory=list)
 
 
-def render(*, title: str, subtitle: str, sections: Sequence[Section], footer: str) -> str:
-    """Return the page as HTML: one file that asks nothing of the network."""
+def render(
+    *, title: str, subtitle: str, sections: Sequence[Section], footer: str, what: str = "report of a training"
+) -> str:
+    """Return the page as HTML: one file that asks nothing of the network. what: it is, in a few words."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -130,4 +132,4 @@ def render(*, title: str, subtitle: str, sections: Sequence[Section], footer: st
         lstrip_blocks=True,
     )
     template = environment.get_template("report.html.j2")
-    return template.render(title=title, subtitle=subtitle, sections=sections, footer=footer)
+    return template.render(title=title, subtitle=subtitle, sections=sections, footer=footer, what=what)

@@ -34,6 +34,13 @@ def uri(picture_HWC: np.ndarray, *, longest: int = 128) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(content.getvalue()).decode()}"
 
 
+def as_png(picture_HWC: np.ndarray) -> bytes:
+    """Return a uint8 picture (H, W, C) as the content of a PNG file."""
+    content = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(picture_HWC)).save(content, "PNG")
+    return content.getvalue()
+
+
 def coloured(values_hw: np.ndarray, *, low: float | None = None, high: float | None = None) -> np.ndarray:
     """Return numbers (h, w) as colours, uint8 (h, w, 3): dark is low, pale is high."""
     low = float(values_hw.min()) if low is None else low
@@ -49,6 +56,17 @@ def heat(picture_HWC: np.ndarray, strength_HW: np.ndarray) -> np.ndarray:
     grey = picture_HWC.astype(np.float32).mean(2, keepdims=True) * 0.55
     share = np.clip((strength_HW - 0.12) / 0.7, 0, 1)[..., None]
     return np.rint(grey * (1 - share) + np.array([255, 122, 38]) * share).clip(0, 255).astype(np.uint8)
+
+
+def signed(picture_HWC: np.ndarray, influence_HW: np.ndarray) -> np.ndarray:
+    """Return a picture, uint8 (H, W, 3), under teal where influence is above zero and orange where it is below.
+
+    influence: from -1 to 1; the stronger, the less of the grey picture is seen.
+    """
+    grey = picture_HWC[..., :3].astype(np.float32).mean(2, keepdims=True) * 0.6 + 30
+    share = np.abs(influence_HW).clip(0, 1)[..., None] * 0.75
+    tone = np.where(influence_HW[..., None] > 0, np.array([48, 190, 215]), np.array([255, 122, 38]))
+    return np.rint(grey * (1 - share) + tone * share).clip(0, 255).astype(np.uint8)
 
 
 def strip(pieces: Sequence[np.ndarray], *, gap: int = 1) -> np.ndarray:

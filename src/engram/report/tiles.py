@@ -20,13 +20,24 @@ def tile(facts: Facts, entry: dict[str, Any], *, title: str, detail: str = "", t
     assert place is not None
     if kept.pictures is not None:
         return Tile(uri(enlarged(kept.pictures[place], least=least)), title, detail, str(entry["where"]), tone)
-    assert kept.texts is not None
-    text = " ".join(kept.texts[place].split())
-    shown = text if len(text) <= MOST_CHARACTERS else text[: MOST_CHARACTERS - 1] + "…"
+    text = told(kept.values[place])
+    shown = shortened(text)
     more = f"{entry['where']}: {text}" if shown != text else str(entry["where"])
     return Tile("", title, detail, more, tone, text=shown)
 
 
+def told(value: Any) -> str:
+    """A text as it is, a row by its columns."""
+    text = ", ".join(f"{name}: {one}" for name, one in value.items()) if isinstance(value, dict) else str(value)
+    return " ".join(text.split())
+
+
+def shortened(text: str) -> str:
+    """As much of a text as a tile holds."""
+    text = " ".join(text.split())
+    return text if len(text) <= MOST_CHARACTERS else text[: MOST_CHARACTERS - 1] + "…"
+
+
 def gallery(facts: Facts, tiles: list[Tile], caption: str, size: str = "medium") -> Gallery:
     """Tiles with a caption, in which "{things}" stands for pictures or texts."""
-    return Gallery(tiles, caption.replace("{things}", facts.things), "texts" if facts.things == "texts" else size)
+    return Gallery(tiles, caption.replace("{things}", facts.things), size if facts.pictures is not None else "texts")

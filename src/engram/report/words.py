@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-SHARES = frozenset({"accuracy", "macro_f1", "micro_f1", "auroc", "mean_average_precision"})
+SHARES = frozenset({"accuracy", "coverage", "macro_f1", "micro_f1", "auroc", "mean_average_precision"})
 """Metrics that are shares of a whole and are said in percent."""
 
 HUNDREDTHS = frozenset({"bleu", "chrf"})
@@ -28,7 +28,19 @@ NAMES = {
     "copy_source": "the source as it stands",
     "nearest_source": "the translation of the most similar training source",
     "linear_on_text": "a linear model on words",
-    "mae": "mean steps off",
+    "mae": "mean absolute error",
+    "rmse": "root mean squared error",
+    "mse": "mean squared error",
+    "r2": "share of variance explained (R²)",
+    "coverage": "truths within the 80 % interval",
+    "interval_width": "mean width of the interval",
+    "mean_value": "always the mean",
+    "linear_on_record": "a linear model on columns",
+    "boosted_trees": "gradient-boosted trees",
+    "table_net": "an ensemble of networks on columns",
+    "table_classification": "classification of rows",
+    "table_tagging": "tagging of rows",
+    "table_regression": "regression",
     "quadratic_kappa": "agreement beyond chance (quadratic kappa)",
     "conv_net": "a convolutional network",
     "encoder_decoder": "an encoder-decoder transformer",
@@ -61,6 +73,13 @@ def score(metric: str, value: float | None, *, beside: float | None = None) -> s
         return percent(value, 2 if (value if beside is None else beside) > 0.98 else 1)
     if metric in HUNDREDTHS:
         return f"{value:.1f}"
+    return amount(value)
+
+
+def amount(value: float) -> str:
+    """452600.0 -> "452,600"; 0.2413 -> "0.241"; 0.00123 -> "0.00123"."""
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
     return f"{value:.3f}" if abs(value) >= 0.1 or value == 0 else f"{value:.3g}"
 
 
@@ -74,6 +93,11 @@ def percent(value: float | None, digits: int = 1) -> str:
     if value > 0 and float(shown) == 0:
         return f"under {10**-digits:.{digits}f}{UNIT}"
     return f"{shown}{UNIT}"
+
+
+def percent_span(low: float, high: float) -> str:
+    """(-0.012, 0.034) -> "−1.2 % to 3.4 %"."""
+    return " to ".join(f"{100 * end:.1f}{UNIT}".replace("-", "−") for end in (low, high))
 
 
 def interval(metric: str, found: dict[str, Any]) -> str:
@@ -116,6 +140,11 @@ def label(value: Any) -> str:
     return str(value)
 
 
+def plural(thing: str) -> str:
+    """picture -> pictures, history -> histories, series -> series."""
+    return thing if thing.endswith("s") else f"{thing[:-1]}ies" if thing.endswith("y") else f"{thing}s"
+
+
 def sentence(text: str) -> str:
     """A clause with a capital letter and a full stop."""
     text = text.strip()
@@ -133,6 +162,14 @@ def count(value: int) -> str:
     """1 -> "one"; numbers above twelve in digits."""
     few = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
     return few[value] if 0 <= value < len(few) else f"{value:,}"
+
+
+def idle(dead: int, twins: int) -> str:
+    """How many units do nothing, and how many say what another says."""
+    alone = (
+        "None is dead (the same whatever is seen)" if not dead else f"Dead (the same whatever is seen): {count(dead)}"
+    )
+    return f"{alone}; {'none says' if not twins else f'{count(twins)} say'} what another says too."
 
 
 def signed(value: float) -> str:

@@ -1,18 +1,20 @@
-"""Dynamic batching: requests wait in a queue, and one thread per model takes what waits, as much as time allows.
+"""Dynamic batching: requests wait in a queue, and one thread per model computes what waits, as much as time allows.
 
-A request that finds the model idle is answered at once, by itself; while a batch is computed others gather, and make
-the next one. No request is ever held back to wait for company. A batch holds at most what the latency bound allows
-by the time that items took so far, and requests of many items are taken piece by piece, so that small ones between
-them need not wait.
+A batch begins once no request is arriving any more: whoever is heard in the same turn of the loop comes along, which
+takes microseconds and costs nobody anything; no request is ever held back to wait for company. While a batch is
+computed others gather, and make the next one. A batch holds at most what the latency bound allows by the time that
+items took so far, and requests of many items are taken piece by piece, so that small ones between them need not wait.
+
+All but the computing happens in the server's loop, so that nothing here needs a lock.
 """
 
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,6 +30,9 @@ LARGEST = 256
 
 SETTLING = 0.2
 """How much of the estimated time per item a new batch decides."""
+
+QUIET_TURNS = 2
+"""Turns of the loop without a new request after which none is arriving: one to hear it, one to read it."""
 
 
 class Full(Exception):  # noqa: N818  (an answer, not a failure)
@@ -46,51 +51,46 @@ class Waiting:
     names: Sequence[str]
     options: Any
     done: asyncio.Future[list[Answer]]
-    loop: asyncio.AbstractEventLoop
     answers: list[Answer] = field(default_factory=list)
     taken: int = 0
     left: bool = False
 
 
-class Batcher:
-    """One model's queue and its thread.
+Batch = list[tuple[Waiting, slice]]
 
-    answering: computes a batch, in the thread. observed: is told (number of items, seconds) of every batch.
+
+class Batcher:
+    """One model's queue. Used within one loop.
+
+    answering: computes a batch, in `thread`, which has one worker. observed: is told (number of items, seconds) of
+    every batch.
     """
 
     def __init__(
         self,
         answering: Answering,
+        thread: ThreadPoolExecutor,
         *,
         queue_items: int,
         queue_seconds: float,
         batch_seconds: float,
         observed: Callable[[int, float], None] = lambda number, seconds: None,
     ) -> None:
-        self._answering, self._observed = answering, observed
+        self._answering, self._thread, self._observed = answering, thread, observed
         self._queue_items, self._queue_seconds, self._batch_seconds = queue_items, queue_seconds, batch_seconds
         self._queue: deque[Waiting] = deque()
-        self._changed = threading.Condition()
-        self._closed = False
+        self._working: asyncio.Task[None] | None = None
         self.waiting = 0
         self.seconds_per_item = 0.0
-        self._thread = threading.Thread(target=self._work, name="batches", daemon=True)
-        self._thread.start()
-
-    @property
-    def alive(self) -> bool:
-        """Whether the thread works."""
-        return self._thread.is_alive()
 
     async def answer(self, items: Sequence[Any], options: Any, names: Sequence[str]) -> list[Answer]:
         """Answer for items with the next batches; Full where too many wait already."""
-        loop = asyncio.get_running_loop()
-        request = Waiting(items, names, options, loop.create_future(), loop)
-        with self._changed:
-            self.check_room(len(items))
-            self._queue.append(request)
-            self.waiting += len(items)
-            self._changed.notify()
+        self.check_room(len(items))
+        request = Waiting(items, names, options, asyncio.get_running_loop().create_future())
+        self._queue.append(request)
+        self.waiting += len(items)
+        if self._working is None:
+            self._working = asyncio.create_task(self._work())
         try:
             return await request.done
         finally:
@@ -103,28 +103,30 @@ class Batcher:
         if self.waiting and full:
             raise Full(seconds)
 
-    def close(self) -> None:
-        """End the thread once the queue is empty."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify()
+    async def _work(self) -> None:
+        """Compute batches until nobody waits."""
+        try:
+            while self._queue:
+                await self._all_heard()
+                if batch := self._next():
+                    await self._run(batch)
+        finally:
+            self._working = None
 
-    def _work(self) -> None:
-        while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._queue or self._closed)
-                if not self._queue:
-                    return
-                batch = self._next()
-            if batch:
-                self._run(batch)
+    async def _all_heard(self) -> None:
+        """Let in whose requests are arriving; no longer than a full batch takes to come together."""
+        heard, quiet = self.waiting, 0
+        while quiet < QUIET_TURNS and self.waiting < LARGEST:
+            await asyncio.sleep(0)
+            quiet = quiet + 1 if self.waiting == heard else 0
+            heard = self.waiting
 
-    def _next(self) -> list[tuple[Waiting, slice]]:
-        """Take pieces of the requests that have waited longest, all with the same options; the lock is held."""
+    def _next(self) -> Batch:
+        """Take pieces of the requests that have waited longest, all with the same options."""
         room = LARGEST
         if self.seconds_per_item:
             room = max(1, min(LARGEST, int(self._batch_seconds / self.seconds_per_item)))
-        batch: list[tuple[Waiting, slice]] = []
+        batch: Batch = []
         while self._queue and room and (not batch or self._queue[0].options == batch[0][0].options):
             request = self._queue.popleft()
             left = len(request.items) - request.taken
@@ -140,56 +142,47 @@ class Batcher:
                 self._queue.append(request)
         return batch
 
-    def _run(self, batch: list[tuple[Waiting, slice]]) -> None:
+    async def _run(self, batch: Batch) -> None:
         """Answer for a batch. Where it fails, each request is tried by itself: one must not spoil another's answer."""
-        number = sum(piece.stop - piece.start for _, piece in batch)
-        began = time.monotonic()
         try:
-            items = [item for request, piece in batch for item in request.items[piece]]
-            names = [name for request, piece in batch for name in request.names[piece]]
-            answers = self._answering(items, batch[0][0].options, names)
-            assert len(answers) == number, "one answer per item"
+            answers, seconds = await asyncio.get_running_loop().run_in_executor(self._thread, self._computed, batch)
         except Exception as error:
             if len({id(request) for request, _ in batch}) > 1:
                 for alone in batch:
-                    self._run([alone])
+                    await self._run([alone])
             else:
-                _tell(batch[0][0].loop, [(batch[0][0], error)])
+                _refuse(batch[0][0], error)
             return
-        self._measure(number, time.monotonic() - began)
-        self._hand_out(batch, answers)
+        self._measure(len(answers), seconds)
+        _hand_out(batch, answers)
+
+    def _computed(self, batch: Batch) -> tuple[list[Answer], float]:
+        """Answers and the seconds that they took; in the thread."""
+        began = time.monotonic()
+        items = [item for request, piece in batch for item in request.items[piece]]
+        names = [name for request, piece in batch for name in request.names[piece]]
+        answers = self._answering(items, batch[0][0].options, names)
+        assert len(answers) == len(items), "one answer per item"
+        return answers, time.monotonic() - began
 
     def _measure(self, number: int, seconds: float) -> None:
-        each = seconds / number
         share = SETTLING if self.seconds_per_item else 1.0
-        self.seconds_per_item += share * (each - self.seconds_per_item)
+        self.seconds_per_item += share * (seconds / number - self.seconds_per_item)
         self._observed(number, seconds)
 
-    def _hand_out(self, batch: list[tuple[Waiting, slice]], answers: list[Answer]) -> None:
-        """Give each request its answers; those that have all of them are done."""
-        at, done = 0, []
-        for request, piece in batch:
-            number = piece.stop - piece.start
-            request.answers += answers[at : at + number]
-            at += number
-            if len(request.answers) == len(request.items):
-                done.append((request, None))
-        if done:
-            _tell(done[0][0].loop, done)
+
+def _hand_out(batch: Batch, answers: list[Answer]) -> None:
+    """Give each request its answers; one that has all of them is done."""
+    at = 0
+    for request, piece in batch:
+        number = piece.stop - piece.start
+        request.answers += answers[at : at + number]
+        at += number
+        if len(request.answers) == len(request.items) and not request.done.done():
+            request.done.set_result(request.answers)
 
 
-def _tell(loop: asyncio.AbstractEventLoop, done: Sequence[tuple[Waiting, Exception | None]]) -> None:
-    """Wake those who asked, in their loop; one that has ended asks no more."""
-
-    def wake() -> None:
-        for request, error in done:
-            if request.done.done():
-                continue
-            if error is not None:
-                request.left = True
-                request.done.set_exception(error)
-            else:
-                request.done.set_result(request.answers)
-
-    if not loop.is_closed():
-        loop.call_soon_threadsafe(wake)
+def _refuse(request: Waiting, error: Exception) -> None:
+    request.left = True
+    if not request.done.done():
+        request.done.set_exception(error)

@@ -13,7 +13,11 @@ from typing import Any
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 ITEMS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
-COUNTERS = {"engram_requests_total": "Requests that were answered, by path and HTTP status."}
+COUNTERS = {
+    "engram_requests_total": "Requests that were answered, by path and HTTP status.",
+    "engram_tokens_read_total": "Tokens of prompts.",
+    "engram_tokens_written_total": "Tokens that were written.",
+}
 HISTOGRAMS = {
     "engram_request_seconds": ("From a request's headers to its answer.", SECONDS),
     "engram_batch_seconds": ("Time that one batch took.", SECONDS),
@@ -32,11 +36,11 @@ class Counts:
         self._counters: dict[tuple[str, Labels], float] = {}
         self._histograms: dict[tuple[str, Labels], tuple[list[int], list[float]]] = {}
 
-    def count(self, name: str, **labels: str) -> None:
-        """Add one to a counter."""
+    def count(self, name: str, number: int = 1, /, **labels: str) -> None:
+        """Add to a counter."""
         key = name, tuple(sorted(labels.items()))
         with self._lock:
-            self._counters[key] = self._counters.get(key, 0) + 1
+            self._counters[key] = self._counters.get(key, 0) + number
 
     def observe(self, name: str, value: float, **labels: str) -> None:
         """Add one value to a histogram."""

@@ -8,6 +8,7 @@ import sys
 import time
 import traceback
 from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass, field
 from math import ceil
 from typing import Any
 
@@ -36,9 +37,13 @@ class Refused(Exception):  # noqa: N818  (an answer, not a failure)
         super().__init__(message)
         self.status, self.message, self.retry, self.close = status, message, retry, close
 
+    def content(self) -> dict[str, Any]:
+        """What is said."""
+        return {"error": self.message}
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer with it, as an ASGI application: `{"error": …}`."""
-        content = json.dumps({"error": self.message}).encode()
+        """Answer with it, as an ASGI application."""
+        content = json.dumps(self.content()).encode()
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(content)).encode())]
         headers += [(b"retry-after", str(max(1, ceil(self.retry))).encode())] if self.retry is not None else []
         headers += [(b"connection", b"close")] if self.close else []
@@ -50,15 +55,32 @@ class Refused(Exception):  # noqa: N818  (an answer, not a failure)
 FAILED = Refused(500, "this should not happen; the server's log says where it did")
 
 
+@dataclass
+class Exchange:
+    """A request and how it was answered. status: 0 where the connection ended before. seconds: until the answer's end.
+
+    received, sent: the pieces of both bodies; of the answer its size alone, unless somebody wants to keep it.
+    """
+
+    scope: Scope
+    status: int = 0
+    seconds: float = 0.0
+    received: list[bytes] = field(default_factory=list)
+    sent: list[bytes] = field(default_factory=list)
+    size: int = 0
+
+
 class Gate:
     """An ASGI application around another: refuses, or hands on with the whole body read.
 
-    seen: called with (scope, status, seconds) of every request that was answered. ending: every answer is its
-    connection's last.
+    seen: called with every request once it was answered. keep: how many bytes of an answer it wants to see.
+    ending: every answer is its connection's last.
     """
 
-    def __init__(self, app: Any, *, access: Access, limits: Limits, seen: Callable[[Scope, int, float], None]) -> None:
-        self.app, self.access, self.limits, self.seen = app, access, limits, seen
+    def __init__(
+        self, app: Any, *, access: Access, limits: Limits, seen: Callable[[Exchange], None], keep: int = 0
+    ) -> None:
+        self.app, self.access, self.limits, self.seen, self.keep = app, access, limits, seen, keep
         self.held = 0
         self.ending = False
 
@@ -70,62 +92,72 @@ class Gate:
             await self._guarded(scope, receive, send)
 
     async def _guarded(self, scope: Scope, receive: Receive, send: Send) -> None:
-        began, status = time.monotonic(), 0
-        body = bytearray()
-
-        async def sending(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                message["headers"] = [*message.get("headers", []), *SAFE]
-                message["headers"] += [(b"connection", b"close")] if self.ending else []
-            await send(message)
-
+        began, exchange = time.monotonic(), Exchange(scope)
+        sending = self._watched(send, exchange)
         try:
             if refusal := self.access.refusal(scope["path"], scope["headers"]):
                 raise Refused(*refusal, close=True)
-            await self._read(scope, receive, body)
-            await self.app(scope, _replaying(body, receive), sending)
+            await self._read(scope, receive, exchange.received)
+            await self.app(scope, _replaying(b"".join(exchange.received), receive), sending)
         except Refused as refused:
-            await refused(scope, receive, sending)
+            if not exchange.status:
+                await refused(scope, receive, sending)
         except Exception:
             traceback.print_exc(file=sys.stderr)
-            if not status:
+            if not exchange.status:
                 await FAILED(scope, receive, sending)
         finally:
-            self.held -= len(body)
-            self.seen(scope, status, time.monotonic() - began)
+            self.held -= sum(map(len, exchange.received))
+            exchange.seconds = time.monotonic() - began
+            self.seen(exchange)
 
-    async def _read(self, scope: Scope, receive: Receive, body: bytearray) -> None:
+    def _watched(self, send: Send, exchange: Exchange) -> Send:
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                exchange.status = message["status"]
+                message["headers"] = [*message.get("headers", []), *SAFE]
+                message["headers"] += [(b"connection", b"close")] if self.ending else []
+            elif body := message.get("body", b""):
+                if exchange.size < self.keep:
+                    exchange.sent.append(body)
+                exchange.size += len(body)
+            await send(message)
+
+        return sending
+
+    async def _read(self, scope: Scope, receive: Receive, chunks: list[bytes]) -> None:
         """Read a whole body within the limits; Refused where it is too large, too slow, or where too many are held."""
         declared = dict(scope["headers"]).get(b"content-length", b"0")
         if not declared.isdigit() or len(declared) > 18 or int(declared) > self.limits.body_bytes:
             raise self._too_large()
+        size = 0
         try:
             async with asyncio.timeout(self.limits.body_seconds):
                 while True:
                     message = await receive()
                     if message["type"] == "http.disconnect":
                         raise Refused(400, "the connection ended before the body did", close=True)
-                    self._hold(body, message.get("body", b""))
+                    if chunk := message.get("body", b""):
+                        size += len(chunk)
+                        self._check_size(size, len(chunk))
+                        chunks.append(chunk)
+                        self.held += len(chunk)
                     if not message.get("more_body", False):
                         return
         except TimeoutError:
             raise Refused(408, f"the body took longer than {self.limits.body_seconds:g} seconds", close=True) from None
 
-    def _hold(self, body: bytearray, more: bytes) -> None:
-        if len(body) + len(more) > self.limits.body_bytes:
+    def _check_size(self, size: int, more: int) -> None:
+        if size > self.limits.body_bytes:
             raise self._too_large()
-        if self.held + len(more) > self.limits.all_bodies_bytes:
+        if self.held + more > self.limits.all_bodies_bytes:
             raise Refused(503, "too much is being received", retry=1, close=True)
-        body += more
-        self.held += len(more)
 
     def _too_large(self) -> Refused:
         return Refused(413, f"expected a body of at most {self.limits.body_bytes:,} bytes; it is larger", close=True)
 
 
-def _replaying(body: bytearray, receive: Receive) -> Receive:
+def _replaying(body: bytes, receive: Receive) -> Receive:
     """What was read, as one message; after it whatever comes."""
     waiting = True
 
@@ -133,7 +165,7 @@ def _replaying(body: bytearray, receive: Receive) -> Receive:
         nonlocal waiting
         if waiting:
             waiting = False
-            return {"type": "http.request", "body": bytes(body), "more_body": False}
+            return {"type": "http.request", "body": body, "more_body": False}
         return await receive()
 
     return again

@@ -27,6 +27,8 @@ class Limits:
     queue_seconds: float = _limit(1.0, "that an item would wait; where it would be longer, it is answered 429")
     batch_seconds: float = _limit(0.1, "that one batch may take, which bounds its size")
     request_seconds: float = _limit(30.0, "until a request is answered, from when its body is there")
+    writers: int = _limit(8, "of texts that one model writes at once; more wait, then are answered 429")
+    writing_seconds: float = _limit(120.0, "after which a text that is being written ends where it is")
     header_seconds: float = _limit(10.0, "for a request's headers to arrive")
     body_seconds: float = _limit(20.0, "for its body to arrive")
     idle_seconds: float = _limit(5.0, "that a connection may stay open without a request")

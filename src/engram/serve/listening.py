@@ -1,8 +1,8 @@
 """Listening: connections that are slow, idle or too many, and an end that drops nothing.
 
-uvicorn reads HTTP; what it leaves open is closed here. A connection waits while no whole request of it has arrived:
-newly made, idle, or sending it drop by drop. One that waits too long is closed, and where there are too
-many connections, the one that has waited longest.
+uvicorn reads HTTP, by httptools; what it leaves open is closed here. A connection waits while no whole request of it
+has arrived: newly made, idle, or sending it drop by drop. One that waits too long is closed, and where there are too
+many connections, the one that has waited longest. Nor may it send headers without end: httptools keeps them all.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from functools import partial
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from engram.core.errors import ConfigError
 from engram.serve.app import Server
@@ -27,11 +27,15 @@ from engram.serve.limits import Limits
 PARTING_SECONDS = 0.3
 """When the server ends, a connection stays open so long without a request: one may be on its way."""
 
+MOST_HEADERS = 64 << 10
+"""Bytes of a request that are neither its body nor what stands between pieces of it."""
 
-class Patient(H11Protocol):
+
+class Patient(HttpToolsProtocol):
     """One connection. waiting: all that wait, the longest first; shared by the server's connections.
 
     Its timers: `_headers` until a request's headers are there, `_unread` until the client reads its answer.
+    `_unparsed`: bytes that have come since the last headers or piece of a body were whole.
     """
 
     def __init__(self, *arguments: Any, limits: Limits, waiting: dict[Patient, None], **named: Any) -> None:
@@ -39,6 +43,7 @@ class Patient(H11Protocol):
         self._limits, self._waiting = limits, waiting
         self._headers: asyncio.TimerHandle | None = None
         self._unread: asyncio.TimerHandle | None = None
+        self._unparsed = 0
 
     @property
     def _busy(self) -> bool:
@@ -61,7 +66,10 @@ class Patient(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Read on; the time for headers runs from their first byte, however many follow. The gate times the body."""
+        self._unparsed += len(data)
         super().data_received(data)
+        if self._unparsed > MOST_HEADERS and not self.transport.is_closing():
+            self.transport.abort()
         if not self._busy:
             if self._headers is None:
                 self._expect_headers()
@@ -69,6 +77,16 @@ class Patient(H11Protocol):
         self._stop("_headers")
         if not self.cycle.more_body:
             self._waiting.pop(self, None)
+
+    def on_headers_complete(self) -> None:
+        """What has come makes sense."""
+        self._unparsed = 0
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """So does this."""
+        self._unparsed = 0
+        super().on_body(body)
 
     def on_response_complete(self) -> None:
         """Wait for the next request; it may be here already."""

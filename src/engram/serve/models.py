@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 from engram.core import events
 from engram.core.errors import ConfigError, RunError
 from engram.core.rundir import RunDirectory
+from engram.explain.question import ask
 from engram.predict.checking import checked
 from engram.predict.predictor import Predictor, load
 from engram.serve import drift
@@ -27,25 +29,30 @@ Opening = Callable[[RunDirectory], Predictor]
 
 @dataclass
 class Served:
-    """A run, opened, with what is counted of its answers. promoted: when, or "" for the run given at the start."""
+    """A run, opened, with what is counted of its answers.
 
+    name: of the run's folder, without where it lies. promoted: when, or "" for the run given at the start. entries: how
+    each input is given, by role. explains: whether it can be said what its answers hang on.
+    """
+
+    name: str
     predictor: Predictor
     drift: drift.Drift
-    promoted: str = ""
-
-    @property
-    def name(self) -> str:
-        """The run's folder, without where it lies."""
-        return self.predictor.run.path.resolve().name
+    promoted: str
+    entries: dict[str, Any]
+    explains: bool
 
 
 class Model:
-    """One name. What it serves may change between two batches, never within one."""
+    """One name. What it serves may change between two batches, never within one. thread: all its computing."""
 
     def __init__(self, name: str, version: Served, *, limits: Limits, counts: Counts) -> None:
         self.name, self.version, self._counts = name, version, counts
+        self.thread = ThreadPoolExecutor(1, thread_name_prefix=name)
+        self.writers = asyncio.Semaphore(limits.writers)
         self.batcher = Batcher(
             self._answers,
+            self.thread,
             queue_items=limits.queue_items,
             queue_seconds=limits.queue_seconds,
             batch_seconds=limits.batch_seconds,
@@ -57,6 +64,11 @@ class Model:
         answers = version.predictor.answers(items, options, names=names)
         version.drift.add(answers)
         return answers
+
+    def count_tokens(self, read: int, written: int) -> None:
+        """Count what was written for one who asked."""
+        self._counts.count("engram_tokens_read_total", read, model=self.name)
+        self._counts.count("engram_tokens_written_total", written, model=self.name)
 
     def _observed(self, number: int, seconds: float) -> None:
         self._counts.observe("engram_batch_items", number, model=self.name)
@@ -102,8 +114,12 @@ class Models:
             raise RunError(f"nothing is promoted any more as {name}, and the server was started with no run for it")
         run = checked(current.run) if current else self._base[name]
         predictor = self._opening(run)
-        _warm(predictor)
-        return Served(predictor, drift.of_run(run), current.promoted if current else "")
+        given = entries(predictor)
+        example = _example(predictor, given)
+        predictor.answers([example], predictor.task.options(), names=["warm-up"])  # the first who asks need not wait
+        explains = ask(predictor, example) is not None
+        promoted = current.promoted if current else ""
+        return Served(run.path.resolve().name, predictor, drift.of_run(run), promoted, given, explains)
 
     async def watch(self) -> None:
         """Take up promotions as they come, until cancelled; what cannot be opened changes nothing and is told."""
@@ -126,16 +142,17 @@ class Models:
         events.note(f"{model.name} now serves {version.name}")
 
     def close(self) -> None:
-        """End the threads, once they have answered what waits."""
+        """End the threads. What was asked has been answered by then; what takes too long is left."""
         for model in self:
-            model.batcher.close()
+            model.thread.shutdown(wait=False, cancel_futures=True)
 
 
 def entries(predictor: Predictor) -> dict[str, Any]:
     """How each input is given, by role; ConfigError where one can come from files alone, or where there is none."""
-    found = {role: predictor.features[role].entry() for role in predictor.task.inputs}
-    if closed := [role for role, entry in found.items() if entry is None]:
-        raise ConfigError(f"{predictor.run} cannot be served: {closed[0]} cannot be given over the network")
+    made = {role: predictor.features[role].entry() for role in predictor.task.inputs}
+    found = {role: entry for role, entry in made.items() if entry is not None}
+    if closed := made.keys() - found.keys():
+        raise ConfigError(f"{predictor.run} cannot be served: {min(closed)} cannot be given over the network")
     if not found:
         raise ConfigError(
             f"expected a run of a task that reads items; {predictor.run} was trained by a step of your own"
@@ -143,10 +160,7 @@ def entries(predictor: Predictor) -> dict[str, Any]:
     return found
 
 
-def _warm(predictor: Predictor) -> None:
-    """Answer once, so that the first who asks need not wait for what is set up at the first time."""
-    item = {
-        role: predictor.features[role].received(entry.example, most=sys.maxsize)
-        for role, entry in entries(predictor).items()
-    }
-    predictor.answers([item], predictor.task.options(), names=["warm-up"])
+def _example(predictor: Predictor, given: Mapping[str, Any]) -> Any:
+    """An item such as its features describe it."""
+    found = {role: predictor.features[role].received(entry.example, most=sys.maxsize) for role, entry in given.items()}
+    return found if len(found) > 1 else next(iter(found.values()))

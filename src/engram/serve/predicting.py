@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from functools import partial
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
+from pydantic import BaseModel
 
 from engram.serve.batching import Full
 from engram.serve.gate import Refused
 from engram.serve.limits import Limits
-from engram.serve.models import Model, entries
+from engram.serve.models import Model
 from engram.serve.reading import Asked, asked, options_model
 
 INLINE_BYTES = 64 << 10
@@ -38,15 +40,13 @@ def add(app: FastAPI, model: Model, limits: Limits) -> None:
 
     async def predict(request: Request) -> Response:
         refuse_where_full(model)  # before the work of parsing is done in vain
-        reading = asked(request, model.version.predictor, limits, schema)
-        large = len(await request.body()) > INLINE_BYTES
-        found = await (asyncio.to_thread(asyncio.run, reading) if large else reading)
+        found = await read(request, model, limits, schema)
         answers = found.whole(await answered(model, found, limits) if found.items else [])
         unread = found.one and "error" in answers[0]
         return as_json(
             answers[0] if found.one else answers,
             status=422 if unread else 200,
-            headers={"X-Engram-Version": _NOT_PLAIN.sub("?", model.version.name)},
+            headers=version_header(model),
         )
 
     app.add_api_route(
@@ -63,6 +63,18 @@ def add(app: FastAPI, model: Model, limits: Limits) -> None:
         },
         openapi_extra={"requestBody": {"required": True, "content": request_schema(model)}},
     )
+
+
+async def read(request: Request, model: Model, limits: Limits, schema: type[BaseModel]) -> Asked:
+    """What a request asks of a model; Refused where it says nothing that can be read."""
+    body, kind = await request.body(), request.headers.get("content-type", "")
+    reading = partial(asked, body, kind, model.version, limits, schema)
+    return await asyncio.to_thread(reading) if len(body) > INLINE_BYTES else reading()
+
+
+def version_header(model: Model) -> dict[str, str]:
+    """Says which run answers."""
+    return {"X-Engram-Version": _NOT_PLAIN.sub("?", model.version.name)}
 
 
 def refuse_where_full(model: Model, number: int = 1) -> None:
@@ -93,7 +105,7 @@ def as_json(value: Any, *, status: int = 200, headers: dict[str, str] | None = N
 def request_schema(model: Model) -> dict[str, Any]:
     """What the body may be, by content type, as OpenAPI says it."""
     predictor = model.version.predictor
-    given = entries(predictor)
+    given = model.version.entries
     options = options_model(predictor.task).model_json_schema()
     by_role = {
         "type": "object",

@@ -7,14 +7,17 @@ from typing import Any, ClassVar
 import numpy as np
 from torch import nn
 
+from engram.core.evidence import Evidence
 from engram.core.spelling import Spelling
 from engram.core.task import Sample, Worth
+from engram.data.table import Table
 from engram.features.feature import Configured
 from engram.features.text import Text
 from engram.floors.linear_on_text import LinearOnText
 from engram.floors.majority_class import MajorityClass
 from engram.models import build
 from engram.models.text_net import TextNet, sized
+from engram.tasks._columns import columns_of
 from engram.tasks._labels import LabelTask
 
 LONGEST = 8192
@@ -26,15 +29,28 @@ MOST_PASSES = {"few": 4, "many": 15}
 others are then answered worse (LOG.md, 2026-11-25)."""
 
 
+USUAL_SHARE = (0.3, 0.2)
+"""With few texts a share of 0.2 to 0.35 was best by accuracy in cross-validation (LOG.md, 2026-11-25). Many rows
+outweigh it."""
+
+
 class TextTask(LabelTask):
     """Labels for texts: which network, and which floor is worth delivering."""
 
     inputs: ClassVar = {"text": Configured(Text, {"tokenizer": "characters", "longest": LONGEST})}
     floors: ClassVar = (MajorityClass(), LinearOnText())
+    usual_share: ClassVar = USUAL_SHARE
     sizes: ClassVar = {  # a guess, not measured: of few texts, order tells little that can be learned
         "medium": Worth(rows=50_000, passes=4, examples=1_000_000),
         "large": Worth(rows=200_000, passes=6, examples=4_000_000),
     }
+
+    def matches(self, table: Table) -> Evidence:
+        """A text with a label, and little beside it."""
+        found, columns = super().matches(table), columns_of(table)
+        if columns is not None and columns.many:
+            return Evidence(min(found.score, 0.3), f"{found.reason}, one of {len(table.columns):,} columns")
+        return found
 
     def model(self, size: str, features: Any) -> nn.Module:
         """A network that finds the words of each text and gives it one logit per label."""

@@ -12,8 +12,9 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from engram.core.claim import Claim, log_odds
 from engram.core.task import Batch, Step, Task, Worth
-from engram.core.vocabulary import BEGIN, PADDING
+from engram.core.vocabulary import BEGIN, NUM_SPECIAL, PADDING
 from engram.floors.n_gram import NGram
 from engram.losses.cross_entropy import cross_entropy
 from engram.metrics.bits_per_byte import BitsPerByte
@@ -72,6 +73,21 @@ class TokenTask(Task):
     def predict(self, model: nn.Module, inputs: Batch, options: Any) -> Tensor:
         """Return the nats (B, T) of each token of texts (B, T + 1) but the first, -1 where there is none."""
         return nats(model, inputs.text, context=self.context).masked_fill(~asked(inputs.text), -1.0)
+
+    def claim(self, model: nn.Module, example: Batch, features: Any) -> Claim:
+        """The likeliest next token, from as much of a text's end as the network sees at once."""
+
+        def scores(model: nn.Module, batch: Batch) -> Tensor:
+            length_B = (batch.text != PADDING).sum(1)
+            start_B = (length_B - self.context).clamp(min=0)
+            place_BT = start_B[:, None] + torch.arange(min(self.context, batch.text.shape[1]), device=start_B.device)
+            seen_BT = batch.text.gather(1, place_BT.clamp(max=batch.text.shape[1] - 1))
+            logits_BTV = model(seen_BT)
+            next_BV = logits_BTV[torch.arange(len(seen_BT)), length_B - 1 - start_B]
+            return log_odds(next_BV.double().index_fill(1, torch.arange(NUM_SPECIAL, device=seen_BT.device), -1e4))
+
+        chosen = int(scores(model, example)[0].argmax())
+        return Claim(scores, chosen, lambda number: repr(features.text.tokenizer.decode([number])))
 
     def graph(self, model: nn.Module, inputs: Batch) -> Tensor:
         """What is exported: logits (B, T, V) of the token after each; whoever runs it draws from them."""

@@ -14,9 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from engram.core.claim import Claim
 from engram.core.evidence import Evidence
 from engram.core.task import Batch, Sample, Step, Task, Worth
-from engram.core.vocabulary import PADDING
+from engram.core.vocabulary import BEGIN, PADDING
 from engram.data.table import Table
 from engram.features.feature import Configured
 from engram.features.text import Text, fitted_tokenizer
@@ -134,6 +135,19 @@ class Translation(Task):
             longest_B=torch.where(length_B > 0, longest_B, 1),
         )
         return ids_BT
+
+    def claim(self, model: nn.Module, example: Batch, features: Any) -> Claim:
+        """The translation, and how likely other sources make each of its tokens."""
+        answer_1T = self.predict(model, example, self.options())
+        forced_1T = nn.functional.pad(answer_1T, (1, 0), value=BEGIN)
+
+        def scores(model: nn.Module, batch: Batch) -> Tensor:
+            next_BT = forced_1T[:, 1:].expand(len(batch.source), -1)
+            logits_BTV = model(batch.source, forced_1T[:, :-1].expand(len(batch.source), -1))
+            nats_BT = token_cross_entropy(logits_BTV, next_BT)
+            return -nats_BT.sum(1) / (next_BT != PADDING).sum(1).clamp(min=1)
+
+        return Claim.text(scores, features.target.decode(answer_1T)[0])
 
     def graph(self, model: nn.Module, inputs: Batch) -> Tensor:
         """What is exported: logits (B, T, V) of the token after each of a target; whoever runs it searches in them."""

@@ -11,9 +11,12 @@ import numpy as np
 import torch
 
 from engram.core.errors import DataError
+from engram.data.packed import Rows, packed
 from engram.data.store import Stored, collate, prepare
 from engram.data.table import KINDS, Column
+from engram.features._clock import HOUR, Clock
 from engram.features.feature import Feature
+from engram.features.series import History
 
 
 def sample_columns() -> list[Column]:
@@ -32,7 +35,45 @@ def sample_columns() -> list[Column]:
         ),
         Column("labels", [list(words[: n % 4]) for n in range(24)], "names"),
         Column("number", [n % 4 for n in range(24)], "number"),
+        Column("price", [1.5 * n * (-1) ** n for n in range(24)], "number"),
+        Column("row", sample_rows(), "record"),
+        Column("history", [sample_history(n) for n in range(24)], "history"),
+        Column("series", sample_histories(), "series"),
     ]
+
+
+def sample_histories() -> list[History]:
+    """Short series of two columns by hour, some numbers of each missing."""
+    generator = np.random.default_rng(0)
+    roles = {"targets": ("one", "two"), "others": (), "known": ()}
+    found = []
+    for number in range(24):
+        values = generator.normal(size=(20 + number, 2)).cumsum(0)
+        values[3 + number % 5, number % 2] = np.nan
+        found.append(History(f"s{number}", 400_000 + number, values, roles, Clock("microsecond", HOUR)))
+    return found
+
+
+def sample_rows() -> Rows:
+    """Rows with every kind of column, some cells of each missing."""
+    words = ("red", "green", "?", None)
+    times = [f"2024-0{1 + n % 9}-1{n % 10} 0{n % 7}:30" for n in range(24)]
+    columns: list[tuple[str, str, list[Any]]] = [
+        ("size", "number", [n**3 / 7 if n % 5 else None for n in range(24)]),
+        ("floors", "number", [n % 3 for n in range(24)]),
+        ("garden", "number", [n % 2 == 0 for n in range(24)]),
+        ("colour", "text", [words[n % 4] for n in range(24)]),
+        ("built", "text", [times[n] if n % 6 else None for n in range(24)]),
+        ("said", "text", [f"Über {n} small {words[n % 2]} rooms, {n} more" if n % 7 else None for n in range(24)]),
+        ("tags", "names", [["old", "new", "other"][: n % 4] for n in range(24)]),
+    ]
+    return Rows({name: Column(name, packed(values, kind), kind) for name, kind, values in columns})
+
+
+def sample_history(number: int) -> dict[str, Any]:
+    """Some items out of a few, with ratings."""
+    items = [f"{(number * step) % 7}" for step in range(1, 2 + number % 4)]
+    return {"items": items, "ratings": [1.0 + (number + step) % 5 for step in range(len(items))]}
 
 
 def check_feature(feature: type[Feature], values: Sequence[Any], *, kind: str, name: str = "value") -> None:
@@ -53,6 +94,8 @@ def check_feature(feature: type[Feature], values: Sequence[Any], *, kind: str, n
     check_graph(fitted, stored)
     check_copies(fitted, stored)
     check_entry(fitted)
+    check_parts(fitted, stored)
+    check_traits(fitted, stored, column)
 
 
 def fit(feature: type[Feature], column: Column) -> tuple[Feature, Stored]:
@@ -65,6 +108,38 @@ def fit(feature: type[Feature], column: Column) -> tuple[Feature, Stored]:
     in_memory = Stored(gathered, stored.ok, stored.digest)
     surveyed.fit(in_memory, np.arange(len(column)))
     return surveyed, in_memory
+
+
+def check_parts(fitted: Feature, stored: Stored) -> None:
+    """Without any part taken away a value is itself, with all taken away it is another of the same shape."""
+    for row in range(len(stored)):
+        gathered = stored.gather(np.array([row]))
+        if (parts := fitted.parts(gathered)) is None:
+            continue
+        number, plain = len(parts.names), fitted.encode(gathered)
+        assert len(parts.places) == number and parts.windows.shape[1] == number, "parts do not fit their places"
+        assert parts.windows.any(0).all(), "some parts are never taken away"
+        none, rest = parts.encode(np.array([[False] * number, [True] * number]))
+        width = plain.shape[1]
+        assert_close(none[None, :width], plain, "without any part taken away the value is another")
+        assert none.shape == rest.shape, "parts that are gone change the shape"
+        if parts.shares is not None:
+            assert tuple(parts.shares(plain.float()).shape) == (1, number), "shares do not fit the parts"
+
+
+def check_traits(fitted: Feature, stored: Stored, column: Column) -> None:
+    """Traits say something of each value, and what is altered or strange can be read still."""
+    rows = np.arange(len(stored))
+    for name, told in fitted.traits(stored, rows).items():
+        assert len(told) == len(rows), f"the trait {name} is not said of each value"
+    values = [column.values[row] for row in rows[:4]]
+    for alter in fitted.alterations().values():
+        for value in values:
+            fitted.store(alter(value, np.random.default_rng(0)))
+    for name, odd in fitted.strange(values, np.random.default_rng(0)).items():
+        assert len(odd) == len(values), f"there are not as many of {name} as were asked for"
+        for value in odd:
+            fitted.store(value)
 
 
 def check_refined(fitted: Feature, stored: Stored) -> None:
@@ -151,7 +226,7 @@ def check_saving(fitted: Feature, feature: type[Feature], stored: Stored) -> Non
     assert_same_state(loaded, fitted, "the state changed on its way through JSON and arrays")
     rows = np.arange(len(stored))
     saved, expected = loaded.encode(stored.gather(rows)), fitted.encode(stored.gather(rows))
-    assert torch.equal(saved, expected), "a saved and loaded feature encodes differently"
+    assert torch.equal(saved.nan_to_num(), expected.nan_to_num()), "a saved and loaded feature encodes differently"
 
 
 def check_graph(fitted: Feature, stored: Stored) -> None:
@@ -194,4 +269,6 @@ def json_equal(first: Any, second: Any) -> bool:
 
 def assert_close(got: torch.Tensor, expected: torch.Tensor, message: str) -> None:
     """Equal up to rounding in float32."""
-    torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-4, msg=lambda detail: f"{message}\n{detail}")
+    torch.testing.assert_close(
+        got, expected, rtol=1e-4, atol=1e-4, equal_nan=True, msg=lambda detail: f"{message}\n{detail}"
+    )

@@ -10,6 +10,7 @@ import inspect
 import string
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -23,17 +24,31 @@ LETTERS = [*string.ascii_lowercase, *string.ascii_uppercase, " ", " ", " ", " ",
 VOCABULARY = NUM_SPECIAL + len(LETTERS)
 """What ids of texts stand for."""
 
+CARDINALITIES = (3, 5)
+"""Of the categories of records."""
+
 
 def check_model(factory: Callable[..., nn.Module], *, input_shapes: Sequence[Sequence[int]] = SHAPES) -> None:
     """Check a factory that takes `num_classes`, and `input_shape` (C, H, W) or `vocabulary`, as keywords and gives a
-    classifier of pictures or of ids; or `vocabulary` and `context`, and gives what says the next id of each; or
-    `vocabulary` alone, and gives what reads one text and says the next id of each of another.
+    classifier of pictures or of ids; or `num_numbers` and `cardinalities`, and gives one of records; or `vocabulary`
+    and `context`, and gives what says the next id of each; or `vocabulary` alone, and gives what reads one text and
+    says the next id of each of another; or `lookback` and `horizon`, and gives what forecasts.
 
     Every shape is built anew and run with three examples of noise.
     """
     parameters = inspect.signature(factory).parameters
+    if "cardinalities" in parameters:
+        made = functools.partial(factory, num_numbers=2, cardinalities=CARDINALITIES, width=32)
+        check_classifier(made, noise_records(3), many=noise_records(64))
+        return
+    if "horizon" in parameters:
+        check_forecaster(functools.partial(factory, lookback=20, horizon=6, columns=2, others=1, known=3))
+        return
     if "context" in parameters:
         check_decoder(functools.partial(factory, vocabulary=VOCABULARY, context=32, width=32, layers=2, heads=2))
+        return
+    if "num_items" in parameters:
+        check_recommender(factory)
         return
     if "vocabulary" in parameters and "num_classes" not in parameters:
         check_encoder_decoder(functools.partial(factory, vocabulary=VOCABULARY, width=32, heads=2))
@@ -60,6 +75,39 @@ def check_classifier(factory: Callable[..., nn.Module], inputs: Tensor, *, many:
     check_state(network, factory(num_classes=NUM_CLASSES).eval(), inputs)
 
 
+def check_forecaster(factory: Callable[[], nn.Module]) -> None:
+    """Check a factory of networks that give windows (B, T, F) expected values and quantiles (B, H, C, A), and do not
+    look at what is still to come."""
+    torch.manual_seed(0)
+    network, series_BTF = factory(), torch.randn(3, 26, 6)
+    Flat(network)(series_BTF).square().sum().backward()
+    assert not without_gradient(network), f"no gradient reaches {without_gradient(network)}"
+    check_answers(Flat(network).eval(), series_BTF)
+    check_state(network, factory().eval(), series_BTF)
+    later_BTF = series_BTF.clone()
+    later_BTF[:, 20:, :3] = 100.0
+    assert_close(network(later_BTF), network(series_BTF), "a forecast depends on what is still to come")
+    quantile_BHCQ = network(series_BTF)[..., 1:]
+    assert (quantile_BHCQ.diff(dim=-1) >= 0).all(), "quantiles cross"
+    moved_BTF = series_BTF.clone()
+    moved_BTF[..., :2] += 5.0
+    assert_close(network(moved_BTF), network(series_BTF) + 5.0, "a series that is moved has another forecast")
+    exported = torch.export.export(network, (series_BTF,), dynamic_shapes=({0: torch.export.Dim.AUTO},)).module()
+    assert_close(exported(series_BTF[:2]), network(series_BTF[:2]), "the exported network answers otherwise")
+
+
+class Flat(nn.Module):
+    """A forecaster whose answers are laid flat, one row an example."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, series_BTF: Tensor) -> Tensor:
+        """(B, T, F) -> (B, H x C x A)."""
+        return self.network(series_BTF).flatten(1)
+
+
 def check_decoder(factory: Callable[[], nn.Module]) -> None:
     """Check a factory of networks that give ids (B, T) the logits (B, T, V) of the next ones."""
     torch.manual_seed(0)
@@ -69,6 +117,19 @@ def check_decoder(factory: Callable[[], nn.Module]) -> None:
     check_state(network, factory().eval(), text_BT)
     check_order(network, text_BT)
     check_export(network, text_BT)
+
+
+def check_recommender(factory: Callable[..., nn.Module]) -> None:
+    """Check a factory of networks that give histories (B, L, 2) the scores (B, I) of what comes next."""
+    torch.manual_seed(0)
+    made = functools.partial(factory, num_items=VOCABULARY, num_marks=3, of_all=2 * VOCABULARY)
+    network, history_BL2 = made(), torch.zeros(3, 20, 2)
+    network.describe(np.arange(VOCABULARY), np.arange(2 * VOCABULARY) % 3, 2 * np.arange(VOCABULARY + 1))
+    history_BL2[..., 0] = noise_ids(3)
+    history_BL2[..., 1] = torch.randn(3, 20) * (history_BL2[..., 0] > 0)
+    check_gradients(network, history_BL2, outputs=VOCABULARY)
+    check_answers(network.eval(), history_BL2)
+    check_state(network, made().eval(), history_BL2)
 
 
 def check_encoder_decoder(factory: Callable[[], nn.Module]) -> None:
@@ -137,6 +198,15 @@ def noise_ids(number: int) -> Tensor:
     text_BT[torch.arange(20) >= 5 + torch.arange(number)[:, None] % 16] = PADDING
     text_BT[:, 0] = BEGIN
     return text_BT
+
+
+def noise_records(number: int) -> Tensor:
+    """Records (B, 4) of two numbers, each of which is missing somewhere, and two codes."""
+    random = torch.Generator().manual_seed(0)
+    number_BN = torch.randn(number, 2, generator=random)
+    number_BN[torch.arange(2), torch.arange(2)] = torch.nan
+    codes = [torch.randint(most, (number, 1), generator=random).float() for most in CARDINALITIES]
+    return torch.cat([number_BN, *codes], 1)
 
 
 def check_gradients(network: nn.Module, inputs: Tensor, *, outputs: int = NUM_CLASSES) -> None:

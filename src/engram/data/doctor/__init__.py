@@ -11,9 +11,11 @@ import numpy as np
 from engram.core.errors import DataError
 from engram.core.evidence import Finding, Fix
 from engram.data.doctor.classes import classes, stray_spaces, unknown_labels
-from engram.data.doctor.duplicates import duplicates
+from engram.data.doctor.duplicates import conflicting_numbers, duplicates
+from engram.data.doctor.leakage import leakage
 from engram.data.doctor.naming import SHOWN, named
 from engram.data.doctor.pairs import pairs
+from engram.data.doctor.shift import shift
 from engram.data.doctor.shortcuts import shortcuts
 from engram.data.doctor.values import sizes, unreadable
 from engram.data.stored import is_named
@@ -21,6 +23,7 @@ from engram.data.stored import is_named
 if TYPE_CHECKING:
     from engram.data.doctor.copies import Copies
     from engram.data.examples import Examples
+    from engram.data.stored import Stored
     from engram.data.table import Column, Table
 
 __all__ = ["inspect", "sparing", "stop_if_unusable", "unknown_labels"]
@@ -46,6 +49,10 @@ def inspect(
             found += duplicates(copies[role].of(rows), roles[role], label, changed=examples.features[role].near_copies)
             if label is not None:
                 found += shortcuts(examples.features[role], roles[role], values, label)
+        if roles[role].kind == "record":
+            found += _of_records(examples, table, role, target=_target(examples, roles))
+            if (numbers := next((s for s in examples.stored.values() if "number" in s.arrays), None)) is not None:
+                found += conflicting_numbers(copies[role].of(rows), roles[role], numbers)
     for role, values in labels.items():
         found += stray_spaces(roles[role])
         found += classes(values, examples.splits)
@@ -54,6 +61,23 @@ def inspect(
         found += pairs(examples, roles, texts)
     found = [sparing(finding, table) for finding in found]
     return sorted(found, key=lambda finding: ("error", "warning", "info").index(finding.severity))
+
+
+def _target(examples: Examples, roles: Mapping[str, Column]) -> tuple[str, Stored] | None:
+    """Name and values of what is to be predicted; None where they are not known."""
+    for role, values in examples.stored.items():
+        if values.arrays.keys() & {"name", "names", "number"}:
+            return roles[role].name, values
+    return None
+
+
+def _of_records(examples: Examples, table: Table, role: str, *, target: tuple[str, Stored] | None) -> Iterator[Finding]:
+    """What columns say of the target, and of given splits."""
+    feature, values = examples.features[role], examples.stored[role]
+    if target is not None:
+        yield from leakage(feature, values, target[1], name=target[0])
+    if table.split is not None:
+        yield from shift(feature, values, examples.splits)
 
 
 def stop_if_unusable(findings: Sequence[Finding]) -> None:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 UNBALANCED = 20
 """A class this many times larger than another is worth a warning."""
 
+APART = 0.9
+"""Different labels, as a share of the rows, from which on they name the rows."""
+
 FEW = 5
 """Of fewer examples little is learned, and the score of the class says nothing."""
 
@@ -82,6 +85,14 @@ def _number_of_classes(ranked: list[tuple[str, int]], *, several: bool) -> Itera
             "one_class",
             f"expected examples of two classes or more; there {'is one' if ranked else 'are none'}{only}",
             fix="Add examples of another class, or check which column or folder holds the labels",
+        )
+        return
+    if len(ranked) > APART * (total := sum(number for _, number in ranked)) and total >= 20 and not several:
+        yield Finding(
+            "error",
+            "id_target",
+            f"expected labels that rows have in common; {len(ranked):,} different ones in {total:,} rows name them",
+            fix="Check which column holds the labels",
         )
         return
     lonely = [name for name, number in ranked if number == 1]

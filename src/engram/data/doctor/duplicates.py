@@ -36,6 +36,24 @@ def duplicates(copies: Copies, column: Column, labels: Stored | None, *, changed
     yield from _conflicts("near_label_conflict", "nearly the same content has different labels", alike, column, said)
 
 
+def conflicting_numbers(copies: Copies, column: Column, numbers: Stored) -> Iterator[Finding]:
+    """Exact copies that have different numbers as their target."""
+    values = numbers.arrays["number"]
+    rows = [group[numbers.ok[group]] for group in copies.groups()]
+    groups = [group for group in rows if len({float(values[row]) for row in group.tolist()}) > 1]
+    if groups:
+        gap = max(float(np.ptp([values[row] for row in group.tolist()])) for group in groups)
+        shown = [
+            " = ".join(
+                f"{where} ({float(values[row]):g})" for where, row in zip(named(column, group), group, strict=False)
+            )
+            for group in groups[:SHOWN]
+        ]
+        message = f"{len(groups):,} times equal rows have different targets, up to {gap:g} apart"
+        fix = "no model can tell them apart; is a column missing that does?"
+        yield Finding("info", "number_conflict", message, tuple(shown), fix)
+
+
 def _copied(kind: str, said: str, rows: np.ndarray, copies: Copies, column: Column, what: str) -> Finding:
     shown = tuple(" = ".join(named(column, (copies.leader[row], row))) for row in rows[:SHOWN])
     fixes = [Fix(int(row), "drop", f"{what} {column.where(int(copies.leader[row]))}") for row in rows]

@@ -50,7 +50,7 @@ def shortcuts(feature: Feature, column: Column, stored: Stored, labels: Stored) 
         code, said = _coded(values)
         if len(said) < 2:
             continue
-        told, accuracy = _predicted(code, label, num_codes=len(said), num_classes=len(names))
+        told, accuracy = predicted(code, label, num_codes=len(said), num_classes=len(names))
         betrayed = [c for c in np.argsort(-told, kind="stable") if told[c] >= TELLING]
         if betrayed:
             yield _betrayal(fact, names, betrayed, code, said, label, accuracy)
@@ -66,7 +66,7 @@ def _coded(values: Sequence[Any]) -> tuple[np.ndarray, list[str]]:
     return code, [name or "none" for name in found.tolist()]
 
 
-def _predicted(code: np.ndarray, label: np.ndarray, *, num_codes: int, num_classes: int) -> tuple[np.ndarray, float]:
+def predicted(code: np.ndarray, label: np.ndarray, *, num_codes: int, num_classes: int) -> tuple[np.ndarray, float]:
     """How well a fact tells each class (C,) that it was not fitted on, and the share of labels it predicts."""
     fold = np.random.default_rng(0).permutation(len(label)) % FOLDS
     counts_FKC = np.zeros((FOLDS, num_codes, num_classes))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["holds_many", "read"]
 
-_TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".pq")
+_TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".pq", ".xlsx", ".xls", ".xlsm", ".ods")
 _WHOLE = (*_TABLES, ".json", ".npz")
 _ARCHIVES = (".zip", ".tar", ".tgz", ".7z", ".rar", ".xz", ".bz2")
 
@@ -184,14 +184,20 @@ def _open_file(path: str) -> Table:
 
 
 def _open_text(path: str) -> Table:
-    """Open a file of text: one of several languages, lines with labels, or a corpus."""
+    """Open a file of text: one of several languages, lines of numbers or with labels, or a corpus."""
     from engram.data.source.corpus import read_text_files
     from engram.data.source.encodings import NoTextError
     from engram.data.source.labelled_lines import read_labelled_lines
+    from engram.data.source.lines import read_number_lines
     from engram.data.source.parallel import read_beside_file
 
     try:
-        return read_beside_file(path) or read_labelled_lines(path) or read_text_files([path], origin=path)
+        return (
+            read_beside_file(path)
+            or read_number_lines(path)
+            or read_labelled_lines(path)
+            or read_text_files([path], origin=path)
+        )
     except NoTextError as error:
         raise DataError(
             f"{error} Data is a folder, a picture, a text, or a CSV, TSV, JSON, Parquet, IDX or npz file."

@@ -9,12 +9,12 @@ import numpy as np
 
 from engram.core.errors import DataError
 from engram.core.evidence import Finding
-from engram.data.source.columns import to_table
+from engram.data.packed import packed
 from engram.data.source.fingerprint import digest
 from engram.data.source.listing import Listing
 from engram.data.source.rows import PICTURE_KINDS
 from engram.data.source.splits import ORDER, split_of_file
-from engram.data.source.tabular import file_fingerprint, read_columns, read_tabular
+from engram.data.source.tabular import read_tabular
 from engram.data.table import Column, Table
 
 
@@ -64,14 +64,9 @@ def read_split_tables(root: str, names: list[str]) -> Table:
 
 
 def _read(found: Listing, name: str) -> Table | None:
-    path = str(Path(found.root) / name)
-    base = str(Path(path).parent)
     here = found if "/" not in name else None
     try:
-        columns = read_columns(path)
-        table = to_table(
-            columns, base=base, origin=found.root, content=file_fingerprint(path), found=here, required=False
-        )
+        table = read_tabular(str(Path(found.root) / name), origin=found.root, found=here, required=False)
     except DataError as error:
         if found.empty:
             raise
@@ -88,8 +83,8 @@ def _joined(root: str, tables: dict[str, Table], splits: dict[str, str]) -> Tabl
     for name in names:
         parts = [table.columns.get(name) or _nothing(name, len(table)) for table in tables.values()]
         kinds = {part.kind for part in parts if part.fingerprint}
-        values = [value for part in parts for value in part.values]
         kind = kinds.pop() if len(kinds) == 1 else "text"
+        values = packed([value for part in parts for value in part.values], kind)
         columns[name] = Column(name, values, kind, digest(*(part.fingerprint for part in parts)))
     split = np.concatenate([np.full(len(table), splits[name], "<U5") for name, table in tables.items()])
     reason = f"The tables {', '.join(tables)} beside the pictures give the labels, and each is a given split."

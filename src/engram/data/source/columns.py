@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from engram.core.errors import DataError
+from engram.data.packed import Packed, distinct, packed
 from engram.data.source import documents
 from engram.data.source.fingerprint import digest, of_files, of_values
 from engram.data.source.listing import TEXTS, Listing, listing
@@ -21,12 +22,17 @@ SEPARATORS = ("|", ";", ",")
 _LISTS = frozenset({"tags", "labels", "attributes", "keywords", "genres"})
 """Columns in which spaces too may separate labels."""
 
+LOOKED_AT = 20_000
+"""Texts of a packed column by which it is told whether they join labels."""
+
 
 def kind_of(values: Sequence[Any]) -> str:
     """Return the kind of values (see `engram.data.table.KINDS`) from the first that is there.
 
     Numbers among which there is text are text.
     """
+    if isinstance(values, Packed):
+        return "text" if values.is_text else "number"
     value = next((value for value in values if value is not None), None)
     if _is_number(value) and any(isinstance(other, str) for other in values):
         return "text"
@@ -69,14 +75,15 @@ def to_table(
     table = Table({}, origin, "")
     absent: list[str] = []
     for name, given in columns.items():
-        kind = "text" if kind_of(given) == "path" else kind_of(given)
-        values = [value if value is None else str(value) for value in given] if kind == "text" else list(given)
+        kind = kind_of(given)
+        kind = "text" if kind == "path" else kind
+        values = packed(given, kind)
         located = locate(name, values, base, below) if kind == "text" else None
         if located:
             table.columns[name] = _path_column(name, located)
             table.notes.append(located.reason)
         else:
-            table.columns[name] = _column(name, values if kind == "text" else given, kind, content)
+            table.columns[name] = _column(name, values, kind, content)
             absent += [name] if kind == "text" and looks_like_paths(values) else []
     if not any(column.kind in PICTURE_KINDS for column in table.columns.values()):
         _locate_numbers(table, base, below)
@@ -104,7 +111,7 @@ def _locate_numbers(table: Table, base: str, below: Callable[[], Listing]) -> No
     """Look for pictures that are called by number (1.png), where no text names any."""
     for name, column in table.columns.items():
         if column.kind == "number" and name.lower() in NAMES:
-            located = locate(name, [None if value is None else str(value) for value in column.values], base, below)
+            located = locate(name, packed(list(column.values), "text"), base, below)
             if located:
                 table.columns[name] = _path_column(name, located)
                 table.notes.append(located.reason)
@@ -144,7 +151,7 @@ def separated(name: str, values: Sequence[Any]) -> list[list[str] | None] | None
 
     It does where the parts recur: fewer different parts than different texts, some of them in several texts.
     """
-    different = {value for value in values if value}
+    different = {value for value in distinct(values, most=LOOKED_AT) if value}
     for separator in (*SEPARATORS, *([" "] if name.lower() in _LISTS else [])):
         joined = [value for value in different if separator in value]
         if len(joined) < 2:

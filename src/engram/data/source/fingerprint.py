@@ -6,6 +6,8 @@ import hashlib
 from collections.abc import Iterable
 from typing import Any
 
+from engram.data.packed import CHUNK, Packed
+
 
 def digest(*parts: str | bytes) -> str:
     """Return 32 hexadecimal digits over some parts, their lengths included."""
@@ -29,10 +31,22 @@ def of_values(values: Any) -> str:
 
     if isinstance(values, np.ndarray) and values.dtype != object:
         return digest(str(values.dtype), str(values.shape), np.ascontiguousarray(values).tobytes())
+    if isinstance(values, Packed):
+        return _of_packed(values)
     state = hashlib.blake2b(digest_size=16)
     for value in values:
         state.update(_of_value(value).encode())
     return state.hexdigest()
+
+
+def _of_packed(values: Packed) -> str:
+    series, kind = values.series, str(values.series.dtype)
+    parts: list[str | bytes] = [kind, values.missing.tobytes()]
+    if not values.is_text:
+        return digest(*parts, series.fill_null(False if kind == "Boolean" else 0).to_numpy().tobytes())
+    parts += [series.str.len_bytes().fill_null(0).to_numpy().tobytes()]
+    starts = range(0, len(series), CHUNK)
+    return digest(*parts, *("".join(filter(None, series.slice(start, CHUNK).to_list())) for start in starts))
 
 
 def _of_value(value: Any) -> str:

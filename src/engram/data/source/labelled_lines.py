@@ -7,7 +7,7 @@ from pathlib import Path
 
 from engram.data.source import encodings
 from engram.data.source.columns import to_table
-from engram.data.source.tabular import file_fingerprint, read_columns
+from engram.data.source.tabular import file_fingerprint, read_tabular
 from engram.data.table import Table
 
 LOOKED_AT = 1 << 18
@@ -29,9 +29,8 @@ def read_labelled_lines(path: str) -> Table | None:
     if len(lines) > 1 and sum(line.startswith(MARK) for line in lines) > 0.9 * len(lines):
         return _fast_text(path)
     if len(lines) > 1 and _labels_before_tabs(lines):
-        table = to_table(read_columns(path), base=str(Path(path).parent), origin=path, content=file_fingerprint(path))
+        table = read_tabular(path)
         table.notes.append("Each line is a text and its label, with a tab between them.")
-        table.findings += encodings.findings([(Path(path).name, encoding)])
         return table
     return None
 

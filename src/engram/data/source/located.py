@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from engram.core.errors import DataError
+from engram.data.packed import distinct
 from engram.data.source.listing import PICTURES, TEXTS, Listing, is_picture
 
 _SAMPLE = 50
+LOOKED_AT = 50_000
+"""Values of a packed column by which it is told whether they name files."""
+
 _PLAIN = "id image_id img_id photo_id picture_id file_id image images img photo picture file files name"
 _PATHS = "filename file_name filenames path paths filepath file_path image_path image_name imagename"
 NAMES = frozenset([*_PLAIN.split(), *_PATHS.split()])
@@ -28,13 +33,13 @@ class Located:
     reason: str
 
 
-def locate(name: str, values: list[str | None], base: str, below: Callable[[], Listing]) -> Located | None:
+def locate(name: str, values: Sequence[str | None], base: str, below: Callable[[], Listing]) -> Located | None:
     """Find the pictures that a column names, or return None where it names none.
 
     base: the folder that relative paths start from. below: lists that folder, called only when it is needed.
     DataError where a name without folders stands for several pictures.
     """
-    present = [value for value in dict.fromkeys(values) if value]
+    present = [value for value in distinct(values, most=LOOKED_AT) if value]
     sample = present[:: max(1, len(present) // _SAMPLE)][:_SAMPLE]
     if not sample:
         return None
@@ -48,7 +53,7 @@ def locate(name: str, values: list[str | None], base: str, below: Callable[[], L
             f"The column {name} gives the paths of the {kind.many}.",
         )
     # A label such as "7" may be the name of a picture too: without an extension, names must tell rows apart.
-    as_names = name.lower() in NAMES and len(present) >= 0.9 * len(values)
+    as_names = name.lower() in NAMES and len(present) >= 0.9 * min(len(values), LOOKED_AT)
     if not looks and not as_names:
         return None
     found = _Names(below(), with_extension=looks)
@@ -57,13 +62,13 @@ def locate(name: str, values: list[str | None], base: str, below: Callable[[], L
     return _all(values, found.find, f"The column {name} gives the names of pictures found below {base or '.'}.")
 
 
-def looks_like_paths(values: list[str | None]) -> bool:
+def looks_like_paths(values: Sequence[str | None]) -> bool:
     """Tell whether most values are called like pictures or text files."""
-    sample = [value for value in values if value][:_SAMPLE]
+    sample = list(itertools.islice(filter(None, values), _SAMPLE))
     return bool(sample) and sum(is_picture(value) or TEXTS.holds(value) for value in sample) > len(sample) / 2
 
 
-def _all(values: list[str | None], find: Callable[[str], tuple[str, File] | None], reason: str) -> Located:
+def _all(values: Sequence[str | None], find: Callable[[str], tuple[str, File] | None], reason: str) -> Located:
     hits = [find(value) if value else None for value in values]
     return Located([hit[0] if hit else None for hit in hits], [hit[1] for hit in hits if hit], reason)
 

@@ -119,7 +119,7 @@ def _from_columns(columns: Mapping[str, Sequence[Any]]) -> Table:
 
 def _missing_as_none(values: Sequence[Any]) -> Sequence[Any]:
     if isinstance(values, np.ndarray):
-        return values if values.ndim > 1 else _missing_as_none(values.tolist())
+        return values if values.ndim > 1 or values.dtype.kind in "biuf" else _missing_as_none(values.tolist())
     # Not a number is how data frames write a missing text.
     return [None if isinstance(value, float) and value != value else value for value in values]
 

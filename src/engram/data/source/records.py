@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 
 from engram.core.errors import DataError
+from engram.data.packed import Packed
 from engram.data.source import encodings
 
 BARE: dict[type, str] = {dict: "", list: "turns", str: "text"}
 """What a line without names is: a conversation, a text."""
 
 
-def read_json(path: str) -> dict[str, list[Any]]:
+def read_json(path: str) -> dict[str, Sequence[Any]]:
     """Read JSON lines, or one JSON value that holds the rows, as columns. DataError names the line that is none."""
     with open(path, "rb") as file:
         content = file.read()
@@ -56,7 +57,7 @@ def _value(text: str, said: str) -> Any:
         raise DataError(f"expected JSON; {said} is none ({error}). Mend it.") from None
 
 
-def _columns(rows: Sequence[Any], path: str) -> dict[str, list[Any]]:
+def _columns(rows: Sequence[Any], path: str) -> dict[str, Sequence[Any]]:
     kinds = {type(row) for row in rows}
     if len(kinds) > 1 or not kinds <= set(BARE):
         names = ", ".join(sorted(kind.__name__ for kind in kinds))
@@ -68,13 +69,16 @@ def _columns(rows: Sequence[Any], path: str) -> dict[str, list[Any]]:
     return flattened({name: [row.get(name) for row in rows] for name in fields})
 
 
-def flattened(columns: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
+def flattened(columns: Mapping[str, Sequence[Any]]) -> dict[str, Sequence[Any]]:
     """Return columns of plain values: an object of texts ({"en": ..., "de": ...}) is a column each.
 
     An image as {"bytes", "path"} is its bytes, else its path. Lists of numbers become arrays; other lists stay.
     """
-    found: dict[str, list[Any]] = {}
+    found: dict[str, Sequence[Any]] = {}
     for name, values in columns.items():
+        if isinstance(values, Packed):
+            found[name] = values
+            continue
         present = [value for value in values if value is not None]
         if not present or not all(isinstance(value, Mapping) for value in present):
             found[name] = [_plain(value) for value in values]

@@ -11,6 +11,7 @@ import numpy as np
 
 from engram.core.errors import ConfigError, DataError, unknown
 from engram.core.evidence import Finding
+from engram.data.packed import Packed, distinct
 from engram.data.source.fingerprint import digest
 from engram.data.source.splits import SPLITS, split_named
 from engram.data.table import Column, Lazy, Table
@@ -65,7 +66,7 @@ def take(table: Table, rows: np.ndarray) -> Table:
 
 
 def _taken(values: Sequence[Any], rows: np.ndarray) -> Sequence[Any]:
-    if isinstance(values, Lazy):
+    if isinstance(values, Lazy | Packed):
         return values.take(rows)
     return values[rows] if isinstance(values, np.ndarray) else [values[row] for row in rows]
 
@@ -79,6 +80,8 @@ def missing(column: Column) -> np.ndarray:
     """Return bool[N], True where a column has no value: None or not a number."""
     if column.lazy:
         return np.zeros(len(column), bool)
+    if isinstance(column.values, Packed):
+        return column.values.missing
     return np.array([value is None or (isinstance(value, float) and value != value) for value in column.values], bool)
 
 
@@ -101,12 +104,12 @@ def _with_split(table: Table, name: str | None, wanted: list[str]) -> Table:
 def _is_split(column: Column) -> bool:
     if column.kind != "text" or column.name.lower() not in SPLIT_COLUMNS:
         return False
-    values = {value for value in column.values if value is not None}
+    values = distinct(column.values)
     return column.name.lower() == "split" or (bool(values) and all(split_named(value) for value in values))
 
 
 def _splits(column: Column) -> np.ndarray:
-    meaning = {value: split_named(str(value)) for value in set(column.values) if value is not None}
+    meaning = {value: split_named(str(value)) for value in distinct(column.values)}
     strange = sorted(str(value) for value, split in meaning.items() if split is None)
     if strange:
         raise DataError(
@@ -196,5 +199,5 @@ def is_binary(column: Column) -> bool:
     """Tell whether a column holds zeros and ones (missing values aside), both or one of them."""
     if column.kind != "number":
         return False
-    values: set[Any] = {value for value in column.values if value is not None and value == value}
+    values = set(distinct(column.values))
     return bool(values) and values <= {0, 1}

@@ -1,19 +1,24 @@
-"""A table in a file: CSV, TSV, JSON lines or Parquet, with a column of texts, of paths or of pictures, and labels."""
+"""A table in a file: CSV, TSV, JSON lines, Parquet or a spreadsheet, of texts, numbers, paths or pictures."""
 
 from __future__ import annotations
 
-import io
-import re
-from itertools import pairwise
+import mmap
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engram.core import machine
 from engram.core.errors import DataError
+from engram.core.evidence import Finding
+from engram.data.packed import Packed
 from engram.data.source import encodings
+from engram.data.source.cells import Typed, typed
 from engram.data.source.columns import to_table
+from engram.data.source.delimited import Delimited, read_delimited
 from engram.data.source.encodings import Encoding
 from engram.data.source.fingerprint import digest
-from engram.data.source.listing import TEXTS, is_picture
+from engram.data.source.listing import Listing
 from engram.data.source.records import flattened, read_json
 from engram.data.table import Table
 
@@ -22,37 +27,45 @@ if TYPE_CHECKING:
 
 _JSON = (".jsonl", ".ndjson", ".json")
 _PARQUET = (".parquet", ".pq")
-
-SENTENCE = 8
-"""Words that no name of a column has."""
-
-NAME = r"[^\W\d]\w*(?:[ .-]\w+)?"
-"""What columns are called as a rule: a word or two."""
-
-LOOKED_AT = 10_000
-"""Rows that are compared with the first line."""
-
-MISSING = ("", "nan", "NaN", "null", "NULL", "N/A", "#N/A")
-"""What stands for a missing value in CSV. "NA" and "None" are missing among numbers only: they may be classes."""
+SPREADSHEETS = (".xlsx", ".xls", ".xlsm", ".ods")
+_TABS = (".tsv", ".txt")
 
 
-def read_tabular(path: str) -> Table:
-    """Read a table; relative paths in it start from its own folder. DataError says why it cannot be read."""
-    base = str(Path(path).parent)
-    table = to_table(read_columns(path), base=base, origin=path, content=file_fingerprint(path))
-    table.findings += encodings.findings([(Path(path).name, _encoding(path))])
+@dataclass
+class Sheet:
+    """The columns of a table file, packed where they are numbers or texts; what was done to read them, and found."""
+
+    columns: dict[str, Sequence[Any]]
+    notes: list[str] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+
+
+def read_tabular(path: str, *, origin: str = "", found: Listing | None = None, required: bool = True) -> Table:
+    """Read a table; relative paths in it start from its own folder. DataError says why it cannot be read.
+
+    origin, found, required: see `to_table`.
+    """
+    sheet = read_sheet(path)
+    table = to_table(
+        sheet.columns, base=str(Path(path).parent), origin=origin or path, content=file_fingerprint(path), found=found,
+        required=required,
+    )  # fmt: skip
+    table.notes += sheet.notes
+    table.findings += sheet.findings
     return table
 
 
-def read_columns(path: str) -> dict[str, list[Any]]:
-    """Read a table file into columns of plain Python values, missing ones as None."""
+def read_sheet(path: str) -> Sheet:
+    """Read a table file into columns of plain values, missing ones as None."""
     import polars
 
     extension = Path(path).suffix.lower()
     try:
         if extension in _JSON:
-            return read_json(path)
-        return from_frame(polars.read_parquet(path)) if extension in _PARQUET else _from_csv(path)
+            return Sheet(read_json(path), findings=_encoded(path, encodings.of_file(path)))
+        if extension in _PARQUET:
+            return Sheet(from_frame(polars.read_parquet(path)))
+        return _spreadsheet(path) if extension in SPREADSHEETS else _text(path)
     except (polars.exceptions.PolarsError, polars.exceptions.PanicException, OSError, UnicodeError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise DataError(
@@ -60,14 +73,9 @@ def read_columns(path: str) -> dict[str, list[Any]]:
         ) from None
 
 
-def from_frame(frame: polars.DataFrame) -> dict[str, list[Any]]:
-    """Return the columns of a polars frame as plain Python values; rows of arrays as numpy arrays."""
+def from_frame(frame: polars.DataFrame) -> dict[str, Sequence[Any]]:
+    """Return the columns of a polars frame as plain values; rows of arrays as numpy arrays."""
     return flattened({name: _values(frame[name]) for name in frame.columns})
-
-
-def _encoding(path: str) -> Encoding:
-    """How the text of a table is encoded; Parquet holds none."""
-    return Encoding() if path.lower().endswith(_PARQUET) else encodings.of_file(path)
 
 
 def file_fingerprint(path: str) -> str:
@@ -79,79 +87,61 @@ def file_fingerprint(path: str) -> str:
         return digest("content", file.read())
 
 
-def _from_csv(path: str) -> dict[str, list[Any]]:
-    """Read text with separators. A first line that is no header is a row."""
-    import polars
-
+def _text(path: str) -> Sheet:
+    """Read text with separators. A large file is mapped, not held."""
+    if not Path(path).stat().st_size:
+        raise DataError(f"expected a table; {path} is empty. Name another file.")
     with open(path, "rb") as file:
-        content = file.read()
+        content: Any = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)  # closed with its last user
     encoding = encodings.of_content(content, name=path)
-    content = content if encoding == Encoding() else encoding.decode(content[encoding.mark :]).encode()
-    separator = "\t" if path.lower().endswith((".tsv", ".txt")) else _separator(content)
-    quoted = _quotes(content, separator.encode())
-
-    def read(*, header: bool) -> polars.DataFrame:
-        # Everything is read as text: a label 007 is no number, and no row decides the kind of those after it.
-        return polars.read_csv(
-            io.BytesIO(content), separator=separator, infer_schema=False, has_header=header, null_values=list(MISSING),
-            quote_char='"' if quoted else None,
-        )  # fmt: skip
-
-    frame = read(header=True)
-    if _is_row(frame):
-        frame = read(header=False)
-        frame.columns = [f"column_{number + 1}" for number in range(frame.width)]
-    return {name.strip(): _typed(frame[name]) for name in frame.columns}
+    plain = encoding == Encoding()
+    if not plain:
+        content = encoding.decode(content[encoding.mark :]).encode()
+    tabs = "\t" if path.lower().endswith(_TABS) else None
+    sheet = typed_columns(read_delimited(content, path=path, separator=tabs, plain=plain))
+    sheet.findings = [*sheet.findings, *_encoded(path, encoding)]
+    return sheet
 
 
-def _is_row(frame: polars.DataFrame) -> bool:
-    """Tell whether what was taken for the header is a row: it names files, holds a sentence, or a value that recurs
-    below it and nothing that could only be a name.
-    """
-    if any(is_picture(name) or TEXTS.holds(name) or len(name.split()) >= SENTENCE for name in frame.columns):
-        return True
-    if all(name.isdecimal() for name in frame.columns) and {int(b) - int(a) for a, b in pairwise(frame.columns)} <= {1}:
-        return False  # columns that are only numbered
-    below = frame.head(LOOKED_AT)
-    found = {name: int((below[name] == name).sum()) for name in frame.columns}
-    named = any(re.fullmatch(NAME, name.strip()) for name, number in found.items() if not number)
-    return not named and any(number > 1 for number in found.values())
+def typed_columns(found: Delimited) -> Sheet:
+    """Columns of texts as what they are, one after the other: each text column goes when its numbers are there."""
+    sheet, names = Sheet({}, list(found.notes), list(found.findings)), found.frame.columns
+    texts = {name: found.frame.drop_in_place(name) for name in names}
+
+    def made(name: str) -> Typed:
+        return typed(texts.pop(name), name=name, decimal_comma=found.separator == ";")
+
+    for name, column in zip(names, machine.each(made, names), strict=True):
+        sheet.columns[name] = Packed(column.series)
+        sheet.notes += [column.note] if column.note else []
+        sheet.findings += [column.finding] if column.finding else []
+    return sheet
 
 
-def _quotes(content: bytes, separator: bytes) -> bool:
-    """Tell whether quotes enclose fields, or are plain signs: where none opens a field, and between tabs, where they
-    seldom enclose anything, where those that open and those that close do not fit.
-    """
-    sign = re.escape(separator)
-    opening = sum(1 for _ in re.finditer(rb'(?:^|%b)"' % sign, content, re.M)) if b'"' in content else 0
-    if separator != b"\t" or not opening:
-        return opening > 0
-    return opening == sum(1 for _ in re.finditer(rb'"(?=%b|\r?$)' % sign, content, re.M))
+def _encoded(path: str, encoding: Encoding) -> list[Finding]:
+    return encodings.findings([(Path(path).name, encoding)])
 
 
-def _separator(content: bytes) -> str:
-    first = content.split(b"\n", 1)[0].decode("utf-8")
-    return max(",;\t|", key=first.count)
-
-
-def _typed(series: polars.Series) -> list[Any]:
-    """Return a column of text as numbers if all of it is; what has a leading zero or sign stays text."""
+def _spreadsheet(path: str) -> Sheet:
+    """Read the first sheet of a spreadsheet, where a reader is installed."""
     import polars
 
-    given = series.set(series.is_in(["NA", "None"]), None)
-    if given.null_count() == len(given) or given.str.contains(r"^(?:[+]|-?0\d)").any():
-        return series.to_list()
-    for kind in (polars.Int64, polars.Float64):
-        numbers = given.cast(kind, strict=False)
-        if numbers.null_count() == given.null_count():
-            return numbers.to_list()
-    return series.to_list()
+    try:
+        frame = polars.read_excel(path)
+    except (ImportError, ModuleNotFoundError):
+        raise DataError(
+            f"expected a table that can be read; {path} is a spreadsheet, for which no reader is installed. Save it as "
+            "CSV from the program that wrote it, or install one: pip install fastexcel"
+        ) from None
+    return Sheet(from_frame(frame), ["Of the spreadsheet the first sheet is read."])
 
 
-def _values(series: polars.Series) -> list[Any]:
-    """Plain values; dates and categories as text."""
+def _values(series: polars.Series) -> Sequence[Any]:
+    """Plain values, packed where they are numbers or texts; dates and categories as text."""
     import polars
 
     if series.dtype.is_temporal() or series.dtype in (polars.Categorical, polars.Enum):
         series = series.cast(polars.String)
-    return series.to_list()
+    if series.dtype == polars.String:
+        return Packed(series.set(series == "", None))
+    return Packed(series) if series.dtype.is_numeric() or series.dtype == polars.Boolean else series.to_list()

@@ -82,6 +82,24 @@ class Cache:
         self.keys, self.values = self.keys[rows, :, : self.length], self.values[rows, :, : self.length]
 
 
+class Past:
+    """The same where they are handed in and out as tensors, as in exported graphs: each call makes longer ones."""
+
+    def __init__(self, keys_BHSK: Tensor, values_BHSK: Tensor) -> None:
+        self.keys, self.values = keys_BHSK, values_BHSK
+
+    @property
+    def length(self) -> int:
+        """Positions seen."""
+        return self.keys.shape[2]
+
+    def extend(self, key_BHTK: Tensor, value_BHTK: Tensor) -> tuple[Tensor, Tensor]:
+        """Add positions; return keys and values of all."""
+        self.keys = torch.cat([self.keys, key_BHTK], 2)
+        self.values = torch.cat([self.values, value_BHTK], 2)
+        return self.keys, self.values
+
+
 class Attention(nn.Module):
     """Attention of several heads; queries and keys are normalised (Henry et al. 2020, arXiv:2010.04245).
 
@@ -105,7 +123,7 @@ class Attention(nn.Module):
         *,
         mask: Tensor | None = None,
         causal: bool = False,
-        cache: Cache | None = None,
+        cache: Cache | Past | None = None,
     ) -> Tensor:
         """Positions look at one another; with a cache, at those before too. causal: at themselves and earlier ones."""
         query, key, value = _product(x_BTD, self.query, self.key, self.value, heads=self.heads)
@@ -183,7 +201,7 @@ class Block(nn.Module):
         *,
         mask: Tensor | None = None,
         causal: bool = False,
-        cache: Cache | None = None,
+        cache: Cache | Past | None = None,
         remembered: tuple[Tensor, Tensor] | None = None,
         memory_mask: Tensor | None = None,
     ) -> Tensor:

@@ -20,7 +20,9 @@ SHOWN = 6
 
 def section(facts: Facts) -> Section | None:
     """A reliability diagram, and the distribution of unfamiliarity."""
-    found = Section("calibration", "Can its probabilities be trusted?")
+    stated = (facts.result.get("calibration") or {}).get("expected_calibration_error") is not None
+    title = "Can its probabilities be trusted?" if stated else "Does it know what it sees?"
+    found = Section("calibration", title)
     figures = [*_reliability(facts), *_unfamiliarity(facts)]
     if not figures:
         return None

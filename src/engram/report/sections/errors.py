@@ -23,7 +23,7 @@ Entry = dict[str, Any]
 
 def section(facts: Facts) -> Section | None:
     """Confusions, mistakes, doubtful labels, classes; nothing for a task without classes."""
-    if facts.task.calibration is None:
+    if not facts.task.gives_logits:
         return None
     found = Section("errors", "Where it errs")
     if not facts.result:

@@ -13,7 +13,6 @@ from engram.report import chart, words
 from engram.report.facts import Facts
 from engram.report.page import Heading, Section, Step, Text, Tile
 from engram.report.picture import coloured, enlarged, heat, uri
-from engram.report.sections import text_example
 
 TELLING = 0.75
 """An answer of about this probability shows both what speaks for it and what against."""
@@ -24,8 +23,8 @@ MOST_BARS = 16
 
 
 def section(facts: Facts) -> Section | None:
-    """The walk; a sentence where it cannot be made; nothing for a task without classes."""
-    if facts.task.calibration is None:
+    """The walk; a sentence where it cannot be made; nothing for a task without classes or pictures."""
+    if not facts.task.gives_logits or facts.thing != "picture":
         return None
     found = Section("example", "One example, there and back")
     if facts.predictor is None or facts.kept is None or not facts.known:
@@ -39,7 +38,7 @@ def section(facts: Facts) -> Section | None:
         )
         return found
     if facts.pictures is None:
-        return Section("example", "One example, word by word", text_example.blocks(facts, ranked))
+        return None
     entry = ranked[0]
     classes = [facts.names.index(name) for name in _labels(entry) if name in facts.names]
     place = facts.kept.place(entry["row"])

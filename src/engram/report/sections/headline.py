@@ -17,6 +17,9 @@ def subtitle(facts: Facts) -> str:
     what = {
         "image_classification": f"A network that gives each picture one label{classes}",
         "image_tagging": f"A network that gives each picture any number of {len(facts.names):,} labels",
+        "table_classification": f"A model that gives each row of a table one label{classes}",
+        "table_tagging": f"A model that gives each row of a table any number of {len(facts.names):,} labels",
+        "table_regression": "A model that says a number for each row of a table, and how far off it may be",
         "text_classification": f"A model that gives each text one label{classes}",
         "text_tagging": f"A model that gives each text any number of {len(facts.names):,} labels",
     }.get(facts.task.name, f"A network for {words.named(facts.task.name)}{classes}")

@@ -11,6 +11,7 @@ from markupsafe import Markup
 from torch import Tensor, nn
 
 from engram.core.units import format_count
+from engram.explain.activations import run
 from engram.explain.network import Block, blocks, layers, num_parameters
 from engram.predict.answering import moved
 from engram.report import words
@@ -31,7 +32,7 @@ def section(facts: Facts) -> Section:
             Text(f"The network is not drawn, because it could not be opened: {facts.network_missing}", "note")
         )
         return found
-    if facts.kept is None and facts.example is None:
+    if facts.encoded is None:
         found.blocks.append(
             Text("The network is not drawn, because the run keeps no example to send through it.", "note")
         )
@@ -57,17 +58,14 @@ def measure(facts: Facts) -> tuple[tuple[int, ...], list[Block]]:
     assert facts.predictor is not None
     predictor, network = facts.predictor, facts.predictor.network
     seen: list[tuple[int, ...]] = [()]
-    kept = facts.kept
-    values = [] if kept is None else kept.pictures[:1] if kept.pictures is not None else kept.texts or []
-    example = predictor.encode(list(values[:1])) if len(values) else facts.example
-    assert example is not None
-    batch = moved(example, network)
+    assert facts.encoded is not None
+    batch = moved(facts.encoded, network)
 
     def note(_: nn.Module, arguments: tuple[Any, ...]) -> None:
         seen[:] = [tuple(value.shape[1:]) for value in arguments if isinstance(value, Tensor)][:1] or [()]
 
     handle = network.register_forward_pre_hook(note)
-    chain = blocks(layers(network, lambda: predictor.task.predict(network, batch, predictor.task.options())))
+    chain = blocks(layers(network, lambda: run(predictor, batch)))
     handle.remove()
     return seen[0], chain
 
@@ -86,7 +84,7 @@ def _described(facts: Facts, seen: tuple[int, ...], chain: Sequence[Block], tota
 def _from_to(facts: Facts, seen: tuple[int, ...], last: tuple[int, ...]) -> str:
     """What comes in and what leaves, in a sentence."""
     if facts.pictures is None:
-        what = "A text" if facts.kept is not None else "An example"
+        what = f"{'An' if facts.thing[0] in 'aeiou' else 'A'} {facts.thing}"
         return f"{what} comes in as {words.shape(seen) or 'one'} numbers, and leaves as {words.shape(last) or 'one'}."
     height, width, channels = facts.pictures.shape[1:]
     each = "one grey value" if channels == 1 else f"{channels} colour values"

@@ -15,9 +15,11 @@ from engram.report.page import Figure, Row, Section, Text
 SMOOTHED_OVER = 0.03
 """The smoothed loss is a mean over this share of training."""
 
+TONES, COLOURS = ("floor", "accent", "warn"), ("grey", "teal", "orange")
+
 KEPT_UP = {
-    "pictures": "Changed pictures and softened labels keep it above zero.",
-    "texts": "Words left out and softened labels keep it above zero.",
+    "picture": "Changed pictures and softened labels keep it above zero.",
+    "text": "Words left out and softened labels keep it above zero.",
 }
 
 
@@ -31,7 +33,7 @@ def section(facts: Facts) -> Section:
         return found
     found.blocks += [Text(_described(facts, steps), "lead"), *decided]
     scores = _scores(facts, steps)
-    figures = [_loss(facts, steps), _metric(facts, scores), _rate(facts, steps), _speed(steps)]
+    figures = [_loss(facts, steps), _metric(facts, scores), _rate(facts, steps), _speed(steps), _gradients(facts)]
     kept = [figure for figure in figures if figure is not None and figure.body]
     found.blocks += [Row(kept[start : start + 2]) for start in range(0, len(kept), 2)]
     warnings = [str(e.get("message", "")) for e in facts.events if e.get("event") == "warning" and e.get("message")]
@@ -70,7 +72,7 @@ def _loss(facts: Facts, steps: Sequence[dict[str, Any]]) -> Figure:
     width = max(1, round(SMOOTHED_OVER * len(losses)))
     smooth = [_mean(losses[max(0, i - width) : i + width + 1]) for i in range(len(losses))]
     series = [Series("loss", x, losses, tone="pale"), Series("loss, smoothed", x, smooth)]
-    kept_up = f" {KEPT_UP[facts.things]}" if facts.task.inputs else ""
+    kept_up = f" {KEPT_UP[facts.thing]}" if facts.thing in KEPT_UP and facts.task.gives_logits else ""
     return Figure(
         lines(series, x_name=name, y_name="training loss", y_from=0.0),
         "How far the network is off on the training examples. It should fall fast, then ever more slowly, "
@@ -124,6 +126,30 @@ def _rate(facts: Facts, steps: Sequence[dict[str, Any]]) -> Figure:
         "How large the steps are."
         + ("" if left else " They go down to zero, so that training ends settled when the time is up."),
     )  # fmt: skip
+
+
+def _gradients(facts: Facts) -> Figure | None:
+    """The pull at the first layer, one in the middle, and the last."""
+    told = [event for event in facts.events if event.get("event") == "gradients" and event.get("layers")]
+    if len(told) < 2:
+        return None
+    names = list(told[0]["layers"])
+    chosen = dict(zip(dict.fromkeys([names[0], names[len(names) // 2], names[-1]]), TONES, strict=False))
+    series = [
+        Series(name, *_logarithms([(event["step"], event["layers"].get(name)) for event in told]), tone=tone)
+        for name, tone in chosen.items()
+    ]
+    said = words.listed([f"{name} ({colour})" for name, colour in zip(chosen, COLOURS, strict=False)])
+    return Figure(
+        lines(series, x_name="steps", y_name="gradient beside weight", say_y=lambda power: f"{10**power:.1g}"),
+        f"How strongly layers are pulled, beside the size of their weights, from the first to the last: {said}. Lines "
+        "that stay within some powers of ten of one another are well; one that falls far below them hardly learns.",
+    )
+
+
+def _logarithms(points: Sequence[tuple[float, float | None]]) -> tuple[list[float], list[float]]:
+    known = [(float(x), math.log10(y)) for x, y in points if y is not None and y > 0]
+    return [x for x, _ in known], [y for _, y in known]
 
 
 def _speed(steps: Sequence[dict[str, Any]]) -> Figure:

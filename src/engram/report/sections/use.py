@@ -30,15 +30,29 @@ def commands(facts: Facts) -> str:
     """The verbs for this run; none where only its maker's own program can read what it answers for."""
     if not facts.task.inputs:
         return ""
-    run, item = _quoted(str(facts.run)), "TEXT...   " if facts.things == "texts" else "PICTURE..."
-    return "\n".join(
-        [
-            f"engram predict {run} {item}          # {'answers' if facts.task.writes else 'labels with probabilities'}",
-            f"engram evaluate {run} FOLDER             # scores on other labelled data",
-            f"engram compare {run} OTHER_RUN           # is the other one better, or is it noise?",
-            f"engram train DATA --from {run}           # learn on from these weights",
-        ]
-    )
+    run = _quoted(str(facts.run))
+    said = [
+        *_asking(facts, run),
+        (f"engram explain {run}", "a page: what each layer learned, why it answers so"),
+        (f"engram evaluate {run} DATA", "scores on other data of the same form"),
+        (f"engram compare {run} OTHER_RUN", "is the other one better, or is it noise?"),
+        (f"engram train DATA --from {run}", "learn on from these weights"),
+    ]
+    width = max(len(command) for command, _ in said)
+    return "\n".join(f"{command.ljust(width)}   # {what}" for command, what in said)
+
+
+def _asking(facts: Facts, run: str) -> list[tuple[str, str]]:
+    """The verbs that give answers, each with what it gives."""
+    if facts.task.converses:
+        return [(f"engram chat {run}", "talk with it")]
+    if facts.task.sampling is not None:
+        return [(f"engram generate {run} --prompt TEXT", "what it writes on from a beginning")]
+    if facts.task.ranks:
+        return [(f"engram recommend {run} --user USER", "items for a user")]
+    item = {"text": "TEXT...", "picture": "PICTURE..."}.get(facts.thing, "FILE...")
+    answers = "labels with probabilities" if facts.task.gives_logits else "answers"
+    return [(f"engram predict {run} {item}", answers), (f"engram explain {run} {item}", "why these answers")]
 
 
 def program(facts: Facts) -> str:
@@ -50,17 +64,24 @@ def program(facts: Facts) -> str:
             "predictor(inputs)      # what it gives for tensors, without gradients\n"
             "predictor.network      # the network itself, with what it learned"
         )
-    answer = (
-        '{"labels": [...], "probabilities": {...}}'
-        if facts.task.calibration == "sigmoid"
-        else '{"label": ..., "probability": ..., "unfamiliar": ...}'
-    )
     opened = f"import engram\n\npredictor = engram.load({str(facts.run)!r})"
-    return f"{opened}\npredictor.predict({_example(facts)})   # {answer}"
+    if facts.task.converses:
+        return f'import engram\n\nchat = engram.chat({str(facts.run)!r})\nprint(chat.say("Good morning."))'
+    if facts.task.sampling is not None:
+        return f'import engram\n\nprint(engram.generate({str(facts.run)!r}, "Once upon a time"))'
+    item = {"text": '"not bad at all"', "picture": '"picture.png"', "row": '{"column": value, ...}'}.get(
+        facts.thing, "item"
+    )
+    return f"{opened}\npredictor.predict({item})   # {_answer(facts)}"
 
 
-def _example(facts: Facts) -> str:
-    return '"not bad at all"' if facts.things == "texts" else '"picture.png"'
+def _answer(facts: Facts) -> str:
+    """The form of an answer."""
+    if facts.task.calibration == "sigmoid":
+        return '{"labels": [...], "probabilities": {...}}'
+    if facts.task.gives_logits:
+        return '{"label": ..., "probability": ..., "unfamiliar": ...}'
+    return "a dictionary"
 
 
 def _quoted(text: str) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
+from engram.core.claim import log_odds
 from engram.core.spelling import word_spans
-from engram.explain.influence import log_odds
 from engram.predict.answering import answer
 from engram.predict.opening import floors_of
 from engram.report import words
@@ -34,7 +34,7 @@ def section(facts: Facts) -> Section | None:
     role = next(iter(facts.task.inputs))
     batch = predictor.encode([{role: word} for word in asked])
     logits_WC, _ = answer(facts.task, floor, batch)
-    odds_WC = log_odds(logits_WC, several=facts.task.calibration == "sigmoid")
+    odds_WC = logits_WC if facts.task.calibration == "sigmoid" else log_odds(logits_WC)
     odds_WC = odds_WC - odds_WC.mean(0)
     rows = []
     for number, label in enumerate(facts.names[:MOST_CLASSES]):

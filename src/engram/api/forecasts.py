@@ -1,0 +1,121 @@
+"""Deliver forecasts: network, floor and blend compete by validation windows; then quantiles are moved into place.
+
+Shapes: N windows, B of a batch, H steps ahead, C columns, A numbers of an answer, the expected value first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from engram.api import floors as fitted_floors
+from engram.api.competing import Choice
+from engram.api.reading import Reading
+from engram.core.rundir import RunDirectory
+from engram.evaluate import quantiles
+from engram.evaluate.evaluation import Outputs, collect
+from engram.evaluate.forecasts import keep_forecasts
+from engram.models.delivered_forecast import DeliveredForecast
+from engram.predict.answering import BATCH_SIZE, answer
+from engram.train.trainer import Trainer
+
+MOST_NUMBERS = 20_000_000
+"""Of answers by which parts compete and quantiles are placed."""
+
+MANY = 2_000
+"""Training windows from which on quantiles are placed by some of them too: validation windows are of one time of the
+year, and so many are not learned by heart."""
+
+NEAR = 0.05
+"""So near to one of the two, a blend is that one alone."""
+
+USUAL, DOUBT = 0.3, 12.0
+"""The network's share that a prior holds towards, and its weight in horizons: validation windows overlap and are of one
+time alone, and in forecasting simple methods err little (Makridakis et al. 2020, the M4 competition)."""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Answers to some windows beside what came: found (N, H, C, A) by module, truth (N, H, C), scale (N, C)."""
+
+    found: dict[str, Tensor]
+    truth: Tensor
+    scale: Tensor
+
+    def loss(self, value_NHC: Tensor) -> float:
+        """Mean squared error in units of training."""
+        off_NHC = (value_NHC - self.truth) / self.scale[:, None]
+        return float(off_NHC.double().square().nanmean())
+
+
+def delivered_forecast(
+    reading: Reading, trainer: Trainer, floors: Mapping[str, nn.Module]
+) -> tuple[DeliveredForecast, dict[str, Outputs], Choice | None]:
+    """Wrap the network, perhaps with a floor, and place its quantiles; return it with its answers for validation."""
+    task, splits = reading.task, reading.examples.splits
+    offered = {name: floors[name] for name in fitted_floors.deliverable(task) if name in floors}
+    modules = {"network": trainer.model, **offered}
+    val = answers(reading, modules, splits["val"], precision=trainer.plan.precision)
+    module = DeliveredForecast(trainer.model, num_outputs=val.truth.shape[1])
+    horizons = (len(splits["val"]) + val.truth.shape[1] - 1) / val.truth.shape[1]
+    choice = compete(val, list(offered), horizons=horizons) if offered else None
+    if choice is not None and choice.chosen != "network":
+        module.blend(floors[choice.floor], choice.floor, share=choice.share)
+    module.to(trainer.device).eval()
+    rows = splits["val"]
+    if len(splits["train"]) >= MANY:
+        rows = np.concatenate([rows, _evenly(splits["train"], len(rows))])
+    placed = answers(reading, {"all": module}, rows, precision=trainer.plan.precision)
+    module.correction.copy_(quantiles.correction(placed.found["all"], placed.truth, placed.scale))
+    found = collect(task, module, reading.examples, splits["val"], precision=trainer.plan.precision)
+    return module, {"val": found}, choice
+
+
+def answers(reading: Reading, modules: Mapping[str, nn.Module], rows: np.ndarray, *, precision: str) -> Answers:
+    """What modules answer to some windows; to some of them, evenly taken, where numbers would be too many."""
+    example, _ = answer(reading.task, next(iter(modules.values())), reading.examples.batch(rows[:1]))
+    rows = _evenly(rows, max(1, MOST_NUMBERS // (example.numel() * len(modules))))
+    found: dict[str, list[Tensor]] = {name: [] for name in modules}
+    truth, scale = [], []
+    for batch in reading.examples.batches(rows, size=BATCH_SIZE):
+        for name, module in modules.items():
+            found[name].append(answer(reading.task, module, batch, precision=precision)[0].float())
+        truth.append(batch.future)
+        scale.append(batch.scale)
+    return Answers({name: torch.cat(parts) for name, parts in found.items()}, torch.cat(truth), torch.cat(scale))
+
+
+def compete(val: Answers, floors: list[str], *, horizons: float) -> Choice:
+    """Blend the network with the best floor; the share has a closed form, as the error is a square.
+
+    horizons: how many of them validation steps hold.
+    """
+    network_NHC = val.found["network"][..., 0]
+    name = min(floors, key=lambda one: val.loss(val.found[one][..., 0]))
+    floor_NHC = val.found[name][..., 0]
+    apart_NHC = (network_NHC - floor_NHC) / val.scale[:, None]
+    wanted_NHC = (val.truth - floor_NHC) / val.scale[:, None]
+    known = wanted_NHC.isfinite()
+    product = (apart_NHC * wanted_NHC)[known].double().sum() / apart_NHC[known].double().square().sum().clamp(1e-12)
+    share = (horizons * min(max(float(product), 0.0), 1.0) + DOUBT * USUAL) / (horizons + DOUBT)
+    share = round(share / NEAR) * NEAR
+    better = val.loss(torch.lerp(floor_NHC, network_NHC, share)) < val.loss(floor_NHC)
+    chosen = "floor" if share < NEAR or not better else "network" if share > 1 - NEAR else "blend"
+    return Choice(chosen, name, {"network": 1.0, "floor": 0.0, "blend": share}[chosen], (1.0, 1.0))
+
+
+def keep(run: RunDirectory, reading: Reading, module: nn.Module, floors: Mapping[str, nn.Module]) -> None:
+    """Keep some forecasts of the last split, and by how much each part errs at each step ahead, for the report."""
+    split = "test" if "test" in reading.examples.splits else "val"
+    rows = _evenly(reading.examples.splits[split], 500)
+    found = answers(reading, {"delivered": module, **floors}, rows, precision="float32")
+    keep_forecasts(run, reading.examples, _evenly(rows, len(found.truth)), found.found, found.truth, found.scale)
+
+
+def _evenly(rows: np.ndarray, most: int) -> np.ndarray:
+    """So many rows at most, evenly taken."""
+    return rows[np.unique(np.linspace(0, len(rows) - 1, min(len(rows), most)).astype(np.int64))]

@@ -1,0 +1,130 @@
+"""A table of items beside a table of interactions, joined by the key that both have: titles, genres, years."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from engram.core.errors import DataError
+from engram.core.evidence import Finding
+from engram.data.roles import called, snake
+from engram.data.source.columns import separated
+from engram.data.source.lines import read_lines
+from engram.data.source.tabular import read_sheet
+from engram.features._catalogue import Catalogue
+from engram.features.category import ID_NAMES, canonical
+
+TABLES = (".csv", ".tsv", ".jsonl", ".parquet")
+HEADERLESS = (".dat", ".item")
+JOINS = 0.5
+"""Share of the items that a table has to know to be theirs."""
+
+TITLES = re.compile(r"(.*_)?(title|name|label)")
+YEAR = re.compile(r"\((\d{4})\)\s*$")
+MOST_VALUES = 1_000
+"""Different values of a column of the catalogue, beyond which it says something of each item by itself."""
+
+
+def catalogue_beside(origin: str, key: str, items: list[str]) -> tuple[Catalogue, list[str], list[Finding]]:
+    """Return the catalogue of all items, with what a table in the folder of `origin` says of them; notes; findings.
+
+    key: what the column of items is called, in both tables. Items that only the table knows are items too.
+    """
+    findings: list[Finding] = []
+    for path in _candidates(Path(origin)):
+        columns = _columns(path, key)
+        names = _names(columns.pop(next(iter(columns)))) if columns and columns.keys() - {key} else []
+        if not names or len(set(names)) < len(names):
+            continue
+        known = len(set(items).intersection(names))
+        if known < JOINS * len(items):
+            said = f"{path.name} has a column {key} too, but knows {known:,} of {len(items):,} items; it is not joined"
+            findings.append(Finding("warning", "no_join", said, fix="write the items alike in both files"))
+            continue
+        titles, more = _described(columns)
+        if titles or more:
+            told = [*(["titles"] if titles else []), *more]
+            note = f"{path.name} says of {known:,} of {len(items):,} items {', '.join(told)}."
+            return _joined(items, names, titles, more), [note], findings
+    return Catalogue(items), [], findings
+
+
+def _candidates(origin: Path) -> list[Path]:
+    """Tables beside a file; without headers, those that are called like items."""
+    if not origin.is_file():
+        return []
+    beside = sorted(path for path in origin.parent.iterdir() if path.is_file() and path != origin)
+    tables = [path for path in beside if path.suffix.lower() in TABLES]
+    return tables + [
+        p for p in beside if p.suffix.lower() in HEADERLESS and (called("item", p.stem) or p.suffix == ".item")
+    ]
+
+
+def _columns(path: Path, key: str) -> dict[str, Sequence[Any]]:
+    """The columns of a table, the key first; none where it has no such column."""
+    try:
+        if path.suffix.lower() in HEADERLESS:
+            columns = read_lines(str(path)) or {}
+            first = next(iter(columns), "")
+        else:
+            if path.suffix.lower() in (".csv", ".tsv") and key not in _first_line(path):
+                return {}
+            columns, first = dict(read_sheet(str(path)).columns), key
+    except DataError:
+        return {}
+    return {first: columns[first], **columns} if first in columns else {}
+
+
+def _first_line(path: Path) -> str:
+    with open(path, encoding="utf-8", errors="replace") as file:
+        return file.readline()
+
+
+def _names(values: Sequence[Any]) -> list[str]:
+    return [canonical(value) if value is not None else "" for value in values]
+
+
+def _described(columns: dict[str, Sequence[Any]]) -> tuple[list[str], dict[str, list[list[str]]]]:
+    """Titles, and the columns by which items can be told apart or found."""
+    titles: list[str] = []
+    more: dict[str, list[list[str]]] = {}
+    for name, given in columns.items():
+        if ID_NAMES.search(snake(name)):
+            continue
+        values = ["" if value is None else canonical(value) for value in given if True] if _plain(given) else None
+        lists = separated(name, [v or None for v in values]) if values and _is_text(given) else None
+        if lists is not None:
+            more[name] = [of_item or [] for of_item in lists]
+        elif values and not titles and _is_text(given) and (TITLES.fullmatch(snake(name)) or _different(values)):
+            titles = values
+        elif values and len(set(values)) <= MOST_VALUES:
+            more[name] = [[value] if value else [] for value in values]
+    years = [YEAR.search(title) for title in titles]
+    if titles and "year" not in more and sum(year is not None for year in years) > JOINS * len(titles):
+        more["year"] = [[year.group(1)] if year else [] for year in years]
+    return titles, more
+
+
+def _plain(values: Sequence[Any]) -> bool:
+    return all(value is None or isinstance(value, str | int | float) for value in values)
+
+
+def _is_text(values: Sequence[Any]) -> bool:
+    return any(isinstance(value, str) for value in values)
+
+
+def _different(values: list[str]) -> bool:
+    return len(set(values)) > 0.9 * len(values)
+
+
+def _joined(items: list[str], names: list[str], titles: list[str], more: dict[str, list[list[str]]]) -> Catalogue:
+    """The items in their order, then those that only the table knows."""
+    present = set(items)
+    every = [*items, *(name for name in names if name and name not in present)]
+    row = {name: place for place, name in enumerate(names)}
+    places = [row.get(name) for name in every]
+    said = [titles[place] if place is not None else "" for place in places] if titles else []
+    columns = {name: [values[place] if place is not None else [] for place in places] for name, values in more.items()}
+    return Catalogue(every, [title or name for title, name in zip(said, every, strict=True)] if said else [], columns)

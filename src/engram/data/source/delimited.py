@@ -1,0 +1,139 @@
+"""Text with separators as a table: where it lies in a file, whatever stands around it, and which lines do not fit.
+
+Every line is looked at before any is read. What is above the header, blank, or of another number of fields is left out
+and named; nothing is filled in.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from engram.core.errors import DataError
+from engram.core.evidence import Finding
+from engram.data.source.header import completed, different, header_at, is_row
+from engram.data.source.separated import Records, records_of, separator_of
+
+if TYPE_CHECKING:
+    import polars
+
+SAMPLE = 1 << 16
+"""Bytes by which the separator is told."""
+
+MISSING = ("", "nan", "NaN", "null", "NULL", "N/A", "#N/A")
+"""What stands for a missing value in CSV. "NA" and "None" are missing among numbers only: they may be classes."""
+
+MOST_ODD = 0.2
+"""Where a larger share of lines has another number of fields, the file is no table."""
+
+FOOTER = re.compile(r"(grand |sub)?total|sum|average|mean|summe|gesamt|source:.*|notes?:.*", re.I)
+SHOWN = 20
+
+
+@dataclass
+class Delimited:
+    """A table of texts, what stands between its fields, and what was found on the way."""
+
+    frame: polars.DataFrame
+    separator: str
+    notes: list[str] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+
+
+def read_delimited(content: bytes, *, path: str, separator: str | None = None, plain: bool = True) -> Delimited:
+    """Read a text in UTF-8 with separators into columns of texts. DataError where it is no table.
+
+    path: where the text comes from; plain: whether it stands there just so. separator: known from the name.
+    """
+    records = records_of(content, separator or separator_of(content[:SAMPLE]))
+    if not records.width:
+        raise DataError(f"expected a table; {path} is empty. Name another file.")
+    first = header_at(records)
+    names, note = completed(records, first)
+    kept = records.fields == records.width
+    kept[:first] = False
+    findings = _odd_lines(records, np.flatnonzero(~kept & (records.fields > 0)), first, path)
+    given = path if plain and kept.all() else io.BytesIO(content if kept.all() else records.only(kept))
+    frame = _frame(given, records, header=bool(kept[first]))
+    if kept[first] and is_row(frame, names):
+        frame, names = _frame(given, records, header=False), [f"column_{n + 1}" for n in range(records.width)]
+    frame.columns, twice = different(names)
+    if twice:
+        message = f"{len(twice)} names stand above several columns; the later ones are called {twice[0]}_2 and so on"
+        findings.append(Finding("warning", "duplicate_header", message, tuple(twice), "give each its own name"))
+    found = Delimited(frame, records.separator, [*_above(records, first), *([note] if note else [])], findings)
+    return _without_footer(_without_empty(found, names))
+
+
+def _above(records: Records, first: int) -> list[str]:
+    """Say which lines above the header are no part of the table."""
+    lines = [records.text(number).strip() for number in range(first) if records.fields[number]]
+    said = " / ".join(lines)[:200]
+    return [f"{len(lines)} lines above the header are no part of the table: {said}"] if lines else []
+
+
+def _odd_lines(records: Records, odd: np.ndarray, first: int, path: str) -> list[Finding]:
+    """Name the lines below the header that have another number of fields. DataError where they are many."""
+    odd, total = odd[odd > first], int((records.fields > 0).sum())
+    if not len(odd):
+        return []
+    width, sign = records.width, records.separator
+    where = tuple(f"line {records.line(row)}: {records.fields[row]} fields" for row in odd[:SHOWN].tolist())
+    if len(odd) > MOST_ODD * total:
+        raise DataError(
+            f"expected {width} fields in every line of {path}; {len(odd):,} of {total:,} have others "
+            f"({'; '.join(where[:5])}). Put texts that hold {sign!r} in quotes, or save the table anew."
+        )
+    message = f"{len(odd):,} lines do not have {width} fields and were left out"
+    fix = f"put texts that hold {sign!r} or a line break in quotes, and complete lines that were cut"
+    return [Finding("warning", "ragged_lines", message, where, fix)]
+
+
+def _frame(given: str | io.BytesIO, records: Records, *, header: bool) -> polars.DataFrame:
+    """Read everything as text: a label 007 is no number, and no row decides the kind of those after it."""
+    import polars
+
+    if isinstance(given, io.BytesIO):
+        given.seek(0)
+    return polars.read_csv(
+        given, separator=records.separator, infer_schema=False, has_header=header, null_values=list(MISSING),
+        quote_char='"' if records.quoted else None, truncate_ragged_lines=True,
+    )  # fmt: skip
+
+
+def _without_empty(found: Delimited, names: Sequence[str]) -> Delimited:
+    """Leave out columns without a name and a value, and rows without any value."""
+    import polars
+
+    frame = found.frame
+    nameless = [c for c, name in zip(frame.columns, names, strict=True) if not name]
+    empty = [name for name in nameless if frame[name].null_count() == frame.height]
+    if empty and len(empty) < frame.width:
+        frame = frame.drop(empty)
+    if frame.width > 1 and frame.height and frame[-1].null_count().sum_horizontal()[0] == frame.width:
+        kept = ~frame.select(polars.all_horizontal(polars.all().is_null())).to_series()
+        message = f"{frame.height - int(kept.sum()):,} lines hold separators and no value; they are left out"
+        found.findings.append(Finding("info", "empty_rows", message))
+        frame = frame.filter(kept)
+    return replace(found, frame=frame)
+
+
+def _without_footer(found: Delimited) -> Delimited:
+    """Leave out a last line or two that sum up the others."""
+    frame, cut = found.frame, 0
+    while cut < 3 and frame.width > 1 and frame.height - cut > 5:
+        first = next((cell for cell in frame.row(frame.height - 1 - cut) if cell), "")
+        if not FOOTER.fullmatch(first.strip()):
+            break
+        cut += 1
+    if cut:
+        last = [" ".join(filter(None, row)) for row in frame.tail(cut).rows()]
+        message = f"the last {cut} lines sum up or explain the others and were left out"
+        finding = Finding("warning", "footer", message, tuple(last), "remove them from the table")
+        return replace(found, frame=frame.head(frame.height - cut), findings=[*found.findings, finding])
+    return found

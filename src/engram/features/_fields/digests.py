@@ -1,0 +1,90 @@
+"""Digests of rows: equal for equal rows, unless rows of these columns are often equal by chance.
+
+Copies of a row must not stand on two sides of a split, and are left out of training where a given test set has them.
+But where a table has few columns of few values, equal rows are ordinary, and each counts for itself. Chance is judged
+as if columns were independent: it is the expected number of equal pairs of rows.
+
+Shapes: N rows, C columns.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+BY_CHANCE = 1.0
+"""From so many pairs of equal rows expected by chance on, equal rows are no copies."""
+
+_MIX = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB), np.uint64(0x9E3779B97F4A7C15))
+_SALTS = (np.uint64(0x243F6A8885A308D3), np.uint64(0x13198A2E03707344))
+
+
+def of(cells_NC: np.ndarray, words: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+    """Return uint8 (N, 16). words: of each ragged column all values, and how many each row has."""
+    columns = [_bits(cells_NC[:, place]) for place in range(cells_NC.shape[1])]
+    columns += [_of_ragged(values, sizes) for values, sizes in words]
+    rows = [np.full(len(cells_NC), salt) for salt in _SALTS]
+    for column in columns:
+        rows = [_mixed(row * _MIX[2] + column) for row in rows]
+    if by_chance(columns):
+        turn = _turns(rows[0])
+        rows = [_mixed(row + turn * _MIX[0]) for row in rows]
+    return np.stack(rows, 1).view(np.uint8).reshape(len(cells_NC), 16)
+
+
+def expected_equal(cells_NC: np.ndarray) -> int:
+    """How many rows equal an earlier one, where that is to be expected and they are no copies; else 0."""
+    columns = [_bits(cells_NC[:, place]) for place in range(cells_NC.shape[1])]
+    if not by_chance(columns):
+        return 0
+    row = np.full(len(cells_NC), _SALTS[0])
+    for column in columns:
+        row = _mixed(row * _MIX[2] + column)
+    return len(row) - len(np.unique(row))
+
+
+def by_chance(columns: list[np.ndarray]) -> bool:
+    """Tell whether pairs of equal rows are to be expected where none was copied."""
+    number = len(columns[0]) if columns else 0
+    expected = np.log(max(1.0, number * (number - 1) / 2))
+    for column in columns:
+        if expected <= np.log(BY_CHANCE):
+            break  # every further column makes equal rows only rarer
+        counts = np.unique(column, return_counts=True)[1].astype(np.float64)
+        expected += np.log(max((counts * (counts - 1)).sum(), 0.5) / max(1.0, number * (number - 1)))
+    return bool(expected > np.log(BY_CHANCE))
+
+
+def _turns(row: np.ndarray) -> np.ndarray:
+    """How many equal rows stand before each, uint64 (N,)."""
+    order = np.argsort(row, kind="stable")
+    sorted_ = row[order]
+    first = np.concatenate([[True], sorted_[1:] != sorted_[:-1]]) if len(row) else np.zeros(0, bool)
+    start = np.maximum.accumulate(np.where(first, np.arange(len(row)), 0))
+    turn = np.empty(len(row), np.uint64)
+    turn[order] = (np.arange(len(row)) - start).astype(np.uint64)
+    return turn
+
+
+def _bits(cells: np.ndarray) -> np.ndarray:
+    """The bits of float64, the same for all ways to write 0 and NaN."""
+    plain = np.where(cells == 0, 0.0, cells)
+    plain[np.isnan(plain)] = np.nan
+    return np.ascontiguousarray(plain).view(np.uint64)
+
+
+def _of_ragged(values: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """One number (uint64) for the values of each row."""
+    found = np.zeros(len(sizes), np.uint64)
+    begin = np.cumsum(sizes) - sizes
+    place = np.arange(len(values)) - np.repeat(begin, sizes)
+    hashed = _mixed(values.astype(np.uint64) * _MIX[0] + place.astype(np.uint64) * _MIX[1] + _MIX[2])
+    some = sizes > 0
+    if some.any():
+        found[some] = np.add.reduceat(hashed, begin[some])
+    return found
+
+
+def _mixed(numbers: np.ndarray) -> np.ndarray:
+    numbers = (numbers ^ (numbers >> np.uint64(30))) * _MIX[0]
+    numbers = (numbers ^ (numbers >> np.uint64(27))) * _MIX[1]
+    return numbers ^ (numbers >> np.uint64(31))

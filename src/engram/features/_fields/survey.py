@@ -1,0 +1,227 @@
+"""What each column of a record is, judged by its name and values, with the reason; the user's word goes first."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from engram.core.errors import ConfigError, unknown
+from engram.features._fields.categories import CategoryField
+from engram.features._fields.field import MISSING, Field
+from engram.features._fields.moments import FORMATS, PARTS, MomentField, parsed, part_of, twin
+from engram.features._fields.numbers import NumberField
+from engram.features._fields.words import WordsField
+from engram.features.category import ID_NAMES, canonical
+
+if TYPE_CHECKING:
+    import polars
+
+KINDS: dict[str, type[Field]] = {field.kind: field for field in (NumberField, CategoryField, MomentField, WordsField)}
+
+IGNORE = "ignore"
+LOOKED_AT = 1000
+"""Different texts by which it is told whether they are dates, and how many words they have."""
+
+FEW = 20
+"""So many different values are categories, however few rows there are."""
+
+READABLE = 0.95
+"""This share of the texts of a column of dates has one of its formats."""
+
+DATE_NAMES = re.compile(r"date|datum|day|time|stamp|when|birth|(^|_)(at|on|dt|ts|dob)(_|$)", re.I)
+
+LeftOut = str
+"""Why a column is left out."""
+
+
+def wished_kinds(columns: Mapping[str, str] | Sequence[str] | str | None) -> dict[str, str]:
+    """Column -> kind; ConfigError for what says no kind."""
+    if columns is None or isinstance(columns, Mapping):
+        return dict(columns or {})
+    pairs = [pair.partition("=") for pair in ([columns] if isinstance(columns, str) else columns)]
+    if wrong := ["".join(pair) for pair in pairs if not (pair[0] and pair[2])]:
+        raise ConfigError(f"expected NAME=KIND for columns, such as zip=category; got {', '.join(wrong)}")
+    return {name: kind for name, _, kind in pairs}
+
+
+def surveyed(name: str, column: Any, wish: str | None = None) -> Field | LeftOut:
+    """Say what a column is, or why it is left out. wish: a kind out of `KINDS`, "ignore", or "date:FORMAT"."""
+    if wish == IGNORE:
+        return "left out, as asked"
+    if column.kind not in ("number", "text", "names") or not hasattr(column.values, "series"):
+        values = _as_series(column)
+        if values is None:
+            return f"its values are of kind {column.kind}, which a row of a table does not hold"
+    else:
+        values = column.values.series
+    present = _present(values)
+    optional = len(present) < len(values)
+    if wish is not None:
+        return _wished(name, present, wish, optional=optional)
+    if not len(present):
+        return "it is empty"
+    number = present.n_unique()
+    if number == 1 and not optional:
+        return f"it says {present[0]!r} in every row"
+    if column.kind == "names":
+        return WordsField(name, reason="lists of names", optional=optional)
+    if column.kind == "number":
+        return _number(name, present, number, optional=optional)
+    return _text(name, present, number, optional=optional)
+
+
+def _as_series(column: Any) -> polars.Series | None:
+    """Lists of names as a series; None for what is none."""
+    import polars
+
+    if column.kind != "names":
+        return None
+    return polars.Series(
+        [None if names is None else list(names) for names in column.values], dtype=polars.List(polars.String)
+    )
+
+
+def _present(values: polars.Series) -> polars.Series:
+    """The values that are there, texts without spaces around them."""
+    import polars
+
+    if values.dtype != polars.String:
+        return values.drop_nulls()
+    texts = values.str.strip_chars()
+    return texts.filter(~texts.str.to_lowercase().is_in(list(MISSING)) & texts.is_not_null())
+
+
+def _wished(name: str, present: polars.Series, wish: str, *, optional: bool) -> Field:
+    kind, _, form = wish.partition(":")
+    if kind not in KINDS:
+        raise unknown("kind of column", kind, [*KINDS, IGNORE])
+    if kind == "date":
+        formats = [form] if form else _formats(present) or _serial(name, present, sure=True)
+        if not formats:
+            raise ConfigError(
+                f"expected dates in the column {name}; got values such as {present[0]!r}. Say how they are written, "
+                f"such as {name}=date:%d/%m/%Y."
+            )
+        return _moment(name, present, formats, reason="as asked", optional=optional)
+    if kind == "category":
+        return _category(name, present, reason="as asked", optional=optional)
+    return KINDS[kind](name, reason="as asked", optional=optional)
+
+
+def _number(name: str, present: polars.Series, number: int, *, optional: bool) -> Field | LeftOut:
+    import polars
+
+    if present.dtype == polars.Boolean:
+        return _category(name, present, reason="yes or no", optional=optional)
+    whole = present.dtype.is_integer() or bool((present == present.round()).all())
+    if whole and number == len(present) > FEW and (ID_NAMES.search(name.lower()) or _counts_on(present)):
+        return "it numbers the rows: every one has another"
+    if formats := _serial(name, present):
+        reason = "numbers of days as spreadsheets count them" if formats[0] == "excel" else "seconds since 1970"
+        return _moment(name, present, formats, reason=f"{reason}, by its name", optional=optional)
+    kind = "whole numbers" if whole else "numbers"
+    return NumberField(name, reason=f"{number:,} different {kind}", optional=optional)
+
+
+def _counts_on(present: polars.Series) -> bool:
+    """Whether whole numbers go on by one from 0 or 1, row after row."""
+    return present[0] in (0, 1) and bool((present.diff().drop_nulls() == 1).all())
+
+
+def _serial(name: str, present: polars.Series, *, sure: bool = False) -> list[str]:
+    """How numbers say moments, where the name says that they do."""
+    if not present.dtype.is_numeric() or not (sure or DATE_NAMES.search(name)):
+        return []
+    low, high = float(present.quantile(0.01) or 0), float(present.quantile(0.99) or 0)
+    ranges = {"excel": (10_000, 73_051), "unix": (3e8, 4.2e9), "unix milliseconds": (3e11, 4.2e12)}
+    return [form for form, (least, most) in ranges.items() if least <= low and high <= most][:1]
+
+
+def _text(name: str, present: polars.Series, number: int, *, optional: bool) -> Field | LeftOut:
+    if formats := _formats(present):
+        return _moment(name, present, formats, reason=_dated(present, formats, name), optional=optional)
+    words = _words(present)
+    share = number / len(present)
+    said = f"{number:,} different texts in {len(present):,} rows"
+    if number <= FEW or share <= 0.2 or (share <= 0.9 and words < 4):
+        return _category(name, present, reason=said, optional=optional)
+    if words >= 3:
+        return WordsField(name, reason=f"{words:.0f} words a text, {share:.0%} of them different", optional=optional)
+    if share > 0.9:
+        return f"nearly every row has its own ({said}): it tells rows apart, and nothing of others"
+    return _category(name, present, reason=said, optional=optional)
+
+
+def _words(present: polars.Series) -> float:
+    some = present.head(100 * LOOKED_AT).unique(maintain_order=True).head(LOOKED_AT)
+    return float(np.mean(some.str.count_matches(r"\w+").to_numpy())) if len(some) else 0.0
+
+
+def _formats(present: polars.Series) -> list[str]:
+    """How dates are written, the commonest format first; nothing where they are no dates."""
+    import polars
+
+    if present.dtype != polars.String:
+        return []
+    rest = present.head(100 * LOOKED_AT).unique(maintain_order=True).head(LOOKED_AT)
+    total, left = len(rest), [*FORMATS]
+    found: list[str] = []
+    if not total or (rest.str.contains(r"\d").sum() or 0) < READABLE * total:
+        return []
+    while len(rest) and len(found) < 4:
+        reads = {form: parsed(rest, form).is_not_null() for form in left}
+        best = max(reads, key=lambda form: int(reads[form].sum()))
+        if not reads[best].any():
+            break
+        rest = rest.filter(~reads[best])
+        found.append(best)
+        other = twin(best)
+        left = [form for form in left if form not in reads or (reads[form].any() and form != best)]
+        left = [form for form in left if other is None or twin(form) is None or _same_order(form, best)]
+    return found if len(rest) <= (1 - READABLE) * total else []
+
+
+def _same_order(form: str, other: str) -> bool:
+    """Whether two formats have day and month in the same order."""
+    return (form.index("%d") < form.index("%m")) == (other.index("%d") < other.index("%m"))
+
+
+def _dated(present: polars.Series, formats: list[str], name: str) -> str:
+    """Say how dates were read, and that there was another way where both fit."""
+    other = twin(formats[0])
+    said = f"dates such as {present[0]}"
+    if other is None or parsed(present.head(100 * LOOKED_AT), other).null_count():
+        return said
+    first = "the month" if formats[0].index("%m") < formats[0].index("%d") else "the day"
+    return f"{said}, read with {first} first; if that is wrong: --columns {name}=date:{other}"
+
+
+def _moment(name: str, present: polars.Series, formats: list[str], *, reason: str, optional: bool) -> MomentField:
+    seconds = MomentField(name, formats=formats).read(present)
+    seconds = seconds[np.isfinite(seconds)]
+    parts = [part for part in PARTS if len(seconds) and len(np.unique(part_of(seconds, part))) > 1]
+    return MomentField(name, reason=reason, optional=optional, formats=formats, parts=parts)
+
+
+def _category(name: str, present: polars.Series, *, reason: str, optional: bool) -> CategoryField:
+    """A category with its levels: the names that recur, or all where they are few."""
+    counted = present.value_counts(sort=False)
+    column = counted.columns[0]
+    counts: dict[str, int] = {}
+    for value, count in zip(counted[column].to_list(), counted[counted.columns[1]].to_list(), strict=True):
+        level = canonical(value)
+        counts[level] = counts.get(level, 0) + count
+    kept = sorted((level for level in counts if counts[level] > 1 or len(counts) <= FEW), key=lambda n: (-counts[n], n))
+    return CategoryField(name, reason=reason, optional=optional, levels=kept, single=len(counts) - len(kept))
+
+
+def field_from(config: Mapping[str, Any]) -> Field:
+    """Build a field from its configuration; ConfigError for an unknown kind."""
+    values = dict(config)
+    kind = values.pop("kind", None)
+    if kind not in KINDS:
+        raise unknown("kind of column", str(kind), KINDS)
+    return KINDS[kind](**values)

@@ -1,0 +1,145 @@
+"""The floor that sees which items go together: a linear model of all pairs of items, in closed form.
+
+Steck 2019, "Embarrassingly shallow autoencoders for sparse data", arXiv:1905.03375: each item is predicted from all
+others by ridge regression, for which one inverse suffices.
+
+Shapes: B users, L interactions of the longest, I items, K of them that have pairs.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from engram.floors._histories import counted, pairs_together, taken, worth_pairing
+from engram.floors.floor import Batches, Floor
+
+RIDGES = (100.0, 300.0, 1000.0, 30.0)
+"""Tried in this order, as far as there is time."""
+
+TRIED_ON = 2_000
+SPEED = 5e10
+"""Multiplications a second that an inverse is sure to make; of more items than it has time for, the popular ones."""
+
+
+class Ease(Floor):
+    """Score each item by what it usually stands beside. Reads the role `history`.
+
+    decays: by what powers of their age what was taken counts less; the one that ranks best is kept (0: all alike).
+    """
+
+    decays: ClassVar[tuple[float, ...]] = (0.0,)
+
+    def build(self, features: Any) -> nn.Module:
+        """Return the module that knows no pair."""
+        return Paired(features.history.size)
+
+    def fit(self, batches: Batches, features: Any, *, seconds: float) -> nn.Module:
+        """Choose the ridge without the last interaction of each user, by how high that is ranked; then fit on all."""
+        until, number = time.monotonic() + seconds, features.history.size
+        count_I = counted(batches, number)
+        kept_K = worth_pairing(count_I, most=int((seconds / len(RIDGES) / 4 * SPEED) ** (1 / 3)))
+        before_KK = pairs_together(batches, kept_K, number, until=time.monotonic() + seconds / 6, all_known=False)
+        ranked: dict[float, float] = {}
+        for ridge in RIDGES:
+            trial = Paired(number).take(torch.zeros(number), kept_K, solved(before_KK, ridge), ridge)
+            ranked[ridge] = _ranked(batches, trial.aged(self.decays[0]))
+            if time.monotonic() > until - seconds / 4:
+                break
+        ridge = max(ranked, key=lambda one: ranked[one])
+        trial = Paired(number).take(torch.zeros(number), kept_K, solved(before_KK, ridge), ridge)
+        decay = max(self.decays, key=lambda one: _ranked(batches, trial.aged(one)))
+        together_KK = pairs_together(batches, kept_K, number, until=time.monotonic() + seconds / 6)
+        return Paired(number).take(count_I, kept_K, solved(together_KK, ridge), ridge).aged(decay)
+
+    def refit(self, fitted: nn.Module, batches: Batches, features: Any, *, seconds: float) -> nn.Module:
+        """The same with more interactions and the ridge that was best."""
+        assert isinstance(fitted, Paired), "what `fit` gave"
+        number, ridge = features.history.size, float(fitted.ridge)
+        count_I = counted(batches, number)
+        kept_K = worth_pairing(count_I, most=int((seconds / 3 * SPEED) ** (1 / 3)))
+        together_KK = pairs_together(batches, kept_K, number, until=time.monotonic() + seconds / 2)
+        return Paired(number).take(count_I, kept_K, solved(together_KK, ridge), ridge).aged(float(fitted.decay))
+
+
+def solved(together_KK: Tensor, ridge: float) -> Tensor:
+    """The weights (K, K) by which items speak for one another, none for itself."""
+    if not len(together_KK):
+        return together_KK.clone()
+    regular_KK = together_KK + ridge * torch.eye(len(together_KK))
+    inverse_KK = torch.cholesky_inverse(torch.linalg.cholesky(regular_KK))
+    weight_KK = inverse_KK / -inverse_KK.diagonal()
+    return weight_KK.fill_diagonal_(0.0)
+
+
+def _ranked(batches: Batches, trial: Paired) -> float:
+    """How high the last interaction of some users is ranked by their others: the mean of 1 / log2(1 + rank)."""
+    total, seen = 0.0, 0
+    for batch in batches("history"):
+        score_BI, last_B = trial(batch.history), batch.wanted[:, 0] - 1
+        own_B = score_BI[torch.arange(len(last_B)), last_B.clamp(min=0)]
+        score_BI[taken(batch, all_known=False)] = -torch.inf
+        rank_B = 1 + (score_BI > own_B[:, None]).sum(1)
+        total, seen = total + float((1 / (1 + rank_B).log2())[last_B >= 0].sum()), seen + len(last_B)
+        if seen >= TRIED_ON:
+            break
+    return total / max(1, seen)
+
+
+class Paired(nn.Module):
+    """Adds up what each item of a history says of all others; those without pairs stand below, by their popularity.
+
+    kept: the items (K,) that have pairs. weight: (K, K), in half precision, from the row's item for the column's. decay:
+    what was taken n interactions before the last counts (1 + n) to the power of minus this.
+    """
+
+    kept: Tensor
+    weight: Tensor
+    alone: Tensor
+    ridge: Tensor
+    decay: Tensor
+
+    def __init__(self, num_items: int) -> None:
+        super().__init__()
+        # the data decides how many there are
+        self.register_buffer("kept", nn.UninitializedBuffer(dtype=torch.int64))
+        self.register_buffer("weight", nn.UninitializedBuffer(dtype=torch.float16))
+        self.register_buffer("alone", torch.zeros(num_items))
+        self.register_buffer("ridge", torch.zeros(()))
+        self.register_buffer("decay", torch.zeros(()))
+
+    def take(self, count_I: Tensor, kept_K: Tensor, weight_KK: Tensor, ridge: float) -> Paired:
+        """Take over what was solved. count: what has no pairs is ranked by how popular it is, below what has."""
+        self.alone.copy_(1e-4 * (count_I / count_I.max().clamp(min=1) - 1))
+        self.kept, self.weight = kept_K, weight_KK.half()
+        self.ridge.fill_(ridge)
+        return self
+
+    def aged(self, decay: float) -> Paired:
+        """Let what was taken long ago count less."""
+        self.decay.fill_(decay)
+        return self
+
+    def forward(self, history_BL2: Tensor) -> Tensor:
+        """(B, L, 2) -> (B, I)."""
+        number_BL = history_BL2[..., 0].long()
+        place_L = torch.arange(number_BL.shape[1], device=number_BL.device)
+        age_BL = ((number_BL > 0).sum(1, keepdim=True) - 1 - place_L).clamp(min=0)
+        counts_BL = (1.0 + age_BL) ** -self.decay
+        taken_BI = self.alone.new_zeros(len(number_BL), len(self.alone) + 1).scatter_(1, number_BL, counts_BL)[:, 1:]
+        kept_BK = taken_BI[:, self.kept]
+        kind = torch.bfloat16 if len(self.kept) > 500 and kept_BK.device.type == "cpu" else torch.float32
+        score_BK = (kept_BK.to(kind) @ self.weight.to(kind)).float()
+        return self.alone.expand(len(number_BL), -1).index_add(1, self.kept, score_BK)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        """Take weights of any number of pairs: the data decides it."""
+        kept, weight = state_dict.get(prefix + "kept"), state_dict.get(prefix + "weight")
+        if kept is not None and weight is not None and weight.shape == (len(kept), len(kept)):
+            within = not len(kept) or (int(kept.min()) >= 0 and int(kept.max()) < len(self.alone))
+            if within:
+                self.kept, self.weight = torch.zeros_like(kept), torch.zeros_like(weight)
+        super()._load_from_state_dict(state_dict, prefix, *rest)

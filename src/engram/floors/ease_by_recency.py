@@ -1,0 +1,17 @@
+"""EASE in which what was taken lately counts more: the strongest of the floors where interactions have an order."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from engram.floors.ease import Ease
+
+
+class EaseByRecency(Ease):
+    """Score each item by what it usually stands beside, and by how lately that was taken. Reads the role `history`.
+
+    The root of the age was best by NDCG on validation users (LOG.md); where order means nothing, all count alike.
+    """
+
+    deliverable = True
+    decays: ClassVar[tuple[float, ...]] = (0.5, 0.0)
