@@ -109,7 +109,8 @@ class Predictor:
 
     def encode_table(self, data: Any) -> Batch:
         """Return all rows of a table (columns, a data frame) as the network sees them, read column by column."""
-        column, (role,) = rows_of(source.read(data, target=()).columns), self.task.inputs
+        names = [str(name) for name in getattr(data, "columns", data)]  # all of them, whatever they are called
+        column, (role,) = rows_of(source.read(data, target=(), inputs=names).columns), self.task.inputs
         feature, rows = self.features[role], np.arange(len(column))
         return Batch(rows=rows, **{role: feature.encode(in_memory(column, feature).gather(rows))})
 

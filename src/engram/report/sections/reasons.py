@@ -93,6 +93,8 @@ def _beginnings(facts: Facts, token_MT: np.ndarray) -> list[str]:
     """Pieces of running text after which something comes."""
     assert facts.predictor is not None
     feature = facts.predictor.by_role.text
+    if not feature.is_text:  # a talk is asked by its turns, of which a piece is none
+        return []
     return [text for ids in token_MT[:, :TOKENS].tolist() if (text := "".join(feature.pieces(ids))).strip()]
 
 
