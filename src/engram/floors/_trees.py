@@ -51,7 +51,7 @@ class Trees(nn.Module):
         super().__init__()
         self.outputs, self.binary, self.depth = outputs, binary, 0
         for name, kind in ARRAYS.items():
-            self.register_buffer(name, UninitializedBuffer(dtype=kind))
+            self.register_buffer(name, UninitializedBuffer(dtype=kind))  # type: ignore[call-arg]  # missing in torch's types
         self.register_buffer("leaves", torch.zeros((), dtype=torch.int64))
         self.record = {"arguments": {"outputs": outputs, "binary": binary}}
 
