@@ -9,6 +9,7 @@ import tiny_run
 import writing_run
 
 import engram
+from engram.core.registry import find
 
 CHROMIUM = Path("/usr/bin/chromium")
 ARGUMENTS = ["--no-sandbox", "--disable-background-networking", "--disable-gpu"]
@@ -41,7 +42,7 @@ def browser():
 @contextlib.contextmanager
 def opened(browser, run, registry, *, own_network=False, **how):
     """A page on a server of its own; nothing may go wrong in it, and nothing may lead elsewhere."""
-    with served.process([run.path], registry, own_network=own_network) as (_, url):
+    with served.process([getattr(run, "path", run)], registry, own_network=own_network) as (_, url):
         page = browser.new_page(**how)
         wrong, asked = [], []
         page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
@@ -65,6 +66,8 @@ def test_a_drawing_is_classified(browser, runs, tmp_path):
             page.mouse.up()
             page.locator("#answers .label", has_text=corner).wait_for()
         assert page.locator("#answers .bar").count() == 4 and page.locator("#answers img").count() == 1
+        page.get_by_role("button", name="Why?").click()
+        page.locator("#answers .over canvas").wait_for()
 
 
 def test_files_are_answered_each_with_its_picture(browser, runs, tmp_path):
@@ -80,6 +83,37 @@ def test_files_are_answered_each_with_its_picture(browser, runs, tmp_path):
         assert page.locator("#answers .label").all_inner_texts() == labels
         assert page.locator("#answers .where").all_inner_texts() == ["0.png", "1.png", "2.png", "no.png"]
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "a phone need not scroll sideways"
+
+
+def trained(task, folder):
+    """A run on a task's sample, after a few steps."""
+    sample = find("engram.tasks", task, base="task").sample()
+    how = {**(sample.options or {}), "steps": 5}
+    return engram.train(sample.data, task=task, out=folder / task, device="cpu", **how).run
+
+
+def test_a_row_is_filled_in_and_what_is_left_empty_is_missing(browser, tmp_path):
+    run = trained("table_classification", tmp_path)
+    expected = engram.load(run).predict({"size": 2.0, "weight": 2.0, "colour": None})
+    with opened(browser, Path(run), tmp_path) as page:
+        page.get_by_role("button", name="Empty all").click()
+        page.get_by_label("size").fill("2")
+        page.get_by_label("weight").fill("2")
+        page.get_by_role("button", name="Answer").click()
+        page.locator("#answers .label").wait_for()
+        assert page.locator("#answers .label").inner_text() == expected["label"]
+
+
+def test_items_are_picked_and_others_recommended(browser, tmp_path):
+    run = trained("recommendation", tmp_path)
+    with opened(browser, Path(run), tmp_path, viewport={"width": 390, "height": 800}) as page:
+        known = page.locator("datalist option").nth(2).get_attribute("value")
+        page.get_by_role("combobox", name="history").fill(known)
+        assert page.locator(".picked button").all_inner_texts() == [f"{known} ×"]
+        page.get_by_role("button", name="Answer").click()
+        page.locator("#answers .found li").first.wait_for()
+        expected = engram.load(run).predict([[known]])[0]["items"]
+        assert page.locator("#answers .found b").all_inner_texts() == [one["title"] for one in expected]
 
 
 def certain(page, tokens):

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim
 
+from engram.core.vocabulary import PADDING
 from engram.export import proof
 from engram.export.proof import Rows
 from engram.export.tracing import quiet, refused
@@ -91,8 +92,7 @@ def prove(predictor: Predictor, path: Path, rows: Rows) -> float:
     for batch, text, answers in zip(batches, texts, got, strict=True):
         with torch.inference_mode():
             wanted = predictor.network(text).float().numpy()
-        said = np.where(
-            (text.numpy() != 0)[:, :, None], answers["output"], wanted
-        )  # what is read of padding says nothing
+        there_BT1 = (text.numpy() != PADDING)[:, :, None]  # what is read of padding says nothing
+        said = np.where(there_BT1, answers["output"], wanted)
         largest = max(largest, proof.compared("logits of steps", said, wanted, [rows.where[row] for row in batch]))
     return largest

@@ -59,7 +59,7 @@ function items(kind, role) {
   const draw = () => shown.replaceChildren(...[...picked].map(one => button(one + " ×", () => { picked.delete(one); draw(); })));
   const add = () => { if (line.value.trim()) picked.add(line.value.trim()); line.value = ""; draw(); };
   line.onkeydown = event => { if (event.key === "Enter") { event.preventDefault(); add(); } };
-  line.onchange = () => { if ((kind.items || []).includes(line.value)) add(); };
+  line.oninput = event => { if (!event.inputType || event.inputType === "insertReplacementText") add(); };  // chosen, not typed
   const node = make("div", {}, make("p", {className: "row"}, line, known, button("Add", add)), shown);
   return {node, read: () => { add(); return picked.size ? [{value: [...picked]}] : []; }};
 }
