@@ -202,7 +202,11 @@ def test_wishes_that_cannot_be_are_refused(options: dict[str, Any], message: str
 
 def test_a_regular_table_of_numbers_is_a_forecast_and_others_are_not() -> None:
     assert read(daily(60)).task.name == "forecast"
-    assert read(daily(60), target="sales").task.name == "table_regression"
+    assert read(daily(60), target="sales").task.name == "forecast", "nothing but the time could tell it"
+    data = {**daily(60), "price": [float(n % 7) for n in range(60)]}
+    assert not Forecast().matches(source.read(data, target="sales")), (
+        "a number beside others is for the tasks of tables"
+    )
     assert not Forecast().matches(source.read({"date": ["2024-01-01"] * 30, "sales": [float(n) for n in range(30)]}))
 
 
