@@ -19,7 +19,7 @@ from engram.api.forecasts import Answers, compete
 from engram.api.reading import Reading, read
 from engram.core.errors import ConfigError, DataError
 from engram.core.quantiles import QUANTILES
-from engram.data import source
+from engram.data import infer, source
 from engram.evaluate.quantiles import correction
 from engram.metrics.forecast_coverage import ForecastCoverage
 from engram.metrics.mase import Mase
@@ -204,9 +204,8 @@ def test_a_regular_table_of_numbers_is_a_forecast_and_others_are_not() -> None:
     assert read(daily(60)).task.name == "forecast"
     assert read(daily(60), target="sales").task.name == "forecast", "nothing but the time could tell it"
     data = {**daily(60), "price": [float(n % 7) for n in range(60)]}
-    assert not Forecast().matches(source.read(data, target="sales")), (
-        "a number beside others is for the tasks of tables"
-    )
+    asked = infer.narrowed(source.read(data, target="sales"), target="sales")
+    assert not Forecast().matches(asked), "a number beside others is for the tasks of tables"
     assert not Forecast().matches(source.read({"date": ["2024-01-01"] * 30, "sales": [float(n) for n in range(30)]}))
 
 
