@@ -23,6 +23,7 @@ Examples:
   engram predict runs/reviews new.csv             or lines of a .txt, or - for lines on stdin
   engram predict runs/adult '{"age": 39, "workclass": "Private"}'
   engram predict runs/en-de - < in.txt > out.txt  translate, line by line
+  engram predict runs/sales --draw forecast.html  continue the series that it learned from, or newer.csv
 \b
 What else a run's task lets you choose is said by: engram predict RUN --help
 """,
