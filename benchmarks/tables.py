@@ -2,9 +2,9 @@
 
     python benchmarks/tables.py DATA [CASE ...] [--seeds 3] [--budget 30s]
 
-DATA is a folder that holds the tables under the names below. Nothing else may run on the machine. Each model is one line
-of benchmarks/results/tables.csv: what engram delivers, its network alone, its floors, and the peers: LightGBM with early
-stopping on a tenth of the training rows and small steps, and scikit-learn's HistGradientBoosting as it comes.
+DATA is a folder that holds the tables under the names below. Nothing else may run on the machine. Each model is one
+line of benchmarks/results/tables.csv: what engram delivers, its network alone, its floors, and the peers: LightGBM with
+early stopping on a tenth of the training rows and small steps, and scikit-learn's HistGradientBoosting as it comes.
 """
 
 from __future__ import annotations
@@ -63,10 +63,12 @@ def divided(case: Case, data: Path, seed: int) -> polars.DataFrame:
     return frame.with_columns(polars.Series(SPLIT, np.where(test, "test", "train")))
 
 
-def engram(
-    case: Case, frame: polars.DataFrame, *, seed: int, budget: str
-) -> Iterator[tuple[str, dict[str, Any], float]]:
-    """What engram delivers, its network alone and its floors: (who, scores by metric, seconds of the whole command)."""
+Found = Iterator[tuple[str, dict[str, Any], float]]
+"""Who, scores by metric, seconds."""
+
+
+def engram(case: Case, frame: polars.DataFrame, *, seed: int, budget: str) -> Found:
+    """What engram delivers, its network alone and its floors; the seconds are those of the whole command."""
     with tempfile.TemporaryDirectory() as folder:
         table = Path(folder) / "table.csv"
         frame.write_csv(table)
@@ -89,13 +91,13 @@ def encoded(case: Case, frame: polars.DataFrame) -> tuple[np.ndarray, list[int],
     """Values and codes for the peers: (rows, places of categories, labels, which rows are for training)."""
     names = [name for name in frame.columns if name not in (case.label, SPLIT)]
     texts = [place for place, name in enumerate(names) if frame[name].dtype == polars.String]
-    rows = frame.select(
-        polars.col(polars.String).cast(polars.Categorical).to_physical(), polars.col(polars.Float64, polars.Int64)
-    )
+    coded = polars.col(polars.String).cast(polars.Categorical).to_physical()
+    rows = frame.select(coded, polars.col(polars.Float64, polars.Int64))
     label = frame[case.label]
-    coded = "rmse" not in case.metrics
-    numbers = label.cast(polars.String).rank("dense").to_numpy() - 1 if coded else label.to_numpy().astype(np.float64)
-    return rows.select(names).to_numpy().astype(np.float64), texts, numbers, (frame[SPLIT] == "train").to_numpy()
+    classes = "rmse" not in case.metrics
+    numbers = label.cast(polars.String).rank("dense") - 1 if classes else label.cast(polars.Float64)
+    values = rows.select(names).to_numpy().astype(np.float64)
+    return values, texts, numbers.to_numpy(), (frame[SPLIT] == "train").to_numpy()
 
 
 def lightgbm(x: np.ndarray, y: np.ndarray, texts: list[int], seed: int, *, classes: bool) -> Callable[..., np.ndarray]:
@@ -104,9 +106,8 @@ def lightgbm(x: np.ndarray, y: np.ndarray, texts: list[int], seed: int, *, class
 
     held = np.random.default_rng(seed).permutation(len(x)) < len(x) // 10
     kind = LGBMClassifier if classes else LGBMRegressor
-    model = kind(
-        n_estimators=5000, learning_rate=0.03, subsample=0.8, subsample_freq=1, colsample_bytree=0.7, verbose=-1
-    )
+    steps = {"n_estimators": 5000, "learning_rate": 0.03}
+    model = kind(**steps, subsample=0.8, subsample_freq=1, colsample_bytree=0.7, verbose=-1)
     stop = [early_stopping(100, verbose=False)]
     model.fit(x[~held], y[~held], eval_set=[(x[held], y[held])], categorical_feature=texts, callbacks=stop)
     return model.predict_proba if classes else model.predict
@@ -124,7 +125,7 @@ def boosting(x: np.ndarray, y: np.ndarray, texts: list[int], seed: int, *, class
 PEERS = {"LightGBM": lightgbm, "HistGradientBoosting": boosting}
 
 
-def peers(case: Case, frame: polars.DataFrame, *, seed: int) -> Iterator[tuple[str, dict[str, Any], float]]:
+def peers(case: Case, frame: polars.DataFrame, *, seed: int) -> Found:
     """The same of the peers; their seconds are those of fitting."""
     from sklearn.metrics import accuracy_score, roc_auc_score, root_mean_squared_error
 
@@ -149,10 +150,8 @@ def lines(name: str, case: Case, data: Path, *, seed: int, budget: str) -> Itera
         for metric, target in case.metrics.items():
             if metric not in scores:
                 continue
-            unit = case.unit if metric == "rmse" else 1.0
-            ends = {
-                end: round(scores[metric][end] / unit, 5) if end in scores[metric] else "" for end in ("low", "high")
-            }
+            unit, score = case.unit if metric == "rmse" else 1.0, scores[metric]
+            ends = {end: round(score[end] / unit, 5) if end in score else "" for end in ("low", "high")}
             yield {
                 "date": time.strftime("%Y-%m-%d"),
                 "machine": f"{platform.machine()}, {os.cpu_count()} cores",
@@ -161,7 +160,7 @@ def lines(name: str, case: Case, data: Path, *, seed: int, budget: str) -> Itera
                 "budget": budget,
                 "who": who,
                 "metric": metric,
-                "value": round(scores[metric]["value"] / unit, 5),
+                "value": round(score["value"] / unit, 5),
                 **ends,
                 "target": target or "",
                 "seconds": round(seconds, 2),

@@ -113,7 +113,7 @@ def test_frames_of_names_dates_and_missing_values(tmp_path):
     colour, size = random.choice(["red", "green"], 200), random.normal(size=200)
     label = np.where((colour == "red") == (size > 0), "yes", "no")
     holes = [None if row % 10 == 0 else float(value) for row, value in enumerate(size)]
-    frame = polars.DataFrame({"colour": colour, "size": holes, "split": ["train"] * 200, "target": [1.5] * 200})
+    frame = polars.DataFrame({"colour": colour, "size": holes, "split": ["train", "test"] * 100, "target": [1.5] * 200})
     fitted = EngramClassifier(steps=150, random_state=0).fit(frame, label)
     assert fitted.feature_names_in_.tolist() == frame.columns
     assert fitted.score(frame, label) > 0.85

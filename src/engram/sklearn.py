@@ -39,8 +39,8 @@ from sklearn.utils.validation import (
 )
 
 FEW_ROWS, EPOCHS, BUDGET = 5_000, 20.0, 60.0
-"""Where nobody says otherwise, a fit on fewer rows goes over them so often, and one on more may take so many seconds. On
-iris, wine, diabetes and breast_cancer 60 steps were as good as 450, which take four times as long (LOG.md)."""
+"""Where nobody says otherwise, a fit on fewer rows goes over them so often, and one on more may take so many seconds.
+On iris, wine, diabetes and breast_cancer 60 steps were as good as 450, which take three times as long (LOG.md)."""
 
 ANSWERED = 10_000
 """Rows that are answered at once."""
@@ -55,9 +55,8 @@ class Run:
     @classmethod
     def of(cls, folder: Path) -> Run:
         """Take what answering needs from a run directory."""
-        return cls(
-            {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix in (".json", ".safetensors")}
-        )
+        kept = [path for path in folder.iterdir() if path.suffix in (".json", ".safetensors")]
+        return cls({path.name: path.read_bytes() for path in kept})
 
     def write(self, folder: Path) -> None:
         """Make a run directory of it."""
@@ -83,10 +82,10 @@ class Run:
 class EngramEstimator(BaseEstimator):
     """What both estimators share.
 
-    budget: seconds a fit may take, or "90s", "10m". epochs, steps: passes over the rows, or steps, instead of a budget; a
-    fit is then the same bit for bit whenever it is repeated with one `random_state`. With none of the three, fewer than
-    5,000 rows are gone over 20 times, and on more a minute is spent. size: "small", "medium", "large". verbose: 1 shows
-    on stderr what the command line shows.
+    budget: seconds a fit may take, or "90s", "10m". epochs, steps: passes over the rows, or steps, instead of a budget;
+    a fit is then the same bit for bit whenever it is repeated with one `random_state`. With none of the three, fewer
+    than 5,000 rows are gone over 20 times, and on more a minute is spent. size: "small", "medium", "large". verbose: 1
+    shows on stderr what the command line shows.
     """
 
     task = ""
@@ -130,7 +129,7 @@ class EngramEstimator(BaseEstimator):
         if all(limit is None for limit in limits.values()):
             limits |= {"epochs": EPOCHS} if len(target) < FEW_ROWS else {"budget": BUDGET}
         seed = int(check_random_state(self.random_state).randint(2**31))
-        with tempfile.TemporaryDirectory(prefix="engram-") as folder, listening(*_listeners(self.verbose)):
+        with tempfile.TemporaryDirectory(prefix="engram-") as folder, _apart(), listening(*_listeners(self.verbose)):
             try:
                 api.train(
                     {**_columns(X, names), target_name: target}, task=self.task, input=names, target=target_name,
@@ -246,8 +245,13 @@ def _parts(batch: Any) -> Iterator[Any]:
         yield type(batch)(**{name: part.double() if name != "rows" else part for name, part in parts.items()})
 
 
+def _apart() -> Any:
+    """Within the block, what is drawn from torch leaves what the caller draws from it as it is."""
+    import torch
+
+    return torch.random.fork_rng(devices=[])
+
+
 def _listeners(verbose: int) -> list[Any]:
     """Nobody is told anything unless it is asked for."""
-    if not verbose:
-        return [lambda event: None]
-    return []
+    return [] if verbose else [lambda event: None]

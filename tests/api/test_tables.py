@@ -68,7 +68,8 @@ def test_numbers_are_delivered_with_intervals_and_kept(run):
     assert scores["against_floors"]["mean_value"]["verdict"] == "better"
     assert record["competed"]["chosen"] in ("network", "floor", "blend")
     kept = polars.read_parquet(run / "predictions.parquet")
-    assert kept.columns == ["row", "where", "digest", "split", "label", "predicted", "low", "high", "unfamiliarity"]
+    own = ["row", "where", "digest", "split", "label", "predicted", "low", "high", "unfamiliarity"]
+    assert [name for name in kept.columns if not name.startswith("trait ")] == own
     assert set(kept["split"]) == {"val", "test"}
     assert ((kept["low"] <= kept["predicted"]) & (kept["predicted"] <= kept["high"])).all()
 
@@ -102,13 +103,17 @@ def test_the_report_shows_numbers(run):
 
 
 def test_without_lightgbm_its_trees_are_named_as_not_compared(run, tmp_path, monkeypatch, capsys):
-    found = importlib.util.find_spec
-    monkeypatch.setattr(
-        importlib.util, "find_spec", lambda name, *rest: None if name == "lightgbm" else found(name, *rest)
-    )
+    known = importlib.util.find_spec
+    absent = {"lightgbm"}
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name in absent else known(name, *rest))
     engram.train(houses(200), target="price", steps=5, out=tmp_path / "run", device="cpu")
     assert "boosted_trees is not compared: lightgbm is not installed" in capsys.readouterr().err
     assert engram.evaluate(tmp_path / "run")["floors"].keys() == {"mean_value", "linear_on_record"}
     assert engram.predict(tmp_path / "run", {"rooms": 3, "district": "north", "built": None})[0]["value"] > 0
+
+
+def test_two_runs_are_compared_by_their_errors(run, tmp_path):
+    engram.train(houses(), target="price", steps=5, out=tmp_path / "run", device="cpu")
     compared = engram.compare(tmp_path / "run", run)["comparisons"]
     assert [one["metric"] for one in compared] == ["rmse", "mae", "r2", "mse"], "no model is better for its coverage"
+    assert compared[0]["num_examples"] == 40

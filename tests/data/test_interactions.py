@@ -108,6 +108,15 @@ def test_the_catalogue_is_joined_by_its_key(tmp_path: Path) -> None:
         catalogue.sure("Fim 3")
 
 
+def test_a_folder_of_tables_is_read_by_the_one_that_says_who_took_what(tmp_path: Path) -> None:
+    rows = "\n".join(f"u{row % 10},{row * 7 % 20},{1 + row % 5},{row}" for row in range(200))
+    (tmp_path / "ratings.csv").write_text("userId,movieId,rating,timestamp\n" + rows + "\n")
+    (tmp_path / "movies.csv").write_text("movieId,title\n" + "\n".join(f"{n},Film {n}" for n in range(20)))
+    (tmp_path / "tags.csv").write_text("userId,movieId,tag\nu1,1,good\n")
+    own = histories(interactions.arranged(source.read(tmp_path)))
+    assert len(own) == 10 and own.catalogue.title(own.catalogue.number["3"]) == "Film 3"
+
+
 def test_two_files_that_do_not_join(tmp_path: Path) -> None:
     rows = "\n".join(f"u{row % 10},{row * 7 % 20},{row}" for row in range(200))
     (tmp_path / "ratings.csv").write_text("userId,movieId,timestamp\n" + rows + "\n")

@@ -365,3 +365,16 @@ def test_the_main_directions_of_wide_layers_are_those_of_the_data():
     found_DR = unfamiliarity._main_directions(rows_ND, 8)
     assert torch.allclose(found_DR.T @ found_DR, torch.eye(8), atol=1e-5)
     assert found_DR[:8].norm() ** 2 > 7.99  # all of them lie among the first eight axes
+
+
+def test_examples_that_overlap_are_drawn_with_their_neighbours() -> None:
+    (weights_SN,) = intervals.draws(40, number=200, together=8)
+    assert weights_SN.shape == (200, 40) and (weights_SN.sum(1) == 40).all()
+    value_N = np.repeat(np.random.default_rng(0).normal(size=50), 8).astype(np.float32)  # eight that say the same
+    spread = {
+        together: np.concatenate(
+            [weights_SN @ value_N / 400 for weights_SN in intervals.draws(400, number=400, together=together)]
+        ).std()
+        for together in (1, 8)
+    }
+    assert spread[8] > 2 * spread[1]

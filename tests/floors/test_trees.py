@@ -8,7 +8,7 @@ import torch
 
 from engram.floors._lightgbm import arrays_of
 from engram.floors._trees import ARRAYS, Trees
-from engram.floors.boosted_trees import Boosting, categories
+from engram.floors.boosted_trees import Boosting, Enough, categories
 
 lightgbm = pytest.importorskip("lightgbm")
 
@@ -49,7 +49,7 @@ def test_arrays_answer_as_lightgbm_does(classes):
     random = np.random.default_rng(0)
     record_NF = records(random)
     boosting = Boosting(record_NF, labels(random, record_NF, classes), RECORD, classes=classes, until=np.inf)
-    text = boosting.model(40)
+    text = boosting.model(Enough(40, 31))
     theirs = lightgbm.Booster(model_str=text)
     asked = np.concatenate([record_NF, records(np.random.default_rng(1))])
     asked[::3, 0] = np.nan  # where training never missed a number
@@ -70,8 +70,8 @@ def test_arrays_that_are_no_trees_are_refused(name, value):
     random = np.random.default_rng(0)
     record_NF = records(random)
     boosting = Boosting(record_NF, labels(random, record_NF, 0), RECORD, classes=0, until=np.inf)
-    state = Trees(1).take(arrays_of([boosting.model(2)], categories(RECORD))).state_dict()
-    assert state.keys() == ARRAYS.keys()
+    state = Trees(1).take(arrays_of([boosting.model(Enough(2, 31))], categories(RECORD))).state_dict()
+    assert state.keys() == {*ARRAYS, "leaves"}
     state[name] = state[name][:-1] if value is None else torch.full_like(state[name], value)
     with pytest.raises(RuntimeError, match="expected"):
         Trees(1).load_state_dict(state)

@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from engram.models.layers.attend import linear
 from engram.models.layers.convolution import Convolution3x3
 from engram.models.layers.whitening import Whitening
 
@@ -33,3 +34,14 @@ def test_whitened_patches_are_uncorrelated_with_unit_variance():
     outputs = layer(pictures)[:, : layer.components].transpose(0, 1).flatten(1)
     covariance = torch.cov(outputs)
     assert torch.allclose(covariance, torch.eye(layer.components), atol=0.1)
+
+
+def test_products_that_are_filled_up_are_the_same_products() -> None:
+    x, weight = torch.randn(3, 7, 16).bfloat16().requires_grad_(), torch.randn(5, 16).bfloat16().requires_grad_()
+    found, expected = linear(x, weight), torch.nn.functional.linear(x, weight)
+    torch.testing.assert_close(found, expected)
+    some = torch.randn_like(expected)
+    for mine, theirs in zip(
+        torch.autograd.grad(found, (x, weight), some), torch.autograd.grad(expected, (x, weight), some), strict=True
+    ):
+        torch.testing.assert_close(mine, theirs, rtol=2e-2, atol=2e-2)

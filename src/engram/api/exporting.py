@@ -13,7 +13,7 @@ from engram.api.reading import DIVISIONS
 from engram.core import events
 from engram.core.errors import DataError, EngramError
 from engram.core.rundir import RunDirectory
-from engram.data import infer, source
+from engram.data import infer, source, store
 from engram.data.read_values import content_digest
 from engram.evaluate import predictions
 from engram.explain import kept as shown
@@ -102,13 +102,15 @@ def _from_data(predictor: Predictor, options: dict[str, Any], kept: dict[int, di
     known = np.array(sorted(kept) if kept else range(len(table)), dtype=np.int64)
     known = known[known < len(table)]
     some = known[np.linspace(0, len(known) - 1, min(len(known), MOST_ROWS)).astype(np.int64)] if len(known) else known
-    first = roles[next(iter(task.inputs))]
-    found = []
+    role = next(iter(task.inputs))
+    first, feature, found = roles[role], predictor.features[role], []
+    # Whether a row of a table is a copy, or is like another by chance, is seen in all of them.
+    whole = store.prepare(first, feature).digest if feature.takes == "rest" else None
     for row in some.tolist():
         if (stored := _stored(predictor, {role: column.values[row] for role, column in roles.items()})) is None:
             continue
-        digest = content_digest(next(iter(stored[next(iter(task.inputs))].values()))).hex()
-        if kept.get(row, {}).get("digest") in (None, digest):
+        digest = whole[row].tobytes() if whole is not None else content_digest(next(iter(stored[role].values())))
+        if kept.get(row, {}).get("digest") in (None, digest.hex()):
             found.append((stored, kept.get(row, {}), first.where(row)))
     which = "validation rows" if kept else "rows"
     return _rows(found, source=f"{len(found):,} of {len(known):,} {which} of {table.origin}", exact=True)
@@ -130,8 +132,8 @@ def _from_run(predictor: Predictor, kept: dict[int, dict[str, Any]]) -> Rows:
     held, role = shown.read(predictor.run), next(iter(predictor.task.inputs), "")
     found = []
     if held is not None:
-        values = held.pictures if held.pictures is not None else held.texts or ()
-        for row, value in zip(held.rows.tolist(), values, strict=True):
+        values = held.pictures if held.pictures is not None else held.texts or held.records or ()
+        for row, value in zip(held.rows.tolist(), values, strict=False):  # windows of running text are no values
             if row in kept and (stored := _stored(predictor, {role: value})) is not None:
                 found.append((stored, kept[row], kept[row]["where"]))
     return _rows(found, source=f"{len(found):,} validation rows that the run keeps", exact=False)

@@ -197,6 +197,7 @@ def finish(
         seconds=seconds,
         predicted_seconds=predicted,
         reads_data=reads_data,
+        ranks=predictor is not None and predictor.task.ranks,
         gain=gained,
         report=str(run / "report.html"),
     )

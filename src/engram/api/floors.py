@@ -16,6 +16,7 @@ from engram.core import events
 from engram.core.rundir import RunDirectory
 from engram.core.task import Batch, Task
 from engram.data.examples import namespace
+from engram.evaluate.evaluation import collect
 from engram.predict.opening import FLOORS
 from engram.train.checkpoint import separate
 
@@ -54,6 +55,18 @@ def installed(task: Task) -> list[Any]:
             f"Install it: pip install 'engram[{floor.extra}]'"
         )
     return [floor for floor in task.floors if floor not in lacking]
+
+
+def seconds_to_answer(reading: Reading, fitted: dict[str, nn.Module]) -> float:
+    """Seconds in which fitted floors answer for the rows that are scored, and once more within what is delivered."""
+    if reading.task.calibration is None:
+        return 0.0
+    splits = reading.examples.splits
+    some, began = splits["train"][:SIZE], time.monotonic()
+    for module in fitted.values():
+        collect(reading.task, module, reading.examples, some, metrics=())
+    asked = sum(len(rows) for name, rows in splits.items() if name != "train")
+    return 2 * (time.monotonic() - began) / len(some) * asked
 
 
 def deliverable(task: Task) -> list[str]:

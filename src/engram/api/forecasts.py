@@ -30,6 +30,9 @@ MANY = 2_000
 """Training windows from which on quantiles are placed by some of them too: validation windows are of one time of the
 year, and so many are not learned by heart."""
 
+DOUBTFUL = 0.5
+"""A blend may err by this share more than the floor alone, divided by the horizons of validation: few prove nothing."""
+
 NEAR = 0.05
 """So near to one of the two, a blend is that one alone."""
 
@@ -70,7 +73,10 @@ def delivered_forecast(
     if len(splits["train"]) >= MANY:
         rows = np.concatenate([rows, _evenly(splits["train"], len(rows))])
     placed = answers(reading, {"all": module}, rows, precision=trainer.plan.precision)
-    module.correction.copy_(quantiles.correction(placed.found["all"], placed.truth, placed.scale))
+    moved = quantiles.correction(
+        placed.found["all"], placed.truth, placed.scale, independent=horizons * placed.truth.shape[2]
+    )
+    module.correction.copy_(moved)
     found = collect(task, module, reading.examples, splits["val"], precision=trainer.plan.precision)
     return module, {"val": found}, choice
 
@@ -103,8 +109,8 @@ def compete(val: Answers, floors: list[str], *, horizons: float) -> Choice:
     product = (apart_NHC * wanted_NHC)[known].double().sum() / apart_NHC[known].double().square().sum().clamp(1e-12)
     share = (horizons * min(max(float(product), 0.0), 1.0) + DOUBT * USUAL) / (horizons + DOUBT)
     share = round(share / NEAR) * NEAR
-    better = val.loss(torch.lerp(floor_NHC, network_NHC, share)) < val.loss(floor_NHC)
-    chosen = "floor" if share < NEAR or not better else "network" if share > 1 - NEAR else "blend"
+    lost = val.loss(torch.lerp(floor_NHC, network_NHC, share)) / max(val.loss(floor_NHC), 1e-30) - 1
+    chosen = "floor" if share < NEAR or lost > DOUBTFUL / horizons else "network" if share > 1 - NEAR else "blend"
     return Choice(chosen, name, {"network": 1.0, "floor": 0.0, "blend": share}[chosen], (1.0, 1.0))
 
 

@@ -38,7 +38,7 @@ METADATA_VALUES = 30
 def keep(run: RunDirectory, reading: Reading, outputs: Mapping[str, Outputs]) -> None:
     """Keep some scored examples, and some that were learned from."""
     role, target = next(iter(reading.task.inputs)), next(iter(reading.task.target))
-    feature = reading.examples.features[role]
+    feature: Any = reading.examples.features[role]
     outputs = {name: found for name, found in outputs.items() if len(found)}
     pictures = len(getattr(feature, "shape", ())) == 3
     most = min(MOST_KEPT, max(64, int(KEPT_BYTES / np.prod(feature.shape)))) if pictures else MOST_KEPT

@@ -16,6 +16,7 @@ from engram.core.errors import ConfigError, DataError, EngramError
 from engram.core.registry import find
 from engram.core.rundir import RunDirectory
 from engram.data.table import Table
+from engram.features import saved
 
 TABLES = (".csv", ".tsv", ".jsonl", ".json", ".parquet")
 """Of files that end so, the column of texts is read; of others the lines."""
@@ -85,7 +86,8 @@ def taken(predictor: Any, items: Any, *, stdin: Iterable[str] | None = None) -> 
                 yield from _arranged(predictor, item)
             return
         if feature.takes == "rest":
-            yield from given_rows(given, feature, stdin=stdin)
+            targets = saved.load_columns(predictor.run).values()
+            yield from given_rows(given, feature, stdin=stdin, targets=targets)
             return
     texts, blank = _reads_texts(predictor)
     yield from expanded(given, texts=texts, blank=blank, stdin=stdin)

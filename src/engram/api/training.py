@@ -161,7 +161,7 @@ def _leaving_nothing_behind(run: RunDirectory) -> Iterator[None]:
 
 
 def _fit_floors(read: reading.Reading, deadline: Deadline) -> tuple[dict[str, nn.Module], float]:
-    """Fit the floors; return them, and seconds to leave for fitting one again (0 where none is deliverable).
+    """Fit the floors; return them, and seconds to leave for answers and for fitting one again (0 for none to deliver).
 
     One that may be delivered is given more: it may be the best there is.
     """
@@ -172,7 +172,8 @@ def _fit_floors(read: reading.Reading, deadline: Deadline) -> tuple[dict[str, nn
     began = time.monotonic()
     with events.stage("floors"):
         fitted = floors.fit(read, seconds=seconds)
-    return fitted, time.monotonic() - began if may else 0.0
+        refit = time.monotonic() - began
+        return fitted, refit + floors.seconds_to_answer(read, fitted) if may else 0.0
 
 
 def _checks(planned: planning.Planned, read: reading.Reading, deadline: Deadline) -> list[dict[str, Any]]:

@@ -200,7 +200,7 @@ def show_reasons(answers: Sequence[Mapping[str, Any]]) -> None:
     """What answers hang on: texts with their words coloured, green for the answer, red against; then the strongest."""
     console = stdout()
     for answer in answers:
-        if not (parts := answer.get("parts")):
+        if not (parts := answer.get("parts")) or answer["kind"] == "pixels":  # a heat map says it of pictures
             continue
         console.print()
         if answer["kind"] == "words":

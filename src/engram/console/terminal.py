@@ -156,4 +156,9 @@ def closing_lines(event: Event) -> list[str]:
         lines.insert(0, event["delivered"])
     if not event.get("reads_data", True):
         return [*lines, f"  network   engram.load({run!r}, model=...).network"]
-    return [*lines, f"  predict   engram predict {run} ITEMS", f"  evaluate  engram evaluate {run}"]
+    asking = (
+        f"  recommend engram recommend {run} --user USER"
+        if event.get("ranks")
+        else f"  predict   engram predict {run} ITEMS"
+    )
+    return [*lines, asking, f"  evaluate  engram evaluate {run}"]

@@ -60,6 +60,11 @@ class Examples:
 
         return torch.ones(len(rows)) if self.importance is None else torch.from_numpy(self.importance[rows]).float()
 
+    @property
+    def together(self) -> int:
+        """How many neighbouring rows overlap in what they are scored by."""
+        return 1
+
     def num_values(self) -> int:
         """How many numbers the network sees of one example; 1 where that is not known."""
         return sum(int(np.prod(f.shape)) for f in self.features.values() if hasattr(f, "shape")) or 1

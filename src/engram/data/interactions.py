@@ -146,6 +146,7 @@ class _Rows:
         self.user, self.users = numbered(table.columns[found["user"]])
         self.item, self.items = numbered(table.columns[found["item"]])
         number = len(self.user)
+        self.place = np.arange(number)
         self.rating, self.time = np.full(number, np.nan, np.float32), np.full(number, np.nan)
         self.split = None if table.split is None else np.asarray(table.split)
         self.timed = False
@@ -164,19 +165,17 @@ class _Rows:
         """Go on with some interactions, in their order."""
         for name in ("user", "item", "rating", "time"):
             setattr(self, name, getattr(self, name)[rows])
-        self._place = self._place[rows] if hasattr(self, "_place") else np.arange(len(self.user_known))[rows]
+        self.place = self.place[rows]
         self.split = None if self.split is None else self.split[rows]
         if not len(self.user):
             raise DataError(f"expected interactions of users with items; {self.given.origin} has none left.")
 
     def column(self, role: str) -> Sequence[Any]:
-        """What a column holds for the interactions that are left."""
+        """What a column holds for the interactions that are left, before they are put in order."""
         values = self.given.columns[self.found[role]].values
-        if not hasattr(self, "_place"):
+        if len(self.place) == len(values):
             return values
-        if hasattr(values, "take"):
-            return values.take(self._place)
-        return [values[row] for row in self._place.tolist()]
+        return values.take(self.place) if hasattr(values, "take") else [values[row] for row in self.place.tolist()]
 
     def read_times(self) -> None:
         """Seconds since 1970, whatever they were written in."""
@@ -210,7 +209,7 @@ class _Rows:
             self.findings.append(Finding("warning", "no_time", said, fix="fill them in"))
         if self.timed:
             order = np.lexsort((time, self.user))
-            if not (np.diff(time) >= 0).all():
+            if not (time[1:] >= time[:-1]).all():
                 self.notes.append("Interactions were put in the order of their times.")
         else:
             order = np.argsort(self.user, kind="stable")

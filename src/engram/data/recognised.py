@@ -1,4 +1,4 @@
-"""What prepared values are recognised by: names that change with a column's content and with how a feature stores it."""
+"""What prepared values are recognised by: names that change with content, and with how a feature stores it."""
 
 from __future__ import annotations
 

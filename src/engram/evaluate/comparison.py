@@ -47,14 +47,20 @@ def paired(
     *,
     seed: int = 0,
     names: tuple[str, str] = ("A", "B"),
+    together: int = 1,
 ) -> Comparison:
-    """Compare two models by their statistics of the same examples in the same order."""
+    """Compare two models by their statistics of the same examples in the same order.
+
+    together: how many neighbours overlap; see `engram.evaluate.intervals.draws`.
+    """
     number = len(next(iter(statistics_a.values())))
     assert number == len(next(iter(statistics_b.values()))), "both must be of the same examples"
     a, b = metric.compute(statistics_a), metric.compute(statistics_b)
     draw_a = intervals.drawer(metric, statistics_a, value=a)
     draw_b = intervals.drawer(metric, statistics_b, value=b)
-    blocks = [draw_b(weights_SN) - draw_a(weights_SN) for weights_SN in intervals.draws(number, seed=seed)]
+    blocks = [
+        draw_b(weights_SN) - draw_a(weights_SN) for weights_SN in intervals.draws(number, seed=seed, together=together)
+    ]
     found = intervals.percentiles(np.concatenate(blocks), value=b - a)
     verdict = _verdict(found["low"], found["high"], higher_is_better=metric.higher_is_better)
     sentence = _sentence(metric.name, a, b, found, number, verdict, names)

@@ -31,7 +31,7 @@ class Outputs:
     as delivered, both ends of their intervals. Of a task whose output is neither, the statistics are all that is kept.
     label: (N,) class numbers, -1 unknown, or numbers, or (N, C) yes or no; None where labels are not known.
     unfamiliarity: (N,), above 1 is unfamiliar, or None where the model does not say it. statistics: metric's name ->
-    its statistics. written: the decoded answers of a task that writes.
+    its statistics. written: the decoded answers of a task that writes. together: how many neighbouring rows overlap.
     """
 
     rows: np.ndarray
@@ -41,6 +41,7 @@ class Outputs:
     unfamiliarity: np.ndarray | None = None
     statistics: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
     written: list[dict[str, Any]] = field(default_factory=list)
+    together: int = 1
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -96,7 +97,8 @@ def collect(
     joined: dict[str, Any] = {n: np.concatenate(values)[places] for n, values in parts.items() if values}
     statistics = {name: _joined(values, places) for name, values in kept.items() if values}
     written = [written[place] for place in places] if written else []
-    return Outputs(np.asarray(rows), **joined, statistics=statistics, written=written)
+    joined |= {"statistics": statistics, "written": written, "together": examples.together}
+    return Outputs(np.asarray(rows), **joined)
 
 
 def _joined(parts: list[dict[str, np.ndarray]], places: np.ndarray) -> dict[str, np.ndarray]:
@@ -107,7 +109,7 @@ def score(outputs: Outputs, metrics: Sequence[Metric], *, seed: int = 0) -> dict
     """Return metric's name -> {"value", "low", "high"}; metrics that have no score on these rows are left out."""
     if not len(outputs):
         return {}
-    return intervals.scores(tuple(metrics), outputs.statistics, seed=seed)
+    return intervals.scores(tuple(metrics), outputs.statistics, seed=seed, together=outputs.together)
 
 
 def evaluate(
@@ -137,6 +139,7 @@ def evaluate(
                 theirs.statistics[first.name],
                 outputs.statistics[first.name],
                 names=(name, "the network" if network is None else "what is delivered"),
+                together=outputs.together,
             )
         )
         for name, theirs in floors.items()

@@ -26,13 +26,19 @@ def num_draws(num_examples: int) -> int:
     return int(np.clip(_MOST_VALUES // max(num_examples, 1), 200, 1000))
 
 
-def draws(num_examples: int, *, seed: int = 0, number: int | None = None) -> Iterator[np.ndarray]:
-    """Yield blocks (S, N) of how often each example is drawn, with replacement; the same for the same seed."""
+def draws(num_examples: int, *, seed: int = 0, number: int | None = None, together: int = 1) -> Iterator[np.ndarray]:
+    """Yield blocks (S, N) of how often each example is drawn, with replacement; the same for the same seed.
+
+    together: how many neighbours are drawn at once, where examples overlap (Kuensch 1989, the block bootstrap).
+    """
     random = np.random.default_rng(seed)
     left = num_draws(num_examples) if number is None else number
     while left > 0:
         block = min(left, max(1, _BLOCK_VALUES // max(num_examples, 1)))
-        drawn_SN = random.integers(0, num_examples, (block, num_examples))
+        drawn_SN = random.integers(0, num_examples, (block, -(-num_examples // together)))
+        if together > 1:
+            beside_SKT = (drawn_SN[..., None] + np.arange(together)) % num_examples
+            drawn_SN = beside_SKT.reshape(block, -1)[:, :num_examples]
         drawn_SN += np.arange(block)[:, None] * num_examples
         counts = np.bincount(drawn_SN.ravel(), minlength=block * num_examples)
         yield counts.reshape(block, num_examples).astype(np.float32)
@@ -69,12 +75,17 @@ def of_share(share: float, number: int) -> tuple[float, float]:
 
 
 def scores(
-    metrics: tuple[Metric, ...], statistics: Mapping[str, dict[str, Any]], *, seed: int = 0, number: int | None = None
+    metrics: tuple[Metric, ...],
+    statistics: Mapping[str, dict[str, Any]],
+    *,
+    seed: int = 0,
+    number: int | None = None,
+    together: int = 1,
 ) -> dict[str, Score]:
     """Return each metric's score with its interval, by name.
 
-    statistics: metric's name -> its statistics. Metrics that have no score on these examples (AUROC where
-    only one class occurs) are left out.
+    statistics: metric's name -> its statistics. together: see `draws`. Metrics that have no score on these examples
+    (AUROC where only one class occurs) are left out.
     """
     values = {metric.name: metric.compute(statistics[metric.name]) for metric in metrics}
     left = [metric for metric in metrics if not np.isnan(values[metric.name])]
@@ -84,7 +95,7 @@ def scores(
     blocks: dict[str, list[np.ndarray]] = {name: [] for name in drawers}
     if drawn:
         num_examples = len(next(iter(statistics[drawn[0].name].values())))
-        for weights_SN in draws(num_examples, seed=seed, number=number):
+        for weights_SN in draws(num_examples, seed=seed, number=number, together=together):
             for name, draw in drawers.items():
                 blocks[name].append(draw(weights_SN))
     ends = {name: percentiles(np.concatenate(parts), value=values[name]) for name, parts in blocks.items()}

@@ -107,7 +107,8 @@ def _pooled(output: Tensor) -> Tensor:
         return output
     if output.ndim == 4:
         side = max(1, math.isqrt(MOST_VALUES // output.shape[1]))
-        grid = [min(side, length) for length in output.shape[2:]]
+        height, width = output.shape[2:]
+        grid = (min(side, height), min(side, width))
         return nn.functional.adaptive_avg_pool2d(output.float(), grid).flatten(1)
     flat_BND = output.flatten(1, -2)
     return torch.cat([flat_BND.mean(1), flat_BND.amax(1)], 1)

@@ -25,16 +25,14 @@ from engram.core.task import Batch
 from engram.explain.question import Question
 from engram.predict.answering import moved
 
-STEPS = 16
-"""Copies along each way."""
+STEPS, WAYS = 16, 2
+"""Copies along each way, and ways."""
+
+NOISE = 0.1
+"""How noisy a way is, beside the spread of the input."""
 
 TOLERATED = 0.5
 """By so much of the whole change integrated gradients may miss it."""
-
-WAYS = 2
-NOISE = 0.1
-"""Ways that are gone, and how noisy they are beside the spread of the input."""
-
 
 MOST_ORDERED, ORDERS = 40, 16
 """Of inputs with at most so many parts, so many orders are tried."""
@@ -75,7 +73,7 @@ def gradients(question: Question) -> np.ndarray | None:
     if question.parts.shares is not None:
         gradient = _gradient(question, _whole(question))
         return None if gradient is None else _summed(question, gradient.abs())
-    found = [(vector, gradient) for vector, gradient in _of_embeddings(question, torch.ones(1))]
+    found = _of_embeddings(question, torch.ones(1))
     return _by_position(question, [gradient.square().sum(-1).sqrt() for _, gradient in found])
 
 
@@ -175,7 +173,7 @@ def _by_position(question: Question, values: list[Tensor]) -> np.ndarray | None:
     for value in values:
         if (part_N := belongs.get(value.shape[1])) is None:
             continue
-        each_N = np.asarray(value[0].reshape(value.shape[1], -1).sum(1).float().cpu())
+        each_N = np.nan_to_num(value[0].reshape(value.shape[1], -1).sum(1).float().cpu())
         np.add.at(total_P, part_N[part_N >= 0], each_N[part_N >= 0])
         known = True
     return total_P if known else None

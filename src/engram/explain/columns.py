@@ -31,7 +31,7 @@ REPEATS = 5
 T = 2.776
 """Student's t for 95 % of five repeats."""
 
-LEAST_ROWS = 50
+LEAST_ROWS = 20
 COURSE_ROWS = 200
 """Rows over which a course is the mean."""
 
@@ -103,7 +103,7 @@ def asked(predictor: Predictor, items: Sequence[Any], label: np.ndarray) -> Aske
 def within(rows: Asked, seconds: float) -> Asked:
     """As many of the rows as importances can be found with in about this time."""
     began = time.monotonic()
-    rows.score(rows.encoded[:LEAST_ROWS] if len(rows.encoded) == LEAST_ROWS else rows.encoded)
+    rows.score(rows.encoded)
     each = (time.monotonic() - began) / len(rows.encoded)
     number = int(seconds / max(each * REPEATS * len(rows.axes), 1e-9))
     return rows.first(int(np.clip(number, LEAST_ROWS, len(rows.encoded))))

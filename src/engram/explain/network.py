@@ -97,7 +97,7 @@ def layers(network: nn.Module, call: Callable[[], Any]) -> list[Layer]:
         if isinstance(output, Tensor) and not isinstance(module, nn.Identity | nn.Dropout):
             found.append(_layer(name, module, output, counted))
 
-    with watching(network, note), torch.inference_mode(), _Functions(network, found):
+    with watching(network, note), torch.inference_mode(), _Functions(network, found, counted):
         call()
     return found
 
@@ -185,9 +185,10 @@ def describe(module: nn.Module) -> tuple[str, str]:
 class _Functions(TorchFunctionMode):
     """Notes functions that a network calls outside its layers."""
 
-    def __init__(self, network: nn.Module, found: list[Layer]) -> None:
+    def __init__(self, network: nn.Module, found: list[Layer], counted: set[int]) -> None:
         super().__init__()
-        self.found = found
+        self.found, self.counted = found, counted
+        self.names = {id(p): name.rpartition(".")[0] for name, p in network.named_parameters()}
         self.inside = 0
         self.handles: list[Any] = []
         for module in leaves(network).values():
@@ -210,13 +211,23 @@ class _Functions(TorchFunctionMode):
         name = getattr(func, "__name__", "")
         if self.inside or not isinstance(output, Tensor) or output.ndim < 2:
             return output
-        if name.rstrip("_") in ACTIVATIONS:
+        if func is nn.functional.linear:
+            self.found.append(self._linear(args[1], output))
+        elif name.rstrip("_") in ACTIVATIONS:
             self.found.append(Layer(name, name.rstrip("_"), "activation", tuple(output.shape[1:])))
         elif name in POOLS and _narrows(args, output):
             self.found.append(Layer(name, POOLS[name], "pool", tuple(output.shape[1:])))
         elif name in SUMS and self.found and _is_shortcut(args):
             self.found.append(Layer(name, "sum with what came in", "sum", tuple(output.shape[1:])))
         return output
+
+    def _linear(self, weight: Tensor, output: Tensor) -> Layer:
+        """A linear layer whose weight a network uses by itself, or several put together as one."""
+        again = id(weight) in self.counted
+        if (name := self.names.get(id(weight))) is not None:
+            self.counted.add(id(weight))
+        size = 0 if again else weight.numel()
+        return Layer(name or "linear", "linear layer", "weights", tuple(output.shape[1:]), size)
 
 
 def _narrows(args: Any, output: Tensor) -> bool:

@@ -21,7 +21,7 @@ class Why:
     """influence: (P,) of each part on the answer, as `method` found it. curve: see `engram.explain.deletion`.
 
     changing: parts without which the answer would be `instead`, as few as were found. Empty where taking away what
-    speaks for the answer never leads to another one.
+    speaks for the answer never leads to another one. alternatives: whether there are other answers at all.
     """
 
     question: Question
@@ -30,6 +30,7 @@ class Why:
     curve: np.ndarray
     changing: list[int]
     instead: str
+    alternatives: bool
 
     def record(self) -> dict[str, Any]:
         """As JSON holds it."""
@@ -48,8 +49,12 @@ class Why:
 def why(question: Question) -> Why:
     """Explain one answer."""
     best = deletion.explained(question)
-    changing, instead = _changing(question, best.influence)
-    return Why(question, best.method, best.influence, best.curve, changing, instead)
+    nothing_gone = np.zeros((1, len(best.influence)), bool)
+    alternatives = question.claim.log_odds and (
+        not question.claim.exclusive or question.scores(nothing_gone).shape[1] > 1
+    )
+    changing, instead = _changing(question, best.influence) if alternatives else ([], "")
+    return Why(question, best.method, best.influence, best.curve, changing, instead, alternatives)
 
 
 def reasoned(predictor: Predictor, items: Sequence[Any], **options: Any) -> tuple[list[dict[str, Any]], list[Any]]:

@@ -68,7 +68,8 @@ class Record(Feature):
         for name in wanted:
             if name not in given:
                 raise unknown("column", name, given)
-        judged = {name: surveyed(name, one, wanted.get(name)) for name, one in given.items()}
+        found = machine.each(lambda name: surveyed(name, given[name], wanted.get(name)), list(given))
+        judged = dict(zip(given, found, strict=True))
         fields = [field.config() for field in judged.values() if isinstance(field, Field)]
         if not fields:
             why = "; ".join(f"{name}: {reason}" for name, reason in judged.items()) or "no column is left"
@@ -160,7 +161,8 @@ class Record(Feature):
             cells_NC[:, places[field.name]] = found
             return None
 
-        found = dict(zip(self.columns, machine.each(read, self.fields), strict=True))
+        ordered = sorted(self.fields, key=lambda field: not field.is_ragged)  # what takes longest goes first
+        found = {field.name: one for field, one in zip(ordered, machine.each(read, ordered), strict=True)}
         words = {name: found[field.name] for name, field in self._ragged.items()}
         return Whole({"cells": cells_NC, **words}, digests.of(cells_NC, list(words.values())))
 
@@ -270,9 +272,14 @@ class Record(Feature):
 
     def check(self, stored: Any, rows: np.ndarray) -> list[Finding]:
         """What is odd about the columns, which are not used, and which rows are equal by chance."""
-        plain = [place for place, field in enumerate(self.fields) if not field.is_ragged]
-        columns = [(self.fields[place], self.read_of(stored.arrays, rows, place)) for place in plain]
-        found = list(quality.check(columns, rows))
+        places = {field.name: place for place, field in enumerate(self.fields)}
+        plain = self._plain
+
+        def read(field: Field, some: np.ndarray) -> np.ndarray:
+            cells: np.ndarray = self.read_of(stored.arrays, some, places[field.name])
+            return cells
+
+        found = list(quality.check(plain, read, rows))
         if len(plain) == len(self.fields) and (number := digests.expected_equal(stored.arrays["cells"][rows])):
             message = f"{number:,} rows are equal by chance: columns of few values repeat, and no row counts as a copy"
             found.append(Finding("info", "equal_rows", message))
@@ -283,6 +290,12 @@ class Record(Feature):
                 Finding("info", "unused_columns", message, where, "to use one all the same: --columns NAME=KIND")
             )
         return found
+
+    def before(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """What each column is, and what it has learned; and how the places are called."""
+        values, arrays = self.state()
+        fields = [{**field.config(), **own} for field, own in zip(self.fields, values["fields"], strict=True)]
+        return {"fields": fields, "places": list(self.labels), "num_numbers": self.num_numbers}, arrays
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """The fitted state of each column."""

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from engram.core.quantiles import LEVELS
+from engram.core.quantiles import QUANTILES
 from engram.floors.floor import Batches, Floor
 
 MOST_ERRORS = 4_000_000
@@ -25,7 +25,7 @@ class Repeater(nn.Module):
     def __init__(self, *, lookback: int, horizon: int, columns: int) -> None:
         super().__init__()
         self.lookback, self.horizon, self.columns = lookback, horizon, columns
-        self.register_buffer("spread", torch.zeros(horizon, columns, len(LEVELS)))
+        self.register_buffer("spread", torch.zeros(horizon, columns, len(QUANTILES)))
         self.record = {"arguments": {"lookback": lookback, "horizon": horizon, "columns": columns}}
 
     def expected(self, past_BLC: Tensor) -> Tensor:
@@ -54,7 +54,7 @@ def with_spread(module: Repeater, batches: Batches) -> Repeater:
         if held > MOST_ERRORS:
             break
     error_NHC = torch.cat(errors)
-    module.spread.copy_(torch.nanquantile(error_NHC, torch.tensor(LEVELS), dim=0).movedim(0, -1).nan_to_num(0.0))
+    module.spread.copy_(torch.nanquantile(error_NHC, torch.tensor(QUANTILES), dim=0).movedim(0, -1).nan_to_num(0.0))
     return module
 
 

@@ -5,7 +5,6 @@ Shapes: B users, L interactions of the longest, E interactions of all, I items, 
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import torch
@@ -15,6 +14,9 @@ from engram.floors.floor import Batches
 
 MOST_ITEMS = 20_000
 """Closed forms over all pairs of items are for so many of them at most."""
+
+SPEED, LEAST_USERS = 2e10, 1000
+"""Multiplications a second by which it is said how many users there is time for, and the fewest that are looked at."""
 
 LEAST_TAKEN = 3
 """Interactions of an item from which on its pairs say something."""
@@ -45,9 +47,15 @@ def worth_pairing(count_I: Tensor, *, most: int = MOST_ITEMS) -> Tensor:
     return often[count_I[often].argsort(descending=True, stable=True)][:most].sort().values
 
 
-def pairs_together(batches: Batches, kept_K: Tensor, num_items: int, *, until: float, all_known: bool = True) -> Tensor:
-    """Return how often each two items were taken by one user (K, K); by some users alone where time ends before."""
-    together_KK = torch.zeros(len(kept_K), len(kept_K))
+def pairs_together(
+    batches: Batches, kept_K: Tensor, num_items: int, *, seconds: float, all_known: bool = True
+) -> Tensor:
+    """Return how often each two items were taken by one user (K, K), of as many users as there should be time for.
+
+    That number hangs on `seconds` alone, so that a busy machine changes nothing.
+    """
+    most = max(LEAST_USERS, int(seconds * SPEED / max(1, len(kept_K)) ** 2))
+    together_KK, seen = torch.zeros(len(kept_K), len(kept_K)), 0
     place_I = torch.full((num_items,), -1)
     place_I[kept_K] = torch.arange(len(kept_K))
     for batch in batches("history"):
@@ -56,6 +64,7 @@ def pairs_together(batches: Batches, kept_K: Tensor, num_items: int, *, until: f
         user_BK = torch.zeros(len(batch.history), len(kept_K))
         user_BK[row[inside], place_I[item[inside]]] = 1
         together_KK.addmm_(user_BK.T, user_BK)
-        if time.monotonic() > until:
+        seen += len(user_BK)
+        if seen >= most:
             break
     return together_KK

@@ -33,7 +33,8 @@ class Trees(nn.Module):
     root: (T,) where trees begin. Of each node (M,): feature, threshold (numbers above it go to the second child),
     child (its first one), missing_right (whether a missing number goes to the second), set_begin (-1: a number is
     looked at; else where the node's set begins in `right_set` (S,), which says of each category whether it goes to the
-    second), value (of a leaf). binary: the one output is the log-odds of the second of two classes.
+    second), value (of a leaf). leaves: that trees were allowed in fitting. binary: the one output is the log-odds of
+    the second of two classes.
     """
 
     root: Tensor
@@ -44,12 +45,14 @@ class Trees(nn.Module):
     set_begin: Tensor
     value: Tensor
     right_set: Tensor
+    leaves: Tensor
 
     def __init__(self, outputs: int, *, binary: bool = False) -> None:
         super().__init__()
         self.outputs, self.binary, self.depth = outputs, binary, 0
         for name, kind in ARRAYS.items():
             self.register_buffer(name, UninitializedBuffer(dtype=kind))
+        self.register_buffer("leaves", torch.zeros((), dtype=torch.int64))
         self.record = {"arguments": {"outputs": outputs, "binary": binary}}
 
     @property

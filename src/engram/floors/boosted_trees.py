@@ -30,17 +30,20 @@ FEW_ROWS, FOLDS = 3_000, 5
 
 MOST_ROUNDS, PATIENCE = 3_000, 50
 
+LEAVES = (31, 15, 63)
+"""Of a tree, at most. Tried in this order on rows held out, as long as there is time."""
+
 MOST_CATEGORIES = 1_000
 """Of more, their codes are taken as numbers: sets of them are learned by heart."""
 
 NUMBERS: dict[str, Any] = {
-    "learning_rate": 0.06,
-    "num_leaves": 31,
+    "learning_rate": 0.03,
     "lambda_l2": 1.0,
     "feature_fraction": 0.7,
     "bagging_fraction": 0.8,
     "bagging_freq": 1,
-    "cat_smooth": 20.0,
+    "min_data_per_group": 50,
+    "cat_l2": 20.0,
     "seed": 0,
     "deterministic": True,
     "force_row_wise": True,
@@ -69,15 +72,16 @@ class BoostedTrees(Floor):
         return Trees(1 if binary else classes, binary=binary)
 
     def fit(self, batches: Batches, features: Any, *, seconds: float) -> nn.Module:
-        """Find out on rows held out how many rounds are enough, then fit so many on all."""
+        """Find out on rows held out how many rounds of which trees are best, then fit these on all."""
         return self._fit(batches, features, until=time.monotonic() + seconds)
 
     def refit(self, fitted: nn.Module, batches: Batches, features: Any, *, seconds: float) -> nn.Module:
-        """Fit as many rounds as before."""
+        """Fit as many rounds of trees of as many leaves as before."""
         assert isinstance(fitted, Trees)
-        return self._fit(batches, features, until=time.monotonic() + seconds, rounds=fitted.rounds)
+        chosen = Enough(fitted.rounds, int(fitted.leaves))
+        return self._fit(batches, features, until=time.monotonic() + seconds, chosen=chosen)
 
-    def _fit(self, batches: Batches, features: Any, *, until: float, rounds: int | None = None) -> nn.Module:
+    def _fit(self, batches: Batches, features: Any, *, until: float, chosen: Enough | None = None) -> nn.Module:
         reading = (time.monotonic() + until) / 2
         parts, label = gathered(batches, "record", take=lambda record: record, room=MOST_VALUES, until=reading)
         record_NF, trees = torch.cat(parts).numpy(), self.build(features)
@@ -94,7 +98,9 @@ class BoostedTrees(Floor):
                 classes=trees.outputs if self.kind == "softmax" else 0 if self.kind == "number" else 1,
                 until=now + (until - now) / left,
             )
-            models.append(boosting.model(rounds or boosting.enough()))
+            enough = chosen or boosting.enough()
+            models.append(boosting.model(enough))
+        trees.leaves.fill_(enough.leaves)
         return trees.take(arrays_of(models, categories(features.record), scale=scale, shift=shift))
 
 
@@ -105,6 +111,15 @@ def categories(record: Any) -> dict[int, int]:
         for place, number in enumerate(record.cardinalities, record.num_numbers)
         if number <= MOST_CATEGORIES
     }
+
+
+@dataclass(frozen=True)
+class Enough:
+    """What is best on rows held out: so many rounds of trees with so many leaves, whose loss was this."""
+
+    rounds: int
+    leaves: int
+    loss: float = np.inf
 
 
 @dataclass
@@ -121,14 +136,13 @@ class Boosting:
     classes: int
     until: float
 
-    @property
-    def numbers(self) -> dict[str, Any]:
+    def numbers(self, leaves: int) -> dict[str, Any]:
         """What LightGBM is told."""
         objective = {0: "regression", 1: "binary"}.get(self.classes, "multiclass")
         leaf = int(np.clip(len(self.labels) / 100, 3, 20))
         more = {"num_class": self.classes} if self.classes > 1 else {}
         more |= {"min_data_in_leaf": leaf, "num_threads": torch.get_num_threads()}
-        return {**NUMBERS, **more, "objective": objective}
+        return {**NUMBERS, **more, "objective": objective, "num_leaves": leaves}
 
     def data(self) -> Any:
         """The rows, as LightGBM has them."""
@@ -137,23 +151,36 @@ class Boosting:
         places = list(categories(self.record))
         return lightgbm.Dataset(self.rows, self.labels, categorical_feature=places, params={"verbosity": -1})
 
-    def enough(self) -> int:
-        """Return the number of rounds with the least loss on rows held out; half of the time is for this."""
-        import lightgbm
-
+    def enough(self) -> Enough:
+        """Return the rounds and leaves of the least loss on rows held out; half of the time is for this."""
         now, number = time.monotonic(), len(self.labels)
+        until = now + (self.until - now) / 2
         few, mixed = number <= FEW_ROWS, np.random.default_rng(0).permutation(number)
         held = np.array_split(mixed, FOLDS) if few else [mixed[: int(HELD_OUT * number)]]
         folds = [(np.setdiff1d(mixed, some), some) for some in held]
-        ends = [lightgbm.early_stopping(PATIENCE, verbose=False), ending(now + (self.until - now) / 2)]
-        losses = lightgbm.cv(self.numbers, self.data(), MOST_ROUNDS, folds=folds, stratified=False, callbacks=ends)
-        return len(next(iter(losses.values())))
+        found: list[Enough] = []
+        for leaves in LEAVES:
+            began = time.monotonic()
+            found.append(self._tried(leaves, folds, until))
+            if 2 * time.monotonic() - began > until:  # another try would take about as long
+                break
+        return min(found, key=lambda each: each.loss)
 
-    def model(self, rounds: int) -> str:
+    def _tried(self, leaves: int, folds: list[tuple[np.ndarray, np.ndarray]], until: float) -> Enough:
+        import lightgbm
+
+        ends = [lightgbm.early_stopping(PATIENCE, verbose=False), ending(until)]
+        numbers = self.numbers(leaves)
+        found = lightgbm.cv(numbers, self.data(), MOST_ROUNDS, folds=folds, stratified=False, callbacks=ends)
+        losses = next(iter(found.values()))  # up to the best round
+        return Enough(len(losses), leaves, losses[-1])
+
+    def model(self, enough: Enough) -> str:
         """Fit on all rows, and return the model as LightGBM writes it down."""
         import lightgbm
 
-        return lightgbm.train(self.numbers, self.data(), rounds, callbacks=[ending(self.until)]).model_to_string()
+        numbers, ends = self.numbers(enough.leaves), [ending(self.until)]
+        return lightgbm.train(numbers, self.data(), enough.rounds, callbacks=ends).model_to_string()
 
 
 def ending(until: float) -> Callable[[Any], None]:

@@ -42,17 +42,17 @@ class Ease(Floor):
         until, number = time.monotonic() + seconds, features.history.size
         count_I = counted(batches, number)
         kept_K = worth_pairing(count_I, most=int((seconds / len(RIDGES) / 4 * SPEED) ** (1 / 3)))
-        before_KK = pairs_together(batches, kept_K, number, until=time.monotonic() + seconds / 6, all_known=False)
+        before_KK = pairs_together(batches, kept_K, number, seconds=seconds / 6, all_known=False)
         ranked: dict[float, float] = {}
         for ridge in RIDGES:
             trial = Paired(number).take(torch.zeros(number), kept_K, solved(before_KK, ridge), ridge)
             ranked[ridge] = _ranked(batches, trial.aged(self.decays[0]))
-            if time.monotonic() > until - seconds / 4:
+            if time.monotonic() > until:
                 break
         ridge = max(ranked, key=lambda one: ranked[one])
         trial = Paired(number).take(torch.zeros(number), kept_K, solved(before_KK, ridge), ridge)
         decay = max(self.decays, key=lambda one: _ranked(batches, trial.aged(one)))
-        together_KK = pairs_together(batches, kept_K, number, until=time.monotonic() + seconds / 6)
+        together_KK = pairs_together(batches, kept_K, number, seconds=seconds / 6)
         return Paired(number).take(count_I, kept_K, solved(together_KK, ridge), ridge).aged(decay)
 
     def refit(self, fitted: nn.Module, batches: Batches, features: Any, *, seconds: float) -> nn.Module:
@@ -61,7 +61,7 @@ class Ease(Floor):
         number, ridge = features.history.size, float(fitted.ridge)
         count_I = counted(batches, number)
         kept_K = worth_pairing(count_I, most=int((seconds / 3 * SPEED) ** (1 / 3)))
-        together_KK = pairs_together(batches, kept_K, number, until=time.monotonic() + seconds / 2)
+        together_KK = pairs_together(batches, kept_K, number, seconds=seconds / 2)
         return Paired(number).take(count_I, kept_K, solved(together_KK, ridge), ridge).aged(float(fitted.decay))
 
 
@@ -92,7 +92,7 @@ def _ranked(batches: Batches, trial: Paired) -> float:
 class Paired(nn.Module):
     """Adds up what each item of a history says of all others; those without pairs stand below, by their popularity.
 
-    kept: the items (K,) that have pairs. weight: (K, K), in half precision, from the row's item for the column's. decay:
+    kept: the items (K,) that have pairs. weight: (K, K), in half precision, from the row to the column. decay:
     what was taken n interactions before the last counts (1 + n) to the power of minus this.
     """
 

@@ -7,7 +7,6 @@ Shapes: K items that have pairs.
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from torch import Tensor, nn
@@ -36,7 +35,7 @@ class ItemNeighbours(Floor):
         number = features.history.size
         count_I = counted(batches, number)
         kept_K = worth_pairing(count_I, most=MOST)
-        together_KK = pairs_together(batches, kept_K, number, until=time.monotonic() + seconds / 2)
+        together_KK = pairs_together(batches, kept_K, number, seconds=seconds / 2)
         return Paired(number).take(count_I, kept_K, likeness(together_KK), 0.0)
 
 

@@ -80,7 +80,7 @@ class LinearForecast(Repeater):
 
 @dataclass
 class Moments:
-    """Sums of squares and products of what is read (L, L), of it and what is wanted (L, H): all that least squares need.
+    """Sums of products of what is read (L, L), and of it with what is wanted (L, H): all that least squares need.
 
     wanted: the sum of squares of that. count: windows of one column.
     """

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engram.core.quantiles import LEVELS
+from engram.core.quantiles import QUANTILES
 from engram.metrics._forecasts import ForecastMetric
 
 
@@ -16,7 +16,7 @@ class WeightedQuantileLoss(ForecastMetric):
 
     def each(self, output_BHCA: Tensor, batch: Any) -> Tensor:
         """Twice the pinball loss of each number, in units of the series' spread, mean over quantiles."""
-        level_Q = torch.tensor(LEVELS, device=output_BHCA.device)
+        level_Q = torch.tensor(QUANTILES, device=output_BHCA.device)
         off_BHCQ = batch.future[..., None] - output_BHCA[..., 1:]
         loss_BHCQ = torch.maximum(level_Q * off_BHCQ, (level_Q - 1) * off_BHCQ)
         return 2 * loss_BHCQ.mean(-1) / batch.scale[:, None]

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from engram.core.quantiles import LEVELS
+from engram.core.quantiles import QUANTILES
 from engram.models.delivered import Delivered
 
 
@@ -25,7 +25,7 @@ class DeliveredForecast(Delivered):
 
     def __init__(self, network: nn.Module, *, num_outputs: int, num_hidden: int = 0, **arguments: Any) -> None:
         super().__init__(network, num_outputs=num_outputs, num_hidden=0, **arguments)
-        self.register_buffer("correction", torch.zeros(num_outputs, len(LEVELS)))
+        self.register_buffer("correction", torch.zeros(num_outputs, len(QUANTILES)))
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """Return (B, H, C, 1 + Q): the expected value, then the quantiles in ascending order."""

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from engram.core.quantiles import LEVELS
+from engram.core.quantiles import QUANTILES
 from engram.models.layers.dropout import Dropout
 
 WIDTHS = {"small": 128, "medium": 256, "large": 512}
@@ -57,7 +57,7 @@ class Forecaster(nn.Module):
         self.spread = nn.Linear(width, horizon * 2)
         self.others = Others(others, columns, horizon, width) if others else None
         self.effect = Effect(known, columns, width) if known else None
-        levels = torch.tensor([NormalDist().inv_cdf(level) for level in LEVELS])
+        levels = torch.tensor([NormalDist().inv_cdf(level) for level in QUANTILES])
         self.fan = nn.Parameter(levels.expand(horizon, -1).diff(dim=-1).log())
         for layer in (self.linear, self.head, self.spread):
             begin_small(layer)
@@ -99,7 +99,7 @@ class Forecaster(nn.Module):
         """Quantiles (B, H, C, Q) around the expected value, in ascending order."""
         shift_BCH2 = self.spread(hidden_BCD).unflatten(-1, (self.horizon, 2))
         steps_BCHQ = self.fan.exp() * shift_BCH2[..., :1].exp()
-        below_BCHQ = steps_BCHQ[..., : len(LEVELS) // 2]
+        below_BCHQ = steps_BCHQ[..., : len(QUANTILES) // 2]
         fan_BCHQ = functional.pad(steps_BCHQ.cumsum(-1), (1, 0)) - below_BCHQ.sum(-1, keepdim=True)
         return (fan_BCHQ + shift_BCH2[..., 1:]).transpose(1, 2)
 

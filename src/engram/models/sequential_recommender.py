@@ -53,7 +53,7 @@ class SequentialRecommender(nn.Module):
         width: int = 64,
         layers: int = 2,
         heads: int = 2,
-        longest: int = 200,
+        longest: int = 100,
         dropout: float = 0.2,
         forgotten: float = 0.1,
     ) -> None:

@@ -32,22 +32,24 @@ RECIPE = {
 class TableNet(nn.Module):
     """A network that gives each encoded record (B, F) `num_classes` logits, or a number.
 
-    num_numbers, cardinalities: what the places of a record hold: numbers first, NaN where one is missing, then codes
-    below the cardinality of each category. kind: what the logits are for, "softmax" or "sigmoid"; or "number" for the
-    number itself and how far off it may be (B, 2), in the units of `mean` and `spread`, which are the training rows'.
-    members: networks in one, which differ in how much they make of each column, and in their last layers. width, layers:
-    of the hidden layers. columns: width of what one column says. ranges: in how many pieces a number is taken.
+    num_numbers, num_categories: what the places of a record hold: numbers first, NaN where one is missing, then codes,
+    of which all categories together have `num_codes`; see `know`. kind: what the logits are for, "softmax" or
+    "sigmoid"; or "number" for the number itself and how far off it may be (B, 2). members: networks in one, which
+    differ in how much they make of each column, and in their last layers. width, layers: of the hidden layers.
+    columns: width of what one column says. ranges: in how many pieces a number is taken.
     """
+
+    mean: Tensor
+    spread: Tensor
 
     def __init__(
         self,
         *,
         num_numbers: int,
-        cardinalities: Sequence[int],
+        num_categories: int,
+        num_codes: int,
         num_classes: int = 2,
         kind: str = "softmax",
-        mean: float = 0.0,
-        spread: float = 1.0,
         members: int = 32,
         width: int = 128,
         layers: int = 2,
@@ -57,16 +59,25 @@ class TableNet(nn.Module):
     ) -> None:
         super().__init__()
         self.recipe = RECIPE
-        self.kind, self.mean, self.spread, self.num_numbers = kind, mean, spread, num_numbers
-        places = num_numbers + len(cardinalities)
+        self.kind, self.num_numbers = kind, num_numbers
+        self.register_buffer("mean", torch.zeros(()))
+        self.register_buffer("spread", torch.ones(()))
+        places = num_numbers + num_categories
         self.numbers = NumberVectors(num_numbers, width=columns, ranges=ranges) if num_numbers else None
-        self.categories = CategoryVectors(cardinalities, width=columns) if cardinalities else None
+        self.categories = CategoryVectors(num_categories, num_codes, width=columns) if num_categories else None
         # One member's after another's, not as a matrix: they are vectors, and the optimizer is to treat them so.
         self.heed = nn.Parameter(torch.randn(members, places, 1).expand(-1, -1, columns).flatten())
         widths = [places * columns, *[width] * layers]
         self.hidden = nn.ModuleList(nn.Linear(*pair) for pair in pairwise(widths))
         self.dropout = nn.Dropout(dropout)
         self.output = SharedLinear(members, width, 2 if kind == "number" else num_classes)
+
+    def know(self, cardinalities: Sequence[int], *, mean: float = 0.0, spread: float = 1.0) -> None:
+        """Take what is known of the training rows: how many codes each category has, and the size of the number."""
+        if self.categories is not None:
+            self.categories.divide(cardinalities)
+        self.mean.fill_(mean)
+        self.spread.fill_(spread)
 
     @property
     def head(self) -> nn.Linear:

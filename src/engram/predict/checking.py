@@ -66,7 +66,7 @@ LIMITS = {"plan.threads": 4096, "plan.batch_size": 10**7, "plan.micro_batch": 10
 """Numbers of a plan that must lie between 1 and these."""
 
 LARGEST = 4096
-"""Larger numbers than this build a network only where one of its tensors has such a side."""
+"""Larger whole numbers than this build a network only where one of its tensors has such a side."""
 
 MOST_NUMBERS = 256
 """A network is described by fewer numbers than this."""
@@ -137,11 +137,11 @@ def _wrong_names(facts: dict[str, Any]) -> str:
 def _wrong_network(facts: dict[str, Any], held: dict[str, tensors.Entry]) -> str:
     """Say which number of the network's description does not fit the tensors that are there."""
     sides = {side for entry in held.values() for side in entry.shape}
-    numbers = list(_numbers(facts.get("network", {}).get("arguments", {})))
+    numbers = list(_numbers(facts.get("network", {}).get("arguments", {}), sides))
     if len(numbers) > MOST_NUMBERS:
         return f"its network is described by {len(numbers)} numbers"
     for number in numbers:
-        if not math.isfinite(number) or (abs(number) > LARGEST and number not in sides):
+        if not math.isfinite(number) or (isinstance(number, int) and abs(number) > LARGEST and number not in sides):
             return f"its network is described by {number}, which none of its tensors shows"
     record = facts.get("delivered", {})
     if not record:  # the bare network, which says nothing of itself
@@ -155,11 +155,13 @@ def _wrong_network(facts: dict[str, Any], held: dict[str, tensors.Entry]) -> str
     return ""
 
 
-def _numbers(value: Any) -> Any:
-    """All numbers within lists and objects."""
-    if isinstance(value, dict | list):
+def _numbers(value: Any, sides: set[int]) -> Any:
+    """All numbers within lists and objects; of numbers that add up to a side, as those of categories do, it alone."""
+    if isinstance(value, list) and all(type(n) is int and n > 0 for n in value) and sum(value) in sides:
+        yield sum(value)
+    elif isinstance(value, dict | list):
         for inner in value.values() if isinstance(value, dict) else value:
-            yield from _numbers(inner)
+            yield from _numbers(inner, sides)
     elif isinstance(value, int | float):
         yield value
 

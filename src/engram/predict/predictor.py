@@ -109,7 +109,8 @@ class Predictor:
 
     def encode_table(self, data: Any) -> Batch:
         """Return all rows of a table (columns, a data frame) as the network sees them, read column by column."""
-        column, (role,) = rows_of(source.read(data, target=()).columns), self.task.inputs
+        names = [str(name) for name in getattr(data, "columns", data)]  # all of them, whatever they are called
+        column, (role,) = rows_of(source.read(data, target=(), inputs=names).columns), self.task.inputs
         feature, rows = self.features[role], np.arange(len(column))
         return Batch(rows=rows, **{role: feature.encode(in_memory(column, feature).gather(rows))})
 
@@ -252,4 +253,5 @@ def name_of(item: Any, number: int) -> str:
     if isinstance(item, str | os.PathLike):
         return os.fspath(item) if isinstance(os.fspath(item), str) else os.fsdecode(os.fspath(item))
     filename = getattr(item, "filename", "") or getattr(item, "name", "")
-    return str(filename) if filename else f"{type(item).__name__}[{number}]"
+    kind = "row" if isinstance(item, Mapping) else type(item).__name__
+    return str(filename) if filename else f"{kind}[{number}]"

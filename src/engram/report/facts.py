@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from engram.core.errors import EngramError
 from engram.core.rundir import RunDirectory
 from engram.core.task import Batch, Task
-from engram.evaluate import predictions
+from engram.evaluate import predictions, written
 from engram.explain import kept
 from engram.predict.opening import task_of
 from engram.predict.predictor import Predictor, load
@@ -156,15 +156,24 @@ class Facts:
     @cached_property
     def encoded(self) -> Batch | None:
         """One example as the network sees it: a kept one, or that which was handed over."""
-        kept = self.kept
-        if self.predictor is None:
+        kept, predictor = self.kept, self.predictor
+        if predictor is None or self.example is not None:
             return self.example
-        if kept is None:
-            known = {role: self.predictor.features[role].remembered(1) for role in self.task.inputs}
-            return self.predictor.encode([{r: v[0] for r, v in known.items()}]) if all(known.values()) else self.example
-        if kept.tokens is not None:
-            return self.windows(1)
-        return self.predictor.encode([kept.values[0]])
+        if kept is not None:
+            return self.windows(1) if kept.tokens is not None else predictor.encode([kept.values[0]])
+        if (frame := written.read(self.run)) is not None and len(frame):
+            return self._as_written(frame.row(0, named=True))
+        known = {role: predictor.features[role].remembered(1) for role in self.task.inputs}
+        return predictor.encode([{role: some[0] for role, some in known.items()}]) if all(known.values()) else None
+
+    def _as_written(self, entry: dict[str, Any]) -> Batch:
+        """A source with its target, encoded."""
+        import numpy as np
+
+        assert self.predictor is not None
+        features, roles = self.predictor.features, (*self.task.inputs, *self.task.target)
+        gathered = self.predictor.gather([{role: features[role].store(entry[role]) for role in roles}], roles)
+        return Batch(rows=np.arange(1), **{role: features[role].encode(values) for role, values in gathered.items()})
 
     def windows(self, number: int) -> Batch:
         """The first kept windows of running text, but for the last token of each, after which nothing is asked."""

@@ -82,8 +82,9 @@ class TokenTask(Task):
             start_B = (length_B - self.context).clamp(min=0)
             place_BT = start_B[:, None] + torch.arange(min(self.context, batch.text.shape[1]), device=start_B.device)
             seen_BT = batch.text.gather(1, place_BT.clamp(max=batch.text.shape[1] - 1))
-            logits_BTV = model(seen_BT)
-            next_BV = logits_BTV[torch.arange(len(seen_BT)), length_B - 1 - start_B]
+            size = max(1, MOST_LOGITS // (seen_BT.shape[1] * features.text.size))
+            pieces = zip(seen_BT.split(size), (length_B - 1 - start_B).split(size), strict=True)
+            next_BV = torch.cat([model(text)[torch.arange(len(text)), last] for text, last in pieces])
             return log_odds(next_BV.double().index_fill(1, torch.arange(NUM_SPECIAL, device=seen_BT.device), -1e4))
 
         chosen = int(scores(model, example)[0].argmax())

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from engram.core.claim import Claim
 from engram.core.evidence import Evidence
-from engram.core.quantiles import LEVELS
+from engram.core.quantiles import QUANTILES
 from engram.core.task import Batch, Sample, Step, Task, Worth
 from engram.data.examples import Examples
 from engram.data.series.panel import histories, looks_like_series
@@ -101,7 +101,7 @@ class Forecast(Task):
         known_BHC = batch.future.isfinite()
         future_BHC = batch.future.nan_to_num()
         error_BHC = ((output_BHCA[..., 0] - future_BHC) / scale_B1C).square()
-        levels_Q = torch.tensor(LEVELS, device=output_BHCA.device)
+        levels_Q = torch.tensor(QUANTILES, device=output_BHCA.device)
         quantile_BHC = pinball(output_BHCA[..., 1:], future_BHC, levels_Q).mean(-1) / scale_B1C
         loss_BHC = (error_BHC + quantile_BHC).masked_fill(~known_BHC, 0)
         return Step(loss_BHC.sum(), weight=known_BHC.sum(), output=output_BHCA)

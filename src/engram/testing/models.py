@@ -30,15 +30,15 @@ CARDINALITIES = (3, 5)
 
 def check_model(factory: Callable[..., nn.Module], *, input_shapes: Sequence[Sequence[int]] = SHAPES) -> None:
     """Check a factory that takes `num_classes`, and `input_shape` (C, H, W) or `vocabulary`, as keywords and gives a
-    classifier of pictures or of ids; or `num_numbers` and `cardinalities`, and gives one of records; or `vocabulary`
+    classifier of pictures or of ids; or `num_numbers` and `num_codes`, and gives one of records; or `vocabulary`
     and `context`, and gives what says the next id of each; or `vocabulary` alone, and gives what reads one text and
     says the next id of each of another; or `lookback` and `horizon`, and gives what forecasts.
 
     Every shape is built anew and run with three examples of noise.
     """
     parameters = inspect.signature(factory).parameters
-    if "cardinalities" in parameters:
-        made = functools.partial(factory, num_numbers=2, cardinalities=CARDINALITIES, width=32)
+    if "num_codes" in parameters:
+        made = functools.partial(factory, num_numbers=2, num_categories=2, num_codes=sum(CARDINALITIES), width=32)
         check_classifier(made, noise_records(3), many=noise_records(64))
         return
     if "horizon" in parameters:

@@ -20,7 +20,7 @@ from engram.core.evidence import Finding
 from engram.data.series.frequency import clock_of
 from engram.data.series.timestamps import NAMES, Moments, moments
 from engram.data.source.fingerprint import digest
-from engram.data.source.rows import as_names
+from engram.data.source.rows import as_names, take
 from engram.data.table import Column, Table
 from engram.features._clock import Clock
 from engram.features.series import TEST, TRAIN, UNUSED, VAL, History, Series
@@ -32,6 +32,10 @@ MOST_TWICE = 0.05
 """Of the rows, so many may have the time of another; from more on, a column is looked for that tells series apart."""
 
 MOST_LATE, SHOWN = 0.05, 3
+
+LOOKED_AT = 10_000
+"""Rows by which a large table is told to be no series."""
+
 CODES = {"train": TRAIN, "val": VAL, "test": TEST, "": UNUSED}
 ID_VALUES = 0.5
 """A column that says which series has at most so many different values for its rows."""
@@ -112,6 +116,8 @@ def looks_like_series(table: Table) -> str:
     named = [name for name in table.columns if NAMES.search(name.strip())]
     others = [column for name, column in table.columns.items() if name not in named[:1]]
     if not named or not others or any(column.kind != "number" for column in others):
+        return ""
+    if len(table) > LOOKED_AT and not looks_like_series(take(table, np.arange(LOOKED_AT))):
         return ""
     try:
         when = moments(table.columns[named[0]].values, name=named[0])

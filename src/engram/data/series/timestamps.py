@@ -138,13 +138,13 @@ class Form:
 
 
 def _moment(
-    year: int, month: int, day: int, rest: Sequence[str | None] = (None,) * 5, zone: str | None = None
+    year: int | str, month: int | str, day: int | str, rest: Sequence[str | None] = (None,) * 5, zone: str | None = None
 ) -> np.datetime64 | None:
     """One moment, in UTC where a zone is given; None where there is no such day or hour."""
     hour, minute, second, fraction, half = rest
     hours = int(hour or 0) % 12 + 12 * (half.upper() == "PM") if half else int(hour or 0)
     try:
-        day_ = np.datetime64(f"{year:04d}-{month:02d}-{day:02d}", "us")
+        day_ = np.datetime64(f"{int(year):04d}-{int(month):02d}-{int(day):02d}", "us")
     except ValueError:
         return None
     if hours > 24 or int(minute or 0) > 59 or int(second or 0) > 60:
@@ -176,7 +176,7 @@ def _iso(values: list[str], name: str) -> tuple[Read, str]:
     found = {text: ISO.fullmatch(text) for text in values}
     zones = _one_zone([match.group(9) for match in found.values() if match], name)
     read = {
-        text: _moment(*map(int, match.group(1, 2, 3)), match.group(4, 5, 6, 7, 8), match.group(9)) if match else None
+        text: _moment(match[1], match[2], match[3], match.group(4, 5, 6, 7, 8), match[9]) if match else None
         for text, match in found.items()
     }
     return read, f"written year first{zones}"
@@ -185,7 +185,7 @@ def _iso(values: list[str], name: str) -> tuple[Read, str]:
 def _plain(values: list[str], name: str) -> tuple[Read, str]:
     found = {text: PLAIN.fullmatch(text) for text in values}
     return {
-        text: _moment(*map(int, match.group(1, 2, 3)), (*match.group(4, 5, 6), None, None)) if match else None
+        text: _moment(match[1], match[2], match[3], (*match.group(4, 5, 6), None, None)) if match else None
         for text, match in found.items()
     }, "written as YYYYMMDD"
 

@@ -50,6 +50,11 @@ class SeriesWindows(Examples):
         assert isinstance(found, Series)
         return found
 
+    @property
+    def together(self) -> int:
+        """Windows begin at every step, and their horizons overlap."""
+        return self.feature.horizon
+
     def lengths(self, rows: np.ndarray) -> None:
         """All are alike."""
         return None

@@ -135,7 +135,12 @@ def _open_tables(path: str, beside: list[str], others: list[str]) -> Table | Non
     if len(beside) < 2:
         return None
     from engram.data.source.beside import read_split_tables
+    from engram.data.source.catalogues import interactions_among
 
+    if (name := interactions_among(path, beside)) is not None:
+        table = _open_file(os.path.join(path, name))
+        table.notes.insert(0, f"Of the tables in {path}, {name} says who took what.")
+        return table
     return read_split_tables(path, beside)
 
 

@@ -9,9 +9,10 @@ from typing import Any
 
 from engram.core.errors import DataError
 from engram.core.evidence import Finding
-from engram.data.roles import called, snake
+from engram.data.roles import ROLES, called, snake
 from engram.data.source.columns import separated
 from engram.data.source.lines import read_lines
+from engram.data.source.splits import split_of_file
 from engram.data.source.tabular import read_sheet
 from engram.features._catalogue import Catalogue
 from engram.features.category import ID_NAMES, canonical
@@ -51,6 +52,16 @@ def catalogue_beside(origin: str, key: str, items: list[str]) -> tuple[Catalogue
     return Catalogue(items), [], findings
 
 
+def interactions_among(root: str, names: list[str]) -> str | None:
+    """The table of a folder that says who took what; None where none does, or several are a split each."""
+    headers = {name: _header(Path(root) / name) for name in names}
+    roles = {name: {role for role in ROLES if any(called(role, c) for c in header)} for name, header in headers.items()}
+    fitting = [name for name, found in roles.items() if {"user", "item"} <= found]
+    rated = [name for name in fitting if "rating" in roles[name]]
+    chosen = rated or fitting
+    return chosen[0] if len(chosen) == 1 and not any(map(split_of_file, names)) else None
+
+
 def _candidates(origin: Path) -> list[Path]:
     """Tables beside a file; without headers, those that are called like items."""
     if not origin.is_file():
@@ -69,7 +80,8 @@ def _columns(path: Path, key: str) -> dict[str, Sequence[Any]]:
             columns = read_lines(str(path)) or {}
             first = next(iter(columns), "")
         else:
-            if path.suffix.lower() in (".csv", ".tsv") and key not in _first_line(path):
+            header = _header(path) if path.suffix.lower() in (".csv", ".tsv") else [key]
+            if key not in header or any(called("user", name) for name in header):  # more interactions, such as tags
                 return {}
             columns, first = dict(read_sheet(str(path)).columns), key
     except DataError:
@@ -77,9 +89,10 @@ def _columns(path: Path, key: str) -> dict[str, Sequence[Any]]:
     return {first: columns[first], **columns} if first in columns else {}
 
 
-def _first_line(path: Path) -> str:
+def _header(path: Path) -> list[str]:
+    """What the first line of a file of separated values says."""
     with open(path, encoding="utf-8", errors="replace") as file:
-        return file.readline()
+        return [name.strip().strip('"') for name in re.split(r"[,;\t]", file.readline())]
 
 
 def _names(values: Sequence[Any]) -> list[str]:

@@ -72,7 +72,8 @@ def read_delimited(content: bytes, *, path: str, separator: str | None = None, p
 
 def _above(records: Records, first: int) -> list[str]:
     """Say which lines above the header are no part of the table."""
-    lines = [records.text(number).strip() for number in range(first) if records.fields[number]]
+    lines = [" ".join(filter(None, records.cells(n))).strip() for n in range(first) if records.fields[n]]
+    lines = [line for line in lines if line]
     said = " / ".join(lines)[:200]
     return [f"{len(lines)} lines above the header are no part of the table: {said}"] if lines else []
 
@@ -127,9 +128,10 @@ def _without_footer(found: Delimited) -> Delimited:
     """Leave out a last line or two that sum up the others."""
     frame, cut = found.frame, 0
     while cut < 3 and frame.width > 1 and frame.height - cut > 5:
-        first = next((cell for cell in frame.row(frame.height - 1 - cut) if cell), "")
-        if not FOOTER.fullmatch(first.strip()):
-            break
+        cells = frame.row(frame.height - 1 - cut)
+        place = next((number for number, cell in enumerate(cells) if cell), 0)
+        if not FOOTER.fullmatch((cells[place] or "").strip()) or (frame.to_series(place) == cells[place]).sum() > 1:
+            break  # a word that other rows hold too is a value
         cut += 1
     if cut:
         last = [" ".join(filter(None, row)) for row in frame.tail(cut).rows()]

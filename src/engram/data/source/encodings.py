@@ -123,6 +123,8 @@ def _count(chunk: bytes, seen: _Seen, utf8: codecs.IncrementalDecoder) -> None:
     seen.total += len(chunk)
     seen.controls += len(chunk) - len(chunk.translate(None, _CONTROLS))
     seen.zeros += chunk.count(0)
+    if chunk.isascii() and not utf8.getstate()[0]:
+        return
     text = utf8.decode(chunk)
     if chunk.isascii():
         seen.damaged += text.count("\ufffd")  # a sequence that the chunk before had begun

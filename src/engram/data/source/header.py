@@ -29,9 +29,14 @@ LOOKED_AT = 10_000
 
 
 def header_at(records: Records) -> int:
-    """The record that is the header: the first of full width, or the one before it that lacks one name."""
+    """The record that is the header: the first of full width, or the one before it that lacks one name.
+
+    Spreadsheets give a title as many separators as the table has: a line of one word among several fields is one.
+    """
     width, some = records.width, np.flatnonzero(records.fields > 0)
-    full = int(np.flatnonzero(records.fields == width)[0])
+    whole = np.flatnonzero(records.fields[: MOST_ABOVE + 1] == width).tolist()
+    filled = (number for number in whole if width < 3 or sum(map(bool, map(str.strip, records.cells(number)))) > 1)
+    full = next(filled, int(np.flatnonzero(records.fields == width)[0]))
     if full > MOST_ABOVE:
         return int(some[0])
     before = some[some < full]

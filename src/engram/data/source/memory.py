@@ -100,13 +100,23 @@ def _columns(data: Any) -> dict[str, Sequence[Any]] | None:
     if isinstance(data, Mapping):
         return {str(name): _plain(values) for name, values in data.items()}
     if hasattr(data, "columns") and hasattr(data, "__getitem__") and not hasattr(data, "detach"):
-        return {str(name): data[name].to_list() for name in data.columns}
+        return {str(name): _of_frame(data[name]) for name in data.columns}
     known = isinstance(data, list | tuple) or (hasattr(data, "__getitem__") and hasattr(data, "__len__"))
     if not known or isinstance(data, str | bytes | np.ndarray) or not len(data) or not isinstance(data[0], Mapping):
         return None
     items = [data[row] for row in range(len(data))]
     names: dict[str, None] = dict.fromkeys(str(name) for item in items for name in item)
     return None if parts_by_name(names) else {name: [_plain(item.get(name)) for item in items] for name in names}
+
+
+def _of_frame(column: Any) -> Sequence[Any]:
+    """The values of a column of a data frame: plain numbers as one array, anything else as Python has it."""
+    if type(column).__module__.startswith("polars"):
+        from engram.data.source.tabular import values_of
+
+        return values_of(column)
+    plain = getattr(getattr(column, "dtype", None), "kind", "") in ("b", "i", "u", "f")
+    return column.to_numpy() if plain else column.to_list()
 
 
 def _from_columns(columns: Mapping[str, Sequence[Any]]) -> Table:

@@ -52,8 +52,9 @@ class Records:
     def cells(self, number: int) -> list[str]:
         """The fields of a record."""
         text = io.StringIO(self.text(number), newline="")
-        quoting = csv.QUOTE_MINIMAL if self.quoted else csv.QUOTE_NONE
-        return next(csv.reader(text, delimiter=self.separator, quoting=quoting), [])
+        if not self.quoted:
+            return next(csv.reader(text, delimiter=self.separator, quoting=csv.QUOTE_NONE), [])
+        return next(csv.reader(text, delimiter=self.separator), [])
 
     def line(self, number: int) -> int:
         """The line on which a record begins, from 1 on."""

@@ -75,7 +75,7 @@ def read_sheet(path: str) -> Sheet:
 
 def from_frame(frame: polars.DataFrame) -> dict[str, Sequence[Any]]:
     """Return the columns of a polars frame as plain values; rows of arrays as numpy arrays."""
-    return flattened({name: _values(frame[name]) for name in frame.columns})
+    return flattened({name: values_of(frame[name]) for name in frame.columns})
 
 
 def file_fingerprint(path: str) -> str:
@@ -136,7 +136,7 @@ def _spreadsheet(path: str) -> Sheet:
     return Sheet(from_frame(frame), ["Of the spreadsheet the first sheet is read."])
 
 
-def _values(series: polars.Series) -> Sequence[Any]:
+def values_of(series: polars.Series) -> Sequence[Any]:
     """Plain values, packed where they are numbers or texts; dates and categories as text."""
     import polars
 

@@ -9,7 +9,11 @@ Shapes: N rows, C columns.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
+
+from engram.core import machine
 
 BY_CHANCE = 1.0
 """From so many pairs of equal rows expected by chance on, equal rows are no copies."""
@@ -20,12 +24,9 @@ _SALTS = (np.uint64(0x243F6A8885A308D3), np.uint64(0x13198A2E03707344))
 
 def of(cells_NC: np.ndarray, words: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
     """Return uint8 (N, 16). words: of each ragged column all values, and how many each row has."""
-    columns = [_bits(cells_NC[:, place]) for place in range(cells_NC.shape[1])]
-    columns += [_of_ragged(values, sizes) for values, sizes in words]
-    rows = [np.full(len(cells_NC), salt) for salt in _SALTS]
-    for column in columns:
-        rows = [_mixed(row * _MIX[2] + column) for row in rows]
-    if by_chance(columns):
+    more = [_of_ragged(values, sizes) for values, sizes in words]
+    rows = machine.each(lambda salt: _hashed(cells_NC, more, salt), _SALTS)
+    if by_chance(cells_NC, more):
         turn = _turns(rows[0])
         rows = [_mixed(row + turn * _MIX[0]) for row in rows]
     return np.stack(rows, 1).view(np.uint8).reshape(len(cells_NC), 16)
@@ -33,25 +34,36 @@ def of(cells_NC: np.ndarray, words: list[tuple[np.ndarray, np.ndarray]]) -> np.n
 
 def expected_equal(cells_NC: np.ndarray) -> int:
     """How many rows equal an earlier one, where that is to be expected and they are no copies; else 0."""
-    columns = [_bits(cells_NC[:, place]) for place in range(cells_NC.shape[1])]
-    if not by_chance(columns):
+    if not by_chance(cells_NC, []):
         return 0
-    row = np.full(len(cells_NC), _SALTS[0])
-    for column in columns:
-        row = _mixed(row * _MIX[2] + column)
-    return len(row) - len(np.unique(row))
+    return len(cells_NC) - len(np.unique(_hashed(cells_NC, [], _SALTS[0])))
 
 
-def by_chance(columns: list[np.ndarray]) -> bool:
+def by_chance(cells_NC: np.ndarray, more: list[np.ndarray]) -> bool:
     """Tell whether pairs of equal rows are to be expected where none was copied."""
-    number = len(columns[0]) if columns else 0
+    number = len(cells_NC)
     expected = np.log(max(1.0, number * (number - 1) / 2))
-    for column in columns:
+    for column in _columns(cells_NC, more):
         if expected <= np.log(BY_CHANCE):
             break  # every further column makes equal rows only rarer
         counts = np.unique(column, return_counts=True)[1].astype(np.float64)
         expected += np.log(max((counts * (counts - 1)).sum(), 0.5) / max(1.0, number * (number - 1)))
     return bool(expected > np.log(BY_CHANCE))
+
+
+def _columns(cells_NC: np.ndarray, more: list[np.ndarray]) -> Iterator[np.ndarray]:
+    """The bits of one column after the other, so that memory stays flat."""
+    for place in range(cells_NC.shape[1]):
+        yield _bits(cells_NC[:, place])
+    yield from more
+
+
+def _hashed(cells_NC: np.ndarray, more: list[np.ndarray], salt: np.uint64) -> np.ndarray:
+    """One number (uint64) for each row."""
+    row = np.full(len(cells_NC), salt)
+    for column in _columns(cells_NC, more):
+        row = _mixed(row * _MIX[2] + column)
+    return row
 
 
 def _turns(row: np.ndarray) -> np.ndarray:

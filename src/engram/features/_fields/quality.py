@@ -5,7 +5,7 @@ Shapes: N rows.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -27,20 +27,29 @@ SELDOM = 0.002
 MOSTLY = 0.5
 SHOWN = 20
 
+TOGETHER = 20_000
+"""Rows by which columns are compared with one another."""
+
 Read = tuple[Field, np.ndarray]
 """A field and what was read of it, one number a row."""
 
 
-def check(columns: Sequence[Read], rows: np.ndarray) -> Iterator[Finding]:
-    """Examine columns. rows: the numbers of the rows that were read."""
-    for field, cells in columns:
+Reader = Callable[[Field, np.ndarray], np.ndarray]
+"""Gives the cells of a field in some rows: columns are read one at a time, so that memory stays flat."""
+
+
+def check(fields: Sequence[Field], read: Reader, rows: np.ndarray) -> Iterator[Finding]:
+    """Examine columns in some rows."""
+    for field in fields:
+        cells = read(field, rows)
         lacking = float(field.missing(cells).mean()) if len(cells) else 0.0
         if lacking > MOSTLY:
-            yield Finding(
-                "info", "mostly_missing", f"{lacking:.0%} of the cells of the column {field.name} are missing"
-            )
+            message = f"{lacking:.0%} of the cells of the column {field.name} are missing"
+            yield Finding("info", "mostly_missing", message)
         if not field.is_code:
             yield from _numbers(field, cells, rows)
+    some = rows[:: 1 + len(rows) // TOGETHER]
+    columns = [(field, read(field, some)) for field in fields]
     yield from _nearly_constant(columns)
     yield from _alike(columns)
 
@@ -72,8 +81,10 @@ def _numbers(field: Field, cells: np.ndarray, rows: np.ndarray) -> Iterator[Find
 def _placeholder(known: np.ndarray, width: float) -> float | None:
     """The number that recurs at one end, with a gap between it and all others; None where there is none."""
     for extreme, beyond in ((known.min(), 1), (known.max(), -1)):
+        if extreme not in PLACEHOLDERS:
+            continue
         others = known[known != extreme]
-        if extreme not in PLACEHOLDERS or len(others) < 10 or len(known) - len(others) < 3:
+        if len(others) < 10 or len(known) - len(others) < 3:
             continue
         nearest = others.min() if beyond == 1 else others.max()
         within = others.max() - others.min() if extreme != 0 and abs(extreme) > 1 else width
@@ -85,10 +96,9 @@ def _placeholder(known: np.ndarray, width: float) -> float | None:
 def _nearly_constant(columns: Sequence[Read]) -> Iterator[Finding]:
     names = []
     for field, cells in columns:
-        some = cells[:: 1 + len(cells) // LOOKED_AT]
-        counts = np.unique(some, return_counts=True)[1]
-        if len(counts) and len(some) >= 100 and counts.max() > (1 - SELDOM) * len(some):
-            names.append(f"{field.name}: {len(some) - counts.max():,} of {len(some):,} rows differ")
+        counts = np.unique(cells, return_counts=True)[1]
+        if len(counts) and len(cells) >= 100 and counts.max() > (1 - SELDOM) * len(cells):
+            names.append(f"{field.name}: {len(cells) - counts.max():,} of {len(cells):,} rows differ")
     if names:
         message = f"{len(names)} columns say nearly the same in every row"
         yield Finding("info", "nearly_constant", message, tuple(names), "leave them out: --columns NAME=ignore")
@@ -98,8 +108,7 @@ def _alike(columns: Sequence[Read]) -> Iterator[Finding]:
     """Columns that say the same, in the same words or in others."""
     by_count: dict[int, list[tuple[str, np.ndarray]]] = {}
     for field, cells in columns:
-        some = np.nan_to_num(cells[:: 1 + len(cells) // 20_000], nan=np.inf)
-        values, codes = np.unique(some, return_inverse=True)
+        values, codes = np.unique(np.nan_to_num(cells, nan=np.inf), return_inverse=True)
         if len(values) > 2:
             by_count.setdefault(len(values), []).append((field.name, codes.reshape(-1)))
     pairs = []

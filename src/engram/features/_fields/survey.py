@@ -63,14 +63,20 @@ def surveyed(name: str, column: Any, wish: str | None = None) -> Field | LeftOut
         return _wished(name, present, wish, optional=optional)
     if not len(present):
         return "it is empty"
-    number = present.n_unique()
+    number = _num_distinct(column, present)
     if number == 1 and not optional:
         return f"it says {present[0]!r} in every row"
     if column.kind == "names":
         return WordsField(name, reason="lists of names", optional=optional)
     if column.kind == "number":
-        return _number(name, present, number, optional=optional)
+        return _number(name, column, present, number, optional=optional)
     return _text(name, present, number, optional=optional)
+
+
+def _num_distinct(column: Any, present: polars.Series) -> int:
+    """How many different values there are; exactly, where nearly every row has its own."""
+    known = getattr(column.values, "num_distinct", None)
+    return known if known is not None and 1 < known < 0.8 * len(present) else present.n_unique()
 
 
 def _as_series(column: Any) -> polars.Series | None:
@@ -90,8 +96,10 @@ def _present(values: polars.Series) -> polars.Series:
 
     if values.dtype != polars.String:
         return values.drop_nulls()
-    texts = values.str.strip_chars()
-    return texts.filter(~texts.str.to_lowercase().is_in(list(MISSING)) & texts.is_not_null())
+    texts = values.drop_nulls().str.strip_chars()
+    short = texts.filter(texts.str.len_bytes() <= max(map(len, MISSING))).unique().to_list()
+    nothing = [text for text in short if text.lower() in MISSING]
+    return texts.filter(~texts.is_in(nothing)) if nothing else texts
 
 
 def _wished(name: str, present: polars.Series, wish: str, *, optional: bool) -> Field:
@@ -101,9 +109,10 @@ def _wished(name: str, present: polars.Series, wish: str, *, optional: bool) -> 
     if kind == "date":
         formats = [form] if form else _formats(present) or _serial(name, present, sure=True)
         if not formats:
+            example = f"values such as {present[0]!r}" if len(present) else "no value"
             raise ConfigError(
-                f"expected dates in the column {name}; got values such as {present[0]!r}. Say how they are written, "
-                f"such as {name}=date:%d/%m/%Y."
+                f"expected dates in the column {name}; got {example}. Say how they are written, such as "
+                f"{name}=date:%d/%m/%Y."
             )
         return _moment(name, present, formats, reason="as asked", optional=optional)
     if kind == "category":
@@ -111,12 +120,12 @@ def _wished(name: str, present: polars.Series, wish: str, *, optional: bool) -> 
     return KINDS[kind](name, reason="as asked", optional=optional)
 
 
-def _number(name: str, present: polars.Series, number: int, *, optional: bool) -> Field | LeftOut:
+def _number(name: str, column: Any, present: polars.Series, number: int, *, optional: bool) -> Field | LeftOut:
     import polars
 
     if present.dtype == polars.Boolean:
         return _category(name, present, reason="yes or no", optional=optional)
-    whole = present.dtype.is_integer() or bool((present == present.round()).all())
+    whole = column.values.whole
     if whole and number == len(present) > FEW and (ID_NAMES.search(name.lower()) or _counts_on(present)):
         return "it numbers the rows: every one has another"
     if formats := _serial(name, present):

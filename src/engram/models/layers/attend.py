@@ -28,12 +28,11 @@ def linear(x: Tensor, weight: Tensor) -> Tensor:
     oneDNN writes code for every new shape, which takes as long as the product itself (LOG.md, 2026-11-25), and what it
     has written for a thousand others is forgotten.
     """
-    rows = x.shape[:-1].numel()
-    lacking = -rows % ROUNDED
-    if not (lacking and x.requires_grad and x.device.type == "cpu" and x.dtype == torch.bfloat16):
-        return functional.linear(x, weight)
-    filled = functional.pad(x.reshape(rows, -1), (0, 0, 0, lacking))
-    return functional.linear(filled, weight)[:rows].unflatten(0, x.shape[:-1])
+    rounded = x.requires_grad and x.device.type == "cpu" and x.dtype == torch.bfloat16
+    if rounded and (lacking := -x.shape[:-1].numel() % ROUNDED):
+        filled = functional.pad(x.flatten(0, -2), (0, 0, 0, lacking))
+        return functional.linear(filled, weight)[:-lacking].unflatten(0, x.shape[:-1])
+    return functional.linear(x, weight)
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, *, mask: Tensor | None = None, causal: bool = False) -> Tensor:

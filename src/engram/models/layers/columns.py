@@ -64,17 +64,24 @@ class NumberVectors(nn.Module):
 
 
 class CategoryVectors(nn.Module):
-    """Turn codes (B, C), whole numbers below the cardinality of each, into vectors (B, C, D)."""
+    """Turn codes (B, C) into vectors (B, C, D): each category has its own part of one table, from `first` on.
+
+    codes: of all categories together, which `divide` shares out.
+    """
 
     first: Tensor
 
-    def __init__(self, cardinalities: Sequence[int], *, width: int) -> None:
+    def __init__(self, categories: int, codes: int, *, width: int) -> None:
         super().__init__()
-        self.register_buffer("first", torch.tensor([0, *cardinalities]).cumsum(0)[:-1])
-        self.vector = nn.Embedding(sum(cardinalities), width)
+        self.register_buffer("first", torch.zeros(categories, dtype=torch.int64))
+        self.vector = nn.Embedding(codes, width)
         nn.init.uniform_(self.vector.weight, -(width**-0.5), width**-0.5)
-        with torch.no_grad():
-            self.vector.weight[self.first] = 0.0  # a name that training never sees says nothing
+
+    @torch.no_grad()
+    def divide(self, cardinalities: Sequence[int]) -> None:
+        """Give each category as many vectors as it has codes; of the code 0, for unknown names, it says nothing."""
+        self.first.copy_(torch.tensor([0, *cardinalities]).cumsum(0)[:-1])
+        self.vector.weight[self.first] = 0.0
 
     def forward(self, code_BC: Tensor) -> Tensor:
         """(B, C) -> (B, C, D)."""

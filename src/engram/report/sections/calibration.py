@@ -97,13 +97,13 @@ def _unfamiliarity(facts: Facts) -> Iterator[Figure]:
 
 def _strange(facts: Facts) -> Iterator[Any]:
     """The least familiar examples."""
-    if facts.kept is None:
+    if facts.kept is None or not facts.task.gives_logits:
         return
     known = [e for e in facts.known.values() if e["split"] == facts.split and (e["unfamiliarity"] or 0) > 1]
     tiles = []
     for entry in sorted(known, key=lambda e: -e["unfamiliarity"])[:SHOWN]:
-        tone = "" if entry["correct"] else "wrong"
-        title = words.label(entry["label"]) if entry["correct"] else confused(entry)
+        right = entry.get("correct", True)  # a number is neither right nor wrong
+        title, tone = (words.label(entry["label"]), "") if right else (confused(entry), "wrong")
         tiles.append(tile(facts, entry, title=title, detail=f"{entry['unfamiliarity']:.1f}", tone=tone))
     if tiles:
         yield gallery(

@@ -71,6 +71,8 @@ def _bars(facts: Facts, rows: Asked, found: list[Importance]) -> Figure:
         for one in shown
     ]
     few = f" The {MOST_BARS} most important of {len(found)} columns." if len(found) > MOST_BARS else ""
+    if (missed := len(rows.axes) - len(found)) > 0:
+        few += f" There was no time for {missed} more columns; engram explain RUN takes it."
     return Figure(
         chart.bars(bars, say=words.amount),
         f"By how much {words.named(rows.metric.name)} gets worse on {len(rows.encoded):,} "
@@ -108,14 +110,13 @@ def _course(facts: Facts, rows: Asked, one: Importance) -> Figure:
     ]
     drawn = chart.lines(series, x_name=name, y_name="mean answer", say_y=say, under=(course.shares, course.edges))
     legend = words.listed([f"{colour}: {_of(facts, at)}" for at, colour in zip(shown, COLOURS, strict=False)])
-    return Figure(
-        drawn, f"{name}. {legend[0].upper()}{legend[1:]}. Below: how often its values occur in training rows."
-    )
+    what = legend if len(shown) > 1 else f"the mean {_of(facts, shown[0])}"
+    return Figure(drawn, f"{name}: {what}. Grey bars: how often its values occur in training rows.")
 
 
 def _shown(facts: Facts, answer_GA: np.ndarray) -> list[int]:
     """Which answers are drawn: the number, the second of two classes, or those that vary most."""
-    if answer_GA.shape[1] <= 2:
+    if answer_GA.shape[1] == 1 or (answer_GA.shape[1] == 2 and facts.task.calibration == "softmax"):
         return [answer_GA.shape[1] - 1]
     return np.argsort(-np.ptp(answer_GA, axis=0), kind="stable")[: len(TONES)].tolist()
 

@@ -85,7 +85,7 @@ def drawing(
         Series("known", [*before, *ahead][: len(known)], known, tone="floor"),
         Series("forecast", ahead, [*map(float, value)], low=[*map(float, low)], high=[*map(float, high)]),
     ]
-    return chart.lines(lines, x_name=f"steps ahead ({step})", y_name=name, say_y=words.amount)
+    return chart.lines(lines, x_name=f"steps ahead ({step})", y_name=name, say_y=chart.short)
 
 
 def _by_step(kept: Kept) -> Iterator[Any]:

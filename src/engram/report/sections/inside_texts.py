@@ -6,12 +6,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 
 from engram.explain.activations import run
+from engram.explain.contexts import contexts
 from engram.explain.heads import heads
 from engram.explain.roles import roles
 from engram.explain.vectors import embedded, excited, frequent, neighbours
 from engram.report import words
+from engram.report.chart import draw, join
 from engram.report.facts import Facts
 from engram.report.page import Heading, Section, Table, Text
 
@@ -34,7 +37,7 @@ def section(facts: Facts) -> Section | None:
     reads_texts = all(facts.predictor.features[role].is_text for role in facts.task.inputs)
     known = frequent(facts.texts, most=MOST_WORDS) if reads_texts else []
     found = Section("inside", "What words, units and heads stand for")
-    found.blocks += [*_alike(facts, known), *_units(facts, known), *_heads(facts)]
+    found.blocks += [*_alike(facts, known), *_units(facts, known), *_contexts(facts), *_heads(facts)]
     return found if found.blocks else None
 
 
@@ -85,6 +88,34 @@ def _units(facts: Facts, known: list[str]) -> Iterator[Any]:
         f"The {len(rows)} of {len(judged.auroc)} units of the last hidden layer that tell a class best, with the area "
         f"under the ROC curve. {words.idle(dead, twins)}",
     )
+
+
+def _contexts(facts: Facts) -> Iterator[Any]:
+    """The places in running text that excite units most."""
+    predictor, kept = facts.predictor, facts.kept
+    assert predictor is not None
+    if kept is None or kept.tokens is None:
+        return
+    feature = predictor.features[next(iter(facts.task.inputs))]
+    pieces = [feature.pieces(ids) for ids in kept.tokens[:, :-1].tolist()]
+    rows = [
+        (f"{one.layer}, {one.unit}", join([_marked(before, token) for before, token in one.places]))
+        for one in contexts(predictor, facts.windows(len(pieces)), pieces)
+    ]
+    if rows:
+        yield Heading("What its units answer to")
+        yield Table(
+            ("layer, unit", "where it is most excited"),
+            rows,
+            "Some units of the first, the middle and the last layer that stand out most, each with the tokens "
+            "(coloured) at which they answer most, and what stands before. Look for a sign, a word or a turn that a "
+            "row has in common.",
+        )
+
+
+def _marked(before: str, token: str) -> Markup:
+    text = '<span class="context">…{before}<span class="speaks-for" style="--v:1">{token}</span></span><br>'
+    return draw(text, before=" ".join(before.split()) + " " * before.endswith(" "), token=token.strip("\n") or "⏎")
 
 
 def _heads(facts: Facts) -> Iterator[Any]:

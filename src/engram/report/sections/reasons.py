@@ -35,23 +35,25 @@ LEAST_LEFT, SHARE = 1.0, 0.5
 """Seconds below which no further example is explained; and the share of the time left that is kept from the test."""
 
 MOST_CHARACTERS = 400
-"""A text of so many at most is shown: a longer one is more than one looks at."""
+"""A text of so many is short."""
 
 
 def section(facts: Facts) -> Section | None:
     """Examples and the test, as far as there is time; nothing where answers are not to be explained."""
     if facts.predictor is None or facts.left < LEAST_LEFT:
         return None
-    items = _items(facts)
+    chosen = short(items(facts))
     alike = Resembling(facts)
     shown: list[list[Any]] = []
-    for entry, item in _telling(items)[:SHOWN]:
+    for entry, item in _telling(chosen)[:SHOWN]:
         if (not shown or facts.left > LEAST_LEFT) and (one := _example(facts, entry, item, alike)):
             shown.append(one)
     if not shown:
         return None
     until = SHARE * facts.left
-    curves = deletion.test(facts.predictor, [item for _, item in items][:TESTED], keep_going=lambda: facts.left > until)
+    curves = deletion.test(
+        facts.predictor, [item for _, item in chosen][:TESTED], keep_going=lambda: facts.left > until
+    )
     found = Section("why", "Why this answer", [Text(_opening(facts), "lead")])
     found.blocks += [block for some in shown for block in some]
     if curves is not None and len(curves.found[CHOSEN]) >= LEAST_TESTED:
@@ -66,7 +68,7 @@ def _opening(facts: Facts) -> str:
     )
 
 
-def _items(facts: Facts) -> list[tuple[Entry, Any]]:
+def items(facts: Facts) -> list[tuple[Entry, Any]]:
     """Examples that stand for the headline's split, each with its answer where one is kept."""
     kept, predictor = facts.kept, facts.predictor
     assert predictor is not None
@@ -80,19 +82,27 @@ def _items(facts: Facts) -> list[tuple[Entry, Any]]:
     return [({}, {role: value}) for role in facts.task.inputs for value in predictor.features[role].remembered(TESTED)]
 
 
+def short(given: list[tuple[Entry, Any]]) -> list[tuple[Entry, Any]]:
+    """Of texts the short ones, or where all are long the shorter half: long ones are more than one looks at."""
+    texts = [len(item) for _, item in given if isinstance(item, str)]
+    most = max(MOST_CHARACTERS, float(np.median(texts))) if texts else 0
+    return [pair for pair in given if not isinstance(pair[1], str) or len(pair[1]) <= most]
+
+
 def _beginnings(facts: Facts, token_MT: np.ndarray) -> list[str]:
     """Pieces of running text after which something comes."""
     assert facts.predictor is not None
     feature = facts.predictor.by_role.text
+    if not feature.is_text:  # a talk is asked by its turns, of which a piece is none
+        return []
     return [text for ids in token_MT[:, :TOKENS].tolist() if (text := "".join(feature.pieces(ids))).strip()]
 
 
-def _telling(items: list[tuple[Entry, Any]]) -> list[tuple[Entry, Any]]:
-    """An answer that was right without being quite sure, the surest mistake, and a sure one; short texts alone."""
-    short = [pair for pair in items if not isinstance(pair[1], str) or len(pair[1]) <= MOST_CHARACTERS]
-    scored = [pair for pair in short if pair[0].get("label") is not None]
+def _telling(given: list[tuple[Entry, Any]]) -> list[tuple[Entry, Any]]:
+    """An answer that was right without being quite sure, the surest mistake, and a sure one, where that is known."""
+    scored = [pair for pair in given if pair[0].get("label") is not None]
     if not scored or "correct" not in scored[0][0]:
-        return short
+        return given
     right = [pair for pair in scored if pair[0].get("correct")]
     wrong = [pair for pair in scored if not pair[0].get("correct")]
     chosen = sorted(right, key=lambda pair: abs(pair[0]["probability"] - TELLING))[:1]

@@ -21,11 +21,13 @@ class Resembling:
 
     def __init__(self, facts: Facts) -> None:
         kept = facts.kept
-        self.facts, self.places, self.memory = facts, [], None
+        self.facts = facts
+        self.places: list[int] = []
+        self.memory: Memory | None = None
         if facts.predictor is None or kept is None or kept.learned is None or not len(kept.values):
             return
         self.places = [place for place in range(len(kept)) if kept.learned[place]][:MOST]
-        self.memory: Memory | None = memory(facts.predictor, [kept.values[place] for place in self.places])
+        self.memory = memory(facts.predictor, [kept.values[place] for place in self.places])
 
     def blocks(self, item: Any) -> Iterator[Any]:
         """The closest examples with their labels; nothing where the network has no such layer."""

@@ -106,7 +106,7 @@ def _sample(facts: Facts, ids: list[int]) -> Tile:
     feature = predictor.by_role.text
     begins = [at for at, token in enumerate(ids[:READ]) if token == BEGIN]
     prompt = feature.opening(ids[begins[-1] if begins else 0 :], most=READ)
-    writer = Writer(predictor.network, facts.task.context, feature.tokenizer.size)
+    writer = Writer(predictor.module, facts.task.context, feature.tokenizer.size)
     spoken = [token for token in prompt if token < feature.tokenizer.size]  # roles are no part of what is said
     stream, written = Stream(feature.tokenizer, spoken), ""
     for token in writer.write(prompt, facts.task.sampling(max_tokens=WRITTEN, seed=0)):

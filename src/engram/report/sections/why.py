@@ -120,7 +120,7 @@ def _coloured(why: Why) -> Markup:
 
 def _changing(why: Why) -> Iterator[Text]:
     parts, number = why.question.parts, len(why.changing)
-    if not why.question.claim.log_odds:
+    if not why.alternatives:
         return
     if not number:
         yield Text("Whatever of it is taken away, the answer stays.", "note")
