@@ -114,7 +114,8 @@ def test_items_are_picked_and_others_recommended(browser, tmp_path):
         page.get_by_role("button", name="Answer").click()
         page.locator("#answers .found li").first.wait_for()
         expected = engram.load(run).predict([[known]])[0]["items"]
-        assert page.locator("#answers .found b").all_inner_texts() == [one.get("title", one["item"]) for one in expected]
+        titles = [one.get("title", one["item"]) for one in expected]
+        assert page.locator("#answers .found b").all_inner_texts() == titles
 
 
 def certain(page, tokens):
