@@ -39,7 +39,9 @@ def _cache(tmp_path, monkeypatch):
 def read(task, data, **named) -> reading.Reading:
     table = source.read(data, **named)
     roles, reasons = infer.columns_for(table, task, **named)
-    found = reading.prepare(task, table, roles, wishes={}, view=None, seed=0, deadline=None, features=None, only=None)
+    found = reading.prepare(
+        task, table, roles, wishes={}, view=None, seed=0, deadline=None, features=None, only=None, test=True
+    )
     found.reasons, found.findings = reasons, [*table.findings, *found.findings]
     return found
 

@@ -39,7 +39,7 @@ def outputs(metrics=METRICS, *, number=500, skill=2.0, seed=0, several=False):
         logits = torch.randn(number, 4, generator=noise) + skill * (2 * label - 1)
     batch = type("Batch", (), {"label": label})
     statistics = {metric.name: metric.update(logits, batch) for metric in metrics}
-    return Outputs(np.arange(number), logits.numpy(), label.numpy(), None, statistics)
+    return Outputs(np.arange(number), logits.numpy(), label=label.numpy(), statistics=statistics)
 
 
 # --- intervals ---------------------------------------------------------------------------------------------------
@@ -257,7 +257,7 @@ def test_evaluate_says_everything_and_json_holds_it(trained):
 
 def test_per_class_and_confusion_of_known_answers():
     logits = np.eye(3, dtype=np.float32)[[0, 0, 1, 1, 1]]
-    made = Outputs(np.arange(5), logits, np.array([0, 1, 1, 1, -1]))
+    made = Outputs(np.arange(5), logits, label=np.array([0, 1, 1, 1, -1]))
     assert evaluation.confusion(made, 3).tolist() == [[1, 0, 0], [1, 2, 0], [0, 0, 0]]
     rows = evaluation.per_class(made, ["a", "b", "c"])
     assert rows[1] == {
@@ -307,9 +307,8 @@ def test_many_classes_keep_the_likeliest_five(tmp_path):
     label = np.arange(20)
     metrics = (Accuracy(), CrossEntropy())
     batch = type("Batch", (), {"label": torch.from_numpy(label)})
-    made = Outputs(
-        np.arange(20), logits, label, None, {m.name: m.update(torch.from_numpy(logits), batch) for m in metrics}
-    )
+    statistics = {m.name: m.update(torch.from_numpy(logits), batch) for m in metrics}
+    made = Outputs(np.arange(20), logits, label=label, statistics=statistics)
     names = [f"class {number}" for number in range(60)]
     run = written(tmp_path / "run", {"test": made}, names)
     assert len(predictions.read(run)["top_labels"][0]) == 5
@@ -325,7 +324,7 @@ def test_runs_are_compared_by_content_whatever_their_order(tmp_path, several):
     a, b = (outputs(metrics, skill=skill, seed=seed, several=several) for skill, seed in ((0.7, 1), (1.5, 2)))
     digest = np.random.default_rng(0).integers(0, 256, (500, 16), dtype=np.uint8)
     order = np.random.default_rng(1).permutation(500)
-    shuffled = Outputs(np.arange(500), b.logits[order], b.label[order])
+    shuffled = Outputs(np.arange(500), b.logits[order], label=b.label[order])
     names = ["a", "b", "c", "d"]
     run_a = written(tmp_path / "a", {"test": a}, names, digest)
     run_b = written(tmp_path / "b", {"test": shuffled}, names, digest[order])
