@@ -19,6 +19,7 @@ from engram.api.forecasts import Answers, compete
 from engram.api.reading import Reading, read
 from engram.core.errors import ConfigError, DataError
 from engram.core.quantiles import QUANTILES
+from engram.data import infer, source
 from engram.evaluate.quantiles import correction
 from engram.metrics.forecast_coverage import ForecastCoverage
 from engram.metrics.mase import Mase
@@ -201,7 +202,11 @@ def test_wishes_that_cannot_be_are_refused(options: dict[str, Any], message: str
 
 def test_a_regular_table_of_numbers_is_a_forecast_and_others_are_not() -> None:
     assert read(daily(60)).task.name == "forecast"
-    assert not Forecast().matches(SimpleNamespace(columns={}))
+    assert read(daily(60), target="sales").task.name == "forecast", "nothing but the time could tell it"
+    data = {**daily(60), "price": [float(n % 7) for n in range(60)]}
+    asked = infer.narrowed(source.read(data, target="sales"), target="sales")
+    assert not Forecast().matches(asked), "a number beside others is for the tasks of tables"
+    assert not Forecast().matches(source.read({"date": ["2024-01-01"] * 30, "sales": [float(n) for n in range(30)]}))
 
 
 def test_answers_are_printed_step_by_step(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -198,6 +198,7 @@ def finish(
         predicted_seconds=predicted,
         reads_data=reads_data,
         ranks=predictor is not None and predictor.task.ranks,
+        continues=predictor is not None and predictor.task.forecasts,
         gain=gained,
         report=str(run / "report.html"),
     )

@@ -27,8 +27,8 @@ MOST_NUMBERS = 20_000_000
 """Of answers by which parts compete and quantiles are placed."""
 
 MANY = 2_000
-"""Training windows from which on quantiles are placed by some of them too: validation windows are of one time of the
-year, and so many are not learned by heart."""
+"""Training windows from which on quantiles are placed by them too, all times counting alike: validation windows are of
+one time of the year, and so many are not learned by heart."""
 
 DOUBTFUL = 0.5
 """A blend may err by this share more than the floor alone, divided by the horizons of validation: few prove nothing."""
@@ -71,7 +71,7 @@ def delivered_forecast(
     module.to(trainer.device).eval()
     rows = splits["val"]
     if len(splits["train"]) >= MANY:
-        rows = np.concatenate([rows, _evenly(splits["train"], len(rows))])
+        rows = _evenly(np.concatenate([splits["train"], rows]), 2 * len(rows))
     placed = answers(reading, {"all": module}, rows, precision=trainer.plan.precision)
     moved = quantiles.correction(
         placed.found["all"], placed.truth, placed.scale, independent=horizons * placed.truth.shape[2]

@@ -17,6 +17,7 @@ Examples:
   engram train photos/ --budget 10m --out runs/cats
   engram train scans.csv --target finding --group patient
   engram train parallel/ --source en --target de
+  engram train sales.csv --task forecast --horizon 28
   engram train --resume runs/cats           go on where it was stopped
   engram train photos/ --from runs/cats     start from weights learned before
   engram train photos/ --apply fixes.csv    with rows left out and relabelled, as inspect proposed

@@ -159,6 +159,6 @@ def closing_lines(event: Event) -> list[str]:
     asking = (
         f"  recommend engram recommend {run} --user USER"
         if event.get("ranks")
-        else f"  predict   engram predict {run} ITEMS"
+        else f"  predict   engram predict {run}{'' if event.get('continues') else ' ITEMS'}"
     )
     return [*lines, asking, f"  evaluate  engram evaluate {run}"]

@@ -39,8 +39,8 @@ class History:
     """One series: what was measured, and when.
 
     name: which one. start: the first step's number on the clock. values: (T, C + U + K without the calendar), NaN
-    where nothing was measured. part: (T,) what each step is for; None: nothing is said.
-    roles, clock: which columns are targets, others and known, and how steps are counted; the same for all histories of a table.
+    where nothing was measured. roles, clock: which columns are targets, others and known, and how steps are counted;
+    the same for all of a table. part: (T,) what each step is for; None: nothing is said.
     """
 
     name: str

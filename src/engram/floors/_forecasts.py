@@ -70,5 +70,5 @@ class ForecastFloor(Floor):
         return with_spread(module, batches)
 
     def refit(self, fitted: nn.Module, batches: Batches, features: Any, *, seconds: float) -> nn.Module:
-        """Nothing was chosen; fit again."""
-        return self.fit(batches, features, seconds=seconds)
+        """Nothing is fitted but the spread, which stays, as quantiles were placed by it."""
+        return fitted

@@ -37,12 +37,14 @@ class Ridge(Floor):
         return self._fit(batches, features, seconds=seconds)
 
     def refit(self, fitted: nn.Module, batches: Batches, features: Any, *, seconds: float) -> nn.Module:
-        """Fit with the ridge that was chosen before."""
+        """Fit with the ridge that was chosen before; the spread stays, as quantiles were placed by it."""
         assert isinstance(fitted, LinearForecast)
-        return self._fit(batches, features, seconds=seconds, strength=float(fitted.strength))
+        again = self._fit(batches, features, seconds=seconds, strength=float(fitted.strength))
+        again.spread.copy_(fitted.spread)
+        return again
 
     @torch.no_grad()
-    def _fit(self, batches: Batches, features: Any, *, seconds: float, strength: float | None = None) -> nn.Module:
+    def _fit(self, batches: Batches, features: Any, *, seconds: float, strength: float | None = None) -> Repeater:
         until = time.monotonic() + seconds / 2
         module = LinearForecast(**sizes(features))
         folds = [Moments.zero(module.lookback, module.horizon) for _ in range(FOLDS)]

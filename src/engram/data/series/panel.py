@@ -112,9 +112,11 @@ def _reach(column: Column, clock: Clock, wishes: Mapping[str, Any]) -> str:
 
 def looks_like_series(table: Table) -> str:
     """Say why a table is a series that goes by a clock: a column called and written as times, with regular steps, and
-    otherwise numbers only. "" where it is none."""
+    otherwise numbers only, none of which is named as the target beside others. "" where it is none."""
     named = [name for name in table.columns if NAMES.search(name.strip())]
     others = [column for name, column in table.columns.items() if name not in named[:1]]
+    if table.targets and {column.name for column in others} != set(table.targets):
+        return ""  # a number beside others, which may tell it
     if not named or not others or any(column.kind != "number" for column in others):
         return ""
     if len(table) > LOOKED_AT and not looks_like_series(take(table, np.arange(LOOKED_AT))):

@@ -50,6 +50,9 @@ def _asking(facts: Facts, run: str) -> list[tuple[str, str]]:
         return [(f"engram generate {run} --prompt TEXT", "what it writes on from a beginning")]
     if facts.task.ranks:
         return [(f"engram recommend {run} --user USER", "items for a user")]
+    if facts.task.forecasts:
+        drawn = f"engram predict {run} NEWER.csv --draw FILE.html"
+        return [(f"engram predict {run}", "continues the series"), (drawn, "continues newer ones, and draws them")]
     item = {"text": "TEXT...", "picture": "PICTURE..."}.get(facts.thing, "FILE...")
     answers = "labels with probabilities" if facts.task.gives_logits else "answers"
     return [(f"engram predict {run} {item}", answers), (f"engram explain {run} {item}", "why these answers")]
@@ -69,6 +72,8 @@ def program(facts: Facts) -> str:
         return f'import engram\n\nchat = engram.chat({str(facts.run)!r})\nprint(chat.say("Good morning."))'
     if facts.task.sampling is not None:
         return f'import engram\n\nprint(engram.generate({str(facts.run)!r}, "Once upon a time"))'
+    if facts.task.forecasts:
+        return f"import engram\n\nengram.predict({str(facts.run)!r})   # continues the series"
     item = {"text": '"not bad at all"', "picture": '"picture.png"', "row": '{"column": value, ...}'}.get(
         facts.thing, "item"
     )
