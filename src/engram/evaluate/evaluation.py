@@ -36,11 +36,11 @@ class Outputs:
 
     rows: np.ndarray
     logits: np.ndarray | None = None
-    numbers: np.ndarray | None = None
     label: np.ndarray | None = None
     unfamiliarity: np.ndarray | None = None
     statistics: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
     written: list[dict[str, Any]] = field(default_factory=list)
+    numbers: np.ndarray | None = None
     together: int = 1
 
     def __len__(self) -> int:

@@ -26,8 +26,8 @@ NUMBERS = 0.5
 """With more evidence than this, a column holds numbers that are no classes."""
 
 MOST_PASSES = {"softmax": 25, "sigmoid": 25, "number": 80}
-"""Training ends after so many passes: classes are soon learned by heart, numbers say more of each row. A guess from runs
-of 10 (adult) and 40 passes (california_housing), at whose ends both still gained."""
+"""Training ends after so many passes: classes are soon learned by heart, numbers say more of each row. A guess from
+runs of 10 (adult) and 40 passes (california_housing), at whose ends both still gained."""
 
 
 class TableTask(Task):
