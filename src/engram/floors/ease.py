@@ -56,11 +56,11 @@ class Ease(Floor):
         return Paired(number).take(count_I, kept_K, solved(together_KK, ridge), ridge).aged(decay)
 
     def refit(self, fitted: nn.Module, batches: Batches, features: Any, *, seconds: float) -> nn.Module:
-        """The same with more interactions and the ridge that was best."""
+        """The same for as many items, with more interactions, and the ridge and the decay that were best."""
         assert isinstance(fitted, Paired), "what `fit` gave"
         number, ridge = features.history.size, float(fitted.ridge)
         count_I = counted(batches, number)
-        kept_K = worth_pairing(count_I, most=int((seconds / 3 * SPEED) ** (1 / 3)))
+        kept_K = worth_pairing(count_I, most=len(fitted.kept))
         together_KK = pairs_together(batches, kept_K, number, seconds=seconds / 2)
         return Paired(number).take(count_I, kept_K, solved(together_KK, ridge), ridge).aged(float(fitted.decay))
 
