@@ -39,7 +39,7 @@ def outputs(metrics=METRICS, *, number=500, skill=2.0, seed=0, several=False):
         logits = torch.randn(number, 4, generator=noise) + skill * (2 * label - 1)
     batch = type("Batch", (), {"label": label})
     statistics = {metric.name: metric.update(logits, batch) for metric in metrics}
-    return Outputs(np.arange(number), logits.numpy(), label.numpy(), None, statistics)
+    return Outputs(np.arange(number), logits.numpy(), label=label.numpy(), statistics=statistics)
 
 
 # --- intervals ---------------------------------------------------------------------------------------------------
