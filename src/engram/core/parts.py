@@ -1,6 +1,8 @@
-"""Parts: what one value consists of, and how some of it is taken away. Features say it; explanations ask with it.
+"""Parts: what one value consists of, how some of it is taken away, and along what it may vary.
 
-Shapes: K variants, P parts, G windows.
+Features say it; explanations ask with it.
+
+Shapes: K variants, P parts, or places of a column; G windows, or values along a column.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ class Histories(Lazy):
     def __len__(self) -> int:
         return len(self.users)
 
-    def __getitem__(self, row: Any) -> dict[str, Any]:
+    def __getitem__(self, row: Any) -> Any:
         own = slice(int(self.begins[row]), int(self.begins[row + 1]))
         return {
             "user": self.users[row],
@@ -67,9 +67,16 @@ class Histories(Lazy):
         """Some users' histories."""
         sizes = np.diff(self.begins)[rows]
         chosen = spans(self.begins[rows], sizes)
-        arrays = [array[chosen] for array in (self.item, self.rating, self.time, self.side)]
-        begins = np.concatenate([[0], np.cumsum(sizes)])
-        return Histories([self.users[row] for row in rows.tolist()], begins, *arrays, self.catalogue, self.root)
+        return Histories(
+            [self.users[row] for row in rows.tolist()],
+            np.concatenate([[0], np.cumsum(sizes)]),
+            self.item[chosen],
+            self.rating[chosen],
+            self.time[chosen],
+            self.side[chosen],
+            self.catalogue,
+            self.root,
+        )
 
 
 def spans(begin: np.ndarray, size: np.ndarray) -> np.ndarray:

@@ -42,6 +42,7 @@ class History(Feature):
     """
 
     thing = "history"
+    takes = "table"
 
     def __init__(self) -> None:
         self.catalogue = Catalogue([])

@@ -23,6 +23,7 @@ from engram.features._fields import digests, quality
 from engram.features._fields.arrays import flat, series_of
 from engram.features._fields.field import Field
 from engram.features._fields.survey import field_from, surveyed, wished_kinds
+from engram.features._fields.words import TOPICS, WordsField
 from engram.features.feature import Arrays, Entry, Feature, Whole
 
 if TYPE_CHECKING:
@@ -32,6 +33,9 @@ COLUMNS = Wish("columns", "what a column is, in place of what it seems to be", s
 
 TOGETHER = 1 << 14
 """Rows that are encoded at a time."""
+
+MOST_TOPICS, LEAST_TOPICS = 32, 4
+"""Of all texts of a row together, and of each: many texts must not crowd out the other columns."""
 
 
 class Record(Feature):
@@ -70,10 +74,14 @@ class Record(Feature):
                 raise unknown("column", name, given)
         found = machine.each(lambda name: surveyed(name, given[name], wanted.get(name)), list(given))
         judged = dict(zip(given, found, strict=True))
-        fields = [field.config() for field in judged.values() if isinstance(field, Field)]
-        if not fields:
+        used = [field for field in judged.values() if isinstance(field, Field)]
+        texts = [field for field in used if isinstance(field, WordsField)]
+        for field in texts:
+            field.topics = max(LEAST_TOPICS, min(TOPICS, MOST_TOPICS // len(texts)))
+        if not used:
             why = "; ".join(f"{name}: {reason}" for name, reason in judged.items()) or "no column is left"
             raise DataError(f"expected columns that tell something of the target; there is none ({why}).")
+        fields = [field.config() for field in used]
         return cls(fields=fields, left_out={n: why for n, why in judged.items() if isinstance(why, str)}, **wishes)
 
     def config(self) -> dict[str, Any]:

@@ -47,13 +47,18 @@ class Trees(nn.Module):
     right_set: Tensor
     leaves: Tensor
 
-    def __init__(self, outputs: int, *, binary: bool = False) -> None:
+    def __init__(
+        self, outputs: int, *, binary: bool = False, trees: int = 0, nodes: int = 0, places: int = 0, depth: int = 0
+    ) -> None:
         super().__init__()
-        self.outputs, self.binary, self.depth = outputs, binary, 0
+        self.outputs, self.binary, self.depth = outputs, binary, depth
         for name, kind in ARRAYS.items():
-            self.register_buffer(name, UninitializedBuffer(dtype=kind))
+            size = {"root": trees, "right_set": places}.get(name, nodes)
+            # Trees of any number and size are taken where nobody says how many.
+            empty: Any = torch.zeros(size, dtype=kind) if trees else UninitializedBuffer(dtype=kind)  # type: ignore[call-arg]
+            self.register_buffer(name, empty)
         self.register_buffer("leaves", torch.zeros((), dtype=torch.int64))
-        self.record = {"arguments": {"outputs": outputs, "binary": binary}}
+        self.record: dict[str, Any] = {"arguments": {"outputs": outputs, "binary": binary}}
 
     @property
     def rounds(self) -> int:
@@ -65,6 +70,8 @@ class Trees(nn.Module):
         for name, kind in ARRAYS.items():
             setattr(self, name, arrays[name].detach().to(kind).clone())
         self.depth = self._depth()
+        sizes = {"trees": len(self.root), "nodes": len(self.child), "places": len(self.right_set), "depth": self.depth}
+        self.record["arguments"] |= sizes
         return self
 
     def _depth(self) -> int:
@@ -99,7 +106,7 @@ class Trees(nn.Module):
             return right_BT
         begin_BT = self.set_begin[node_BT]
         place_BT = (begin_BT + x_BT.nan_to_num(0.0).long()).clamp(0, len(self.right_set) - 1)
-        return torch.where(begin_BT < 0, right_BT, self.right_set[place_BT])
+        return (right_BT & (begin_BT < 0)) | (self.right_set[place_BT] & (begin_BT >= 0))
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
         """Take trees of any number and size."""

@@ -169,10 +169,10 @@ class Boosting:
     def _tried(self, leaves: int, folds: list[tuple[np.ndarray, np.ndarray]], until: float) -> Enough:
         import lightgbm
 
-        ends = [lightgbm.early_stopping(PATIENCE, verbose=False), ending(until)]
+        ends: list[Any] = [lightgbm.early_stopping(PATIENCE, verbose=False), ending(until)]
         numbers = self.numbers(leaves)
         found = lightgbm.cv(numbers, self.data(), MOST_ROUNDS, folds=folds, stratified=False, callbacks=ends)
-        losses = next(iter(found.values()))  # up to the best round
+        losses: Any = next(iter(found.values()))  # up to the best round
         return Enough(len(losses), leaves, losses[-1])
 
     def model(self, enough: Enough) -> str:

@@ -105,8 +105,8 @@ class Paired(nn.Module):
     def __init__(self, num_items: int) -> None:
         super().__init__()
         # the data decides how many there are
-        self.register_buffer("kept", nn.UninitializedBuffer(dtype=torch.int64))
-        self.register_buffer("weight", nn.UninitializedBuffer(dtype=torch.float16))
+        self.register_buffer("kept", nn.UninitializedBuffer(dtype=torch.int64))  # type: ignore[call-arg]  # missing in torch's types
+        self.register_buffer("weight", nn.UninitializedBuffer(dtype=torch.float16))  # type: ignore[call-arg]
         self.register_buffer("alone", torch.zeros(num_items))
         self.register_buffer("ridge", torch.zeros(()))
         self.register_buffer("decay", torch.zeros(()))

@@ -52,7 +52,7 @@ class Server:
             (method, route.path): route
             for route in self.routes.routes
             if isinstance(route, APIRoute)
-            for method in route.methods
+            for method in route.methods or ()
         }
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -60,7 +60,7 @@ class Server:
 
         Its own way to a route takes longer than most of them do.
         """
-        route = self._straight.get((scope.get("method"), scope.get("path")))
+        route = self._straight.get((scope.get("method", ""), scope.get("path", "")))
         if route is None:
             await self.routes(scope, receive, send)
         else:

@@ -111,8 +111,8 @@ def table_sample(target: str) -> Sample:
     names = np.where(far, "far", "near")
     columns = {"size": size.tolist(), "weight": weight.tolist(), "colour": colour.tolist()}
     if target == "number":
-        number = 100 + 20 * size * np.where(colour == "red", -1, 1) + 5 * weight
-        return Sample({**columns, "label": number.round(2).tolist()}, score=8.0, options={"steps": 200})
+        number = 10 + 2 * size * np.where(colour == "red", -1, 1) + weight / 2
+        return Sample({**columns, "label": number.round(3).tolist()}, score=0.8, options={"steps": 200})
     heavy = [[str(name), *(["heavy"] if heavy else [])] for name, heavy in zip(names, weight > 0, strict=True)]
     labels = heavy if target == "labels" else names.tolist()
     return Sample({**columns, "label": labels}, score=0.9, options={"steps": 200})
