@@ -11,11 +11,14 @@ from engram.floors._gathering import gathered
 from engram.floors.linear_on_pixels import LinearOnPixels, PooledLinear
 from engram.floors.linear_on_text import LinearOnText
 from engram.floors.majority_class import MajorityClass
+from engram.tasks.image_classification import ImageClassification
+from engram.tasks.image_tagging import ImageTagging
+from engram.tasks.text_classification import TextClassification
+from engram.tasks.text_tagging import TextTagging
 
-OF_TEXTS = ("copy_source", "n_gram", "nearest_source")
-OF_TABLES = ("boosted_trees", "linear_on_record", "mean_value")
-"""Floors that give something else than logits of labels, or do so by their arguments; they are tested by themselves."""
-NAMES = [name for name in registry.names("engram.floors", base="floor") if name not in (*OF_TEXTS, *OF_TABLES)]
+LABELLING = (ImageClassification, ImageTagging, TextClassification, TextTagging)
+NAMES = sorted({floor.name for task in LABELLING for floor in task.floors})
+"""Floors that give logits of labels; those of other tasks are tested by themselves."""
 
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz "
