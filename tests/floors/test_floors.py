@@ -11,9 +11,14 @@ from engram.floors._gathering import gathered
 from engram.floors.linear_on_pixels import LinearOnPixels, PooledLinear
 from engram.floors.linear_on_text import LinearOnText
 from engram.floors.majority_class import MajorityClass
+from engram.tasks.image_classification import ImageClassification
+from engram.tasks.image_tagging import ImageTagging
+from engram.tasks.text_classification import TextClassification
+from engram.tasks.text_tagging import TextTagging
 
-NAMES = ("linear_on_pixels", "linear_on_text", "majority_class")
-"""Floors that give logits of labels; those of texts, tables, series and rankings are tested by themselves."""
+LABELLING = (ImageClassification, ImageTagging, TextClassification, TextTagging)
+NAMES = sorted({floor.name for task in LABELLING for floor in task.floors})
+"""Floors that give logits of labels; those of other tasks are tested by themselves."""
 
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz "
