@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -119,7 +120,8 @@ def keep(run: RunDirectory, reading: Reading, module: nn.Module, floors: Mapping
     split = "test" if "test" in reading.examples.splits else "val"
     rows = _evenly(reading.examples.splits[split], 500)
     found = answers(reading, {"delivered": module, **floors}, rows, precision="float32")
-    keep_forecasts(run, reading.examples, _evenly(rows, len(found.truth)), found.found, found.truth, found.scale)
+    windows: Any = reading.examples
+    keep_forecasts(run, windows, _evenly(rows, len(found.truth)), found.found, found.truth, found.scale)
 
 
 def _evenly(rows: np.ndarray, most: int) -> np.ndarray:

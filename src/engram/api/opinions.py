@@ -99,7 +99,8 @@ def opinions(
     part_N = _parts(reading, rows, label_N)
     number = int(part_N.max()) + 1
     ask, rounds = _floor_or_network(reading, device)
-    total_NC, believed_N = np.zeros((len(rows), examples.features[role].size), np.float32), np.ones(len(rows), bool)
+    labels: Any = examples.features[role]
+    total_NC, believed_N = np.zeros((len(rows), labels.size), np.float32), np.ones(len(rows), bool)
     for step in range(rounds * number):
         asked = part_N == step % number
         left = (seconds - (time.monotonic() - began)) / (rounds * number - step)

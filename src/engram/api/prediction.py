@@ -70,7 +70,7 @@ def predict(
     if draw is not None:
         from engram.report import forecast
 
-        forecast.write(predictor, given, answers, draw)
+        forecast.write(predictor, given, answers, Path(draw))
     return answers
 
 

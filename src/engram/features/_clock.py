@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -86,7 +87,7 @@ class Clock:
         if self.unit == "month" and self.day == 1:
             return np.datetime_as_string(time, unit="Y" if self.every % 12 == 0 else "M").tolist()
         whole = self.unit != "microsecond" or (self.every % DAY == 0 and self.phase % DAY == 0)
-        unit = "D" if whole else "s" if self.every % SECOND == 0 and self.phase % SECOND == 0 else "us"
+        unit: Any = "D" if whole else "s" if self.every % SECOND == 0 and self.phase % SECOND == 0 else "us"
         return [text.replace("T", " ") for text in np.datetime_as_string(time, unit=unit).tolist()]
 
     def per(self, cycle: str) -> float:

@@ -116,8 +116,9 @@ class Series(Feature):
         learned = max(map(_learned, column.values))
         horizon = int(wishes.get("horizon") or first.clock.horizon(longest))
         lookback = int(wishes.get("lookback") or max(1, min(LOOKBACK, learned // 3)))
+        roles: dict[str, Any] = {n: list(first.roles.get(n, ())) for n in ("targets", "others", "known", "series")}
         return cls(
-            **{name: list(first.roles.get(name, ())) for name in ("targets", "others", "known", "series")},
+            **roles,
             time="".join(first.roles.get("time", ())),
             **{name: getattr(first.clock, name) for name in ("unit", "every", "phase", "day")},
             cycles=first.clock.cycles(learned, beyond=lookback),  # what can be seen need not be told
@@ -282,7 +283,8 @@ class Series(Feature):
 
     def load_state(self, values: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
         """Take them back; RunError where they are damaged."""
-        names, scale = values.get("names"), arrays.get("scale")
+        names: Any = values.get("names")
+        scale: Any = arrays.get("scale")
         wrong = not isinstance(names, list) or scale is None or scale.shape != (len(names), 2, len(self.targets))
         if wrong or not isinstance(values.get("season"), int) or values["season"] < 1:
             raise RunError("the saved names and scales of series are damaged")

@@ -95,8 +95,10 @@ class Moments:
     @classmethod
     def zero(cls, lookback: int, horizon: int) -> Moments:
         """Of nothing."""
-        shapes = ((lookback, lookback), (lookback, horizon), ())
-        return cls(*(torch.zeros(shape, dtype=torch.float64) for shape in shapes), 0)
+        read, both, wanted = (
+            torch.zeros(shape, dtype=torch.float64) for shape in ((lookback, lookback), (lookback, horizon), ())
+        )
+        return cls(read, both, wanted, 0)
 
     @classmethod
     def total(cls, parts: list[Moments]) -> Moments:

@@ -76,7 +76,7 @@ class Factorisation(nn.Module):
             self.begins.copy_(torch.from_numpy(begins))
 
     def items(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Of all items vectors with a one behind them (K, I, D + 1), what being taken says (K, I, D + 1), bias (K, I)."""
+        """Of all items: vectors and a one (K, I, D + 1), what being taken says (K, I, D + 1), bias (K, I)."""
         found_IX = self.own.weight
         if self.mark is not None:
             found_IX = found_IX + self.mark(self.marks, self.begins)

@@ -9,6 +9,7 @@ import functools
 import inspect
 import string
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -123,7 +124,8 @@ def check_recommender(factory: Callable[..., nn.Module]) -> None:
     """Check a factory of networks that give histories (B, L, 2) the scores (B, I) of what comes next."""
     torch.manual_seed(0)
     made = functools.partial(factory, num_items=VOCABULARY, num_marks=3, of_all=2 * VOCABULARY)
-    network, history_BL2 = made(), torch.zeros(3, 20, 2)
+    network: Any = made()
+    history_BL2 = torch.zeros(3, 20, 2)
     network.describe(np.arange(VOCABULARY), np.arange(2 * VOCABULARY) % 3, 2 * np.arange(VOCABULARY + 1))
     history_BL2[..., 0] = noise_ids(3)
     history_BL2[..., 1] = torch.randn(3, 20) * (history_BL2[..., 0] > 0)

@@ -387,7 +387,7 @@ def _aside(length: int, clock: Clock, horizon: Any) -> int:
 
 def _with_validation(made: list[History], clock: Clock, *, horizon: Any) -> None:
     """Where a given split has no validation steps, take them from the end of what is learned from."""
-    if any((history.part == VAL).any() for history in made):
+    if any(bool(np.any(history.part == VAL)) for history in made):
         return
     for history in made:
         learned = np.flatnonzero(history.part == TRAIN)
