@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from engram.floors._histories import counted, pairs_together, taken, worth_pairing
+from engram.floors._histories import MOST_ITEMS, counted, pairs_together, taken, worth_pairing
 from engram.floors.floor import Batches, Floor
 
 RIDGES = (100.0, 300.0, 1000.0, 30.0)
@@ -23,6 +23,10 @@ RIDGES = (100.0, 300.0, 1000.0, 30.0)
 TRIED_ON = 2_000
 SPEED = 5e10
 """Multiplications a second that an inverse is sure to make; of more items than it has time for, the popular ones."""
+
+
+LEAST_ITEMS = 4_000
+"""So many have an inverse in a second or two, whatever time is left."""
 
 
 class Ease(Floor):
@@ -41,7 +45,8 @@ class Ease(Floor):
         """Choose the ridge without the last interaction of each user, by how high that is ranked; then fit on all."""
         until, number = time.monotonic() + seconds, features.history.size
         count_I = counted(batches, number)
-        kept_K = worth_pairing(count_I, most=int((seconds / len(RIDGES) / 4 * SPEED) ** (1 / 3)))
+        most = max(LEAST_ITEMS, int((seconds / len(RIDGES) / 4 * SPEED) ** (1 / 3)))
+        kept_K = worth_pairing(count_I, most=min(most, MOST_ITEMS))
         before_KK = pairs_together(batches, kept_K, number, seconds=seconds / 6, all_known=False)
         ranked: dict[float, float] = {}
         for ridge in RIDGES:
