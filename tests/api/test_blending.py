@@ -12,6 +12,8 @@ from engram.api.blending import shares
 from engram.core.events import listening
 from engram.models.token_blend import TokenBlend, blended
 
+pytestmark = pytest.mark.slow
+
 
 def test_shares_go_to_who_knows_and_are_those_of_the_least_loss() -> None:
     chance = torch.Generator().manual_seed(0)

@@ -12,6 +12,8 @@ from engram.core.errors import ConfigError, DataError
 from engram.core.rundir import RunDirectory
 from engram.data import source
 
+pytestmark = pytest.mark.slow
+
 ROWS = 400
 
 

@@ -15,6 +15,8 @@ from engram.data.table import Column, Table
 from engram.evaluate import written
 from engram.tasks.translation import Translation
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):

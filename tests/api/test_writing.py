@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import signal
 import subprocess
@@ -20,6 +21,8 @@ from engram.core.errors import ConfigError
 from engram.core.events import listening
 from engram.tasks.conversation import Conversation
 from engram.tasks.language_modelling import LanguageModelling
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -121,10 +124,14 @@ def test_ctrl_c_ends_an_answer_and_other_signals_the_talk(number: int, monkeypat
 
 def test_ctrl_c_ends_writing_with_a_whole_line(texts: Path) -> None:
     command = [sys.executable, "-m", "engram", "generate", str(texts), "--max-tokens", "10000000"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    heard = functools.partial(signal.signal, signal.SIGINT, signal.default_int_handler)  # where a shell ignores it
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=heard)
     assert process.stdout is not None
-    first = process.stdout.read(20)
-    process.send_signal(signal.SIGINT)
-    rest, errors = process.communicate(timeout=60)
+    try:
+        first = process.stdout.read(20)
+        process.send_signal(signal.SIGINT)
+        rest, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert process.returncode == 130 and (first + rest).endswith(b"\n"), errors
     assert b"Traceback" not in errors

@@ -7,6 +7,8 @@ import sys
 
 import numpy as np
 
+pytestmark = pytest.mark.slow
+
 
 def engram(*arguments, check=True):
     command = [sys.executable, "-m", "engram", *map(str, arguments)]
