@@ -107,11 +107,18 @@ class Paired(nn.Module):
     ridge: Tensor
     decay: Tensor
 
-    def __init__(self, num_items: int) -> None:
+    def __init__(self, num_items: int, *, num_kept: int | None = None) -> None:
         super().__init__()
-        # the data decides how many there are
-        self.register_buffer("kept", nn.UninitializedBuffer(dtype=torch.int64))  # type: ignore[call-arg]  # missing in torch's types
-        self.register_buffer("weight", nn.UninitializedBuffer(dtype=torch.float16))  # type: ignore[call-arg]
+        self.record: dict[str, Any] = {"arguments": {"num_items": num_items}}
+        sizes = {"kept": (num_kept,), "weight": (num_kept, num_kept)}
+        for name, kind in (("kept", torch.int64), ("weight", torch.float16)):
+            # Any number is taken where nobody says how many have pairs.
+            made: Any = (
+                nn.UninitializedBuffer(dtype=kind)  # type: ignore[call-arg]  # missing in torch's types
+                if num_kept is None
+                else torch.zeros(sizes[name], dtype=kind)  # type: ignore[arg-type]
+            )
+            self.register_buffer(name, made)
         self.register_buffer("alone", torch.zeros(num_items))
         self.register_buffer("ridge", torch.zeros(()))
         self.register_buffer("decay", torch.zeros(()))
@@ -120,6 +127,7 @@ class Paired(nn.Module):
         """Take over what was solved. count: what has no pairs is ranked by how popular it is, below what has."""
         self.alone.copy_(1e-4 * (count_I / count_I.max().clamp(min=1) - 1))
         self.kept, self.weight = kept_K, weight_KK.half()
+        self.record["arguments"]["num_kept"] = len(kept_K)
         self.ridge.fill_(ridge)
         return self
 
@@ -134,11 +142,14 @@ class Paired(nn.Module):
         place_L = torch.arange(number_BL.shape[1], device=number_BL.device)
         age_BL = ((number_BL > 0).sum(1, keepdim=True) - 1 - place_L).clamp(min=0)
         counts_BL = (1.0 + age_BL) ** -self.decay
-        taken_BI = self.alone.new_zeros(len(number_BL), len(self.alone) + 1).scatter_(1, number_BL, counts_BL)[:, 1:]
+        taken_BI = self.alone.new_zeros(number_BL.shape[0], len(self.alone) + 1).scatter_(1, number_BL, counts_BL)[
+            :, 1:
+        ]
         kept_BK = taken_BI[:, self.kept]
         kind = torch.bfloat16 if len(self.kept) > 500 and kept_BK.device.type == "cpu" else torch.float32
         score_BK = (kept_BK.to(kind) @ self.weight.to(kind)).float()
-        return self.alone.expand(len(number_BL), -1).index_add(1, self.kept, score_BK)
+        # copied and added: the optimizer of ONNX graphs takes an `index_add` of all items for a copy
+        return self.alone + torch.zeros_like(taken_BI).index_copy(1, self.kept, score_BK)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
         """Take weights of any number of pairs: the data decides it."""
@@ -147,4 +158,5 @@ class Paired(nn.Module):
             within = not len(kept) or (int(kept.min()) >= 0 and int(kept.max()) < len(self.alone))
             if within:
                 self.kept, self.weight = torch.zeros_like(kept), torch.zeros_like(weight)
+                self.record["arguments"]["num_kept"] = len(kept)
         super()._load_from_state_dict(state_dict, prefix, *rest)

@@ -40,4 +40,4 @@ class Popular(nn.Module):
 
     def forward(self, history_BL2: Tensor) -> Tensor:
         """(B, L, 2) -> (B, I)."""
-        return (self.count + 0.5).log().expand(len(history_BL2), -1)
+        return (self.count + 0.5).log().expand(history_BL2.shape[0], -1)

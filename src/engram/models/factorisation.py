@@ -101,7 +101,7 @@ class Factorisation(nn.Module):
                 ..., None
             ]
             gram_BDD = vector_BLD.mT @ vector_BLD + torch.diag(ridge_D)
-            found.append(prior_BD + torch.linalg.solve(gram_BDD, vector_BLD.mT @ left_BL1)[..., 0])
+            found.append(prior_BD + solved(gram_BDD, vector_BLD.mT @ left_BL1)[..., 0])
         return torch.stack(found)
 
     def forward(self, history_BL2: Tensor) -> Tensor:
@@ -118,6 +118,18 @@ class Factorisation(nn.Module):
         row, column = asked_BL.nonzero(as_tuple=True)
         place_P = history_BL2[row, column, 0].long() - 1
         return (user_KBD[:, row] * items[0][:, place_P]).sum(2) + items[2][:, place_P]
+
+
+def solved(gram_BDD: Tensor, right_BD1: Tensor) -> Tensor:
+    """Solve for positive definite matrices; in an exported graph by elimination, since ONNX has no operator for it."""
+    if not torch.compiler.is_exporting():
+        return torch.linalg.solve(gram_BDD, right_BD1)
+    both_BDX = torch.cat([gram_BDD, right_BD1], dim=2)
+    for place in range(gram_BDD.shape[1]):
+        row_B1X = both_BDX[:, place : place + 1] / both_BDX[:, place : place + 1, place : place + 1]
+        rest_BDX = both_BDX - both_BDX[:, :, place : place + 1] * row_B1X
+        both_BDX = torch.cat([rest_BDX[:, :place], row_B1X, rest_BDX[:, place + 1 :]], dim=1)
+    return both_BDX[:, :, -1:]
 
 
 def sized(size: str) -> dict[str, Any]:

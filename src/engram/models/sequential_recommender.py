@@ -118,7 +118,7 @@ class SequentialRecommender(nn.Module):
         """Return the vectors of users (B, D), whose product with an item's, and its bias, is the score."""
         window_BT2, last_B = self.window(history_BL2)
         state_BTD = self.read(window_BT2, vector_ID)
-        return state_BTD[torch.arange(len(last_B), device=last_B.device), last_B]
+        return state_BTD[torch.arange(last_B.shape[0], device=last_B.device), last_B]
 
     def learning(
         self, history_BL2: Tensor, next_B: Tensor, *, ahead: int, places: int
