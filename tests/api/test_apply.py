@@ -16,6 +16,8 @@ from engram.api import fitting
 from engram.core import events
 from engram.core.errors import ConfigError, Stopped
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:

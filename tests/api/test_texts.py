@@ -16,6 +16,8 @@ from engram.explain.question import asked
 from engram.predict.opening import floors_of
 from engram.tasks._texts import text_sample
 
+pytestmark = pytest.mark.slow
+
 TEXTS = ["we saw the horse by the old hammer", "a bowl of soup", "<b>trout</b> & wolf 🙂"]
 
 
