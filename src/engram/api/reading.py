@@ -96,8 +96,7 @@ def read(
         table, target=target, inputs=input, wishes=made, features=features, division=division, seed=seed
     )
     if arranged is not None:
-        if apply is not None:
-            raise ConfigError(f"expected no fixes for {chosen.name}, whose rows are no examples. Leave out --apply.")
+        _refuse_fixes(apply, chosen)
         for sentence in arranged.notes[len(table.notes) :]:
             events.note(sentence)
         table, target, input = arranged, None, None
@@ -106,14 +105,7 @@ def read(
     roles, reasons = infer.columns_for(table, chosen, target=target, inputs=input)
     for sentence in reasons:
         events.note(sentence)
-    view = None
-    if apply is not None:
-        view = data_fixes.apply(apply, table, _first(roles, chosen.inputs), _first(roles, chosen.target))
-        seen = digest(table.fingerprint, "fixes", apply.content)
-        table = replace(table, fingerprint=seen, notes=[*table.notes, view.said])
-        events.note(view.said)
-        if view.in_test:
-            events.warn(f"The fixes change {view.in_test:,} rows of the given test set: scores are of another test.")
+    table, view = _through_fixes(apply, table, roles, chosen)
     read = prepare(
         chosen, table, roles, wishes=made, view=view, seed=seed, test=test is not False, deadline=deadline,
         features=features, only=only,
@@ -121,6 +113,25 @@ def read(
     read.reasons = [why.reason, *table.notes, *reasons]
     read.findings = [*table.findings, *read.findings]
     return read
+
+
+def _refuse_fixes(fixes: Fixes | None, task: Task) -> None:
+    if fixes is not None:
+        raise ConfigError(f"expected no fixes for {task.name}, whose rows are no examples. Leave out --apply.")
+
+
+def _through_fixes(
+    fixes: Fixes | None, table: Table, roles: Mapping[str, Column], task: Task
+) -> tuple[Table, View | None]:
+    """The table under the fingerprint that fixes give it, and the view that they make; itself and None without any."""
+    if fixes is None:
+        return table, None
+    view = data_fixes.apply(fixes, table, _first(roles, task.inputs), _first(roles, task.target))
+    events.note(view.said)
+    if view.in_test:
+        events.warn(f"The fixes change {view.in_test:,} rows of the given test set: scores are of another test.")
+    seen = digest(table.fingerprint, "fixes", fixes.content)
+    return replace(table, fingerprint=seen, notes=[*table.notes, view.said]), view
 
 
 def _first(roles: Mapping[str, Column], wanted: Mapping[str, Any]) -> Any:

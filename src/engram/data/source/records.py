@@ -39,7 +39,7 @@ def _rows(text: str, path: str) -> list[Any]:
         try:
             return list(_lines(text, path))
         except DataError:
-            pass  # one value over several lines
+            pass  # one value over several lines, which is read whole below and refused there if it is none
     value = _value(text, path)
     lists = [inner for inner in value.values() if isinstance(inner, list)] if isinstance(value, dict) else [value]
     if len(lists) != 1 or not isinstance(lists[0], list):
