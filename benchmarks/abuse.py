@@ -11,7 +11,6 @@ still answers, and ends in order.
 from __future__ import annotations
 
 import argparse
-import asyncio
 import contextlib
 import json
 import os
@@ -29,7 +28,8 @@ from urllib.parse import urlsplit
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-from serving import SERVER, Connection, made_pictures, question, started, summary
+from clients import opened
+from serving import SERVER, made_pictures, question, started
 
 Statuses = Counter[int]
 PREDICT = "/v1/models/model/predict"
@@ -43,25 +43,9 @@ def memory(process: subprocess.Popen[str]) -> float:
     return int(status.split("VmRSS:")[1].split()[0]) / 1024
 
 
-async def healthy(url: str, requests: list[bytes], until: Callable[[], bool]) -> dict[str, Any]:
-    """Ask at fixed times over four connections until told; what was answered how fast."""
-    latencies: list[float] = []
-    statuses: Statuses = Counter()
-
-    async def client(number: int) -> None:
-        connection, turn = Connection(url), number
-        began = time.perf_counter()
-        while not until():
-            await asyncio.sleep(max(0.0, began + turn / HEALTHY - time.perf_counter()))
-            asked = time.perf_counter()
-            status = await connection.ask(requests[turn % len(requests)])
-            statuses[status] += 1
-            latencies.append(time.perf_counter() - asked)
-            turn += 4
-
-    began = time.perf_counter()
-    await asyncio.gather(*map(client, range(4)))
-    return summary(latencies, statuses, time.perf_counter() - began)
+def healthy(url: str, requests: list[bytes], until: Callable[[], bool]) -> dict[str, Any]:
+    """Ask at fixed times until told; what was answered how fast."""
+    return opened(url, requests, rate=HEALTHY, until=until, connections=8)
 
 
 def raw(url: str, content: bytes, *, more: bytes = b"", times: int = 0) -> int:
@@ -197,13 +181,13 @@ def main() -> None:
     process, url = started(SERVER, given.run, str(Path(given.run) / "no-registry"))
     requests = [question(url, picture) for picture in pictures]
     ends = time.perf_counter() + 10
-    before = asyncio.run(healthy(url, requests, lambda: time.perf_counter() > ends))
+    before = healthy(url, requests, lambda: time.perf_counter() > ends)
     base = memory(process)
     print(f"{'before':20} p99 {before['p99_ms']:7.1f} ms; {base:.0f} MB; {before['statuses']}", flush=True)
     for name in given.only:
         number = {"schemathesis": given.cases, "slow connections": given.slow}.get(name, ABUSES[name][1])
         abuse = apart(name, url, number)
-        found = asyncio.run(healthy(url, requests, lambda: abuse.poll() is not None))  # noqa: B023
+        found = healthy(url, requests, lambda: abuse.poll() is not None)  # noqa: B023
         assert abuse.stdout is not None
         statuses = {int(status): count for status, count in json.loads(abuse.stdout.read() or "{}").items()}
         print(
