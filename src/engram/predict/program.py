@@ -106,10 +106,11 @@ def _seconds(task: Task, module: nn.Module, example: Batch, precision: str) -> f
 def _traced(answering: nn.Module, tensors: list[Tensor], precision: str) -> Any:
     """The recorded program; None where Python that is not trusted decides by what it sees."""
     bfloat16 = torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16", cache_enabled=False)
-    with torch.no_grad(), bfloat16, warnings.catch_warnings(record=True) as said:
+    with torch.no_grad(), warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
-        traced = torch.jit.trace(answering.eval(), tuple(tensors), check_trace=False)
-    found = torch.jit.freeze(traced, optimize_numerics=False)  # not where it would add casts of its own
+        with bfloat16:
+            traced = torch.jit.trace(answering.eval(), tuple(tensors), check_trace=False)
+        found = torch.jit.freeze(traced, optimize_numerics=False)  # not where it would add casts of its own
     decided = [one for one in said if issubclass(one.category, torch.jit.TracerWarning)]
     return found if all(one.filename.startswith(TRUSTED) for one in decided) else None
 
