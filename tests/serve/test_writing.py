@@ -1,6 +1,7 @@
 """What writes is asked over HTTP: by our own route, and by OpenAI's official client as its API is asked."""
 
 import asyncio
+import contextlib
 import json
 import time
 
@@ -192,6 +193,21 @@ def test_who_goes_away_is_written_for_no_longer_and_places_are_limited(runs, tmp
 
     with served.process([runs["plays"].path], tmp_path, **bounds) as (_, url):
         asyncio.run(run(url))
+
+
+def test_where_all_connections_are_being_answered_the_next_is_told_so(runs, tmp_path):
+    asked = {"prompt": "a", "options": {"max_tokens": 1_000_000}, "stream": True}
+    bounds = {"connections": 2, "own_network": False}
+    with served.process([runs["plays"].path], tmp_path, **bounds) as (_, url), contextlib.ExitStack() as stack:
+        for _ in range(2):
+            answer = stack.enter_context(httpx.stream("POST", url + GENERATE.format("plays"), json=asked))
+            assert "text" in next(answer.iter_lines())
+        third = httpx.get(f"{url}/healthz")
+        assert third.status_code == 503 and third.headers["retry-after"] == "1"
+        stack.close()
+        ends = time.monotonic() + 10
+        while httpx.get(f"{url}/healthz").status_code != 200:
+            assert time.monotonic() < ends
 
 
 def test_texts_end_after_some_time(runs, tmp_path):
