@@ -69,11 +69,6 @@ def seconds_to_answer(reading: Reading, fitted: dict[str, nn.Module]) -> float:
     return 2 * (time.monotonic() - began) / len(some) * asked
 
 
-def deliverable(task: Task) -> list[str]:
-    """The names of the floors that may be delivered."""
-    return [floor.name for floor in task.floors if floor.deliverable]
-
-
 def batches_of(reading: Reading, rows: np.ndarray) -> Any:
     """Some rows as floors read them: mixed, those of a thousand that are about as long together."""
     mixed, examples = np.random.default_rng(0).permutation(rows), reading.examples

@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from engram.api import floors as fitted_floors
 from engram.api.competing import Choice
 from engram.api.reading import Reading
 from engram.core.rundir import RunDirectory
@@ -61,7 +60,7 @@ def delivered_forecast(
 ) -> tuple[DeliveredForecast, dict[str, Outputs], Choice | None]:
     """Wrap the network, perhaps with a floor, and place its quantiles; return it with its answers for validation."""
     task, splits = reading.task, reading.examples.splits
-    offered = {name: floors[name] for name in fitted_floors.deliverable(task) if name in floors}
+    offered = {name: floors[name] for name in task.competing if name in floors}
     modules = {"network": trainer.model, **offered}
     val = answers(reading, modules, splits["val"], precision=trainer.plan.precision)
     module = DeliveredForecast(trainer.model, num_outputs=val.truth.shape[1])

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from engram.api import floors as fitted_floors
 from engram.api.competing import SHARES, Choice
 from engram.api.reading import Reading
 from engram.core.task import Batch, Task
@@ -30,7 +29,7 @@ def delivered_ranking(
     """Return the network, or a blend with the floor that ranks best with it, and its answers on validation rows."""
     task, examples, module, choice = reading.task, reading.examples, trainer.model, None
     rows = examples.splits["val"]
-    offered = {name: floors[name] for name in fitted_floors.deliverable(task) if name in floors}
+    offered = {name: floors[name] for name in task.competing if name in floors}
     if offered:
         some = rows[np.linspace(0, len(rows) - 1, min(len(rows), MOST_RANKED)).astype(np.int64)]
         ordered, _ = examples.sorted(some)

@@ -166,7 +166,7 @@ def _fit_floors(read: reading.Reading, deadline: Deadline) -> tuple[dict[str, nn
     One that may be delivered is given more: it may be the best there is.
     """
     counts = read.task.calibration is None and not read.task.forecasts  # which are soon made
-    may = bool(floors.deliverable(read.task)) and not counts
+    may = bool(read.task.competing) and not counts
     most, share = (30.0, 0.15) if may else (6.0, 0.05)
     seconds = min(most, max(0.5, share * deadline.remaining())) if deadline.seconds else floors.UNHURRIED
     began = time.monotonic()
