@@ -94,7 +94,8 @@ class Text(Feature):
         words = float(np.mean([len(split_words(value[:1000])) for value in some[:: max(1, len(some) // 200)]]))
         distinct = len(set(some)) / len(some)
         said = f"{words:.0f} words a text, {distinct:.0%} of them different"
-        if dates_of(polars.Series([value for value in some if isinstance(value, str)])).readable:
+        dates = dates_of(polars.Series([value for value in some if isinstance(value, str)], dtype=polars.String))
+        if dates.readable or dates.contradictory:
             return Evidence(0.0, f"it holds dates, such as {some[0]}")
         if words >= 3 and distinct > 0.3:
             return Evidence(0.9, said)
