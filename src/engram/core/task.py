@@ -162,6 +162,17 @@ class Task:
         return [floor.name for floor in self.floors if floor.deliverable] if self.floors_compete else []
 
     @property
+    def asked(self) -> str:
+        """The command by which a run of it is asked, its folder written RUN; "" where its maker alone can ask it."""
+        if not self.inputs:
+            return ""
+        if self.sampling is not None:
+            return "chat RUN" if self.converses else "generate RUN --prompt TEXT"
+        if self.ranks:
+            return "recommend RUN --user USER"
+        return "predict RUN" if self.forecasts else "predict RUN ITEMS"
+
+    @property
     def selection(self) -> Any:
         """The metric that selects the best weights in training; reads `Step.output`. By default the first metric."""
         return self.metrics[0]
