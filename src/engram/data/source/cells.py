@@ -43,17 +43,22 @@ class Typed:
 
 
 def typed(series: polars.Series, *, name: str, decimal_comma: bool = False) -> Typed:
-    """Return a column of texts as numbers if it holds such; what has a leading zero or sign stays text.
+    """Return a column of texts as numbers if it holds such; what has a leading zero or sign stays text, and numbers are
+    what they are.
 
     decimal_comma: whether a comma before three digits is rather a decimal one, as between semicolons.
     """
-    if (numbers := _plain(series)) is not None:
-        return Typed(series if _coded(series) or numbers.null_count() == len(series) else numbers)
+    import polars
+
+    if series.dtype != polars.String:
+        return Typed(series)
+    if (numbers := plain_numbers(series)) is not None:
+        return Typed(series if _coded(series) else numbers)
     given = series.set(series.is_in(NOTHING), None)
     present = given.drop_nulls()
     if not len(present) or _coded(present):
         return Typed(series)
-    if len(present) < len(series) - series.null_count() and (numbers := _plain(given)) is not None:
+    if len(present) < len(series) - series.null_count() and (numbers := plain_numbers(given)) is not None:
         return Typed(numbers)
     sample = present.head(100 * SAMPLE).unique(maintain_order=True).head(SAMPLE)
     if not sample.str.contains(r"\d").any():
@@ -77,10 +82,12 @@ def _coded(present: polars.Series) -> bool:
     return bool(first.str.contains(r"^(?:[+]|-?0\d)").any())
 
 
-def _plain(given: polars.Series) -> polars.Series | None:
-    """Whole numbers or fractions, where all texts are some."""
+def plain_numbers(given: polars.Series) -> polars.Series | None:
+    """Whole numbers or fractions, where all texts are some, and there is one."""
     import polars
 
+    if given.null_count() == len(given):
+        return None
     some = given.head(SAMPLE).str.strip_chars()
     for kind in (polars.Int64, polars.Float64):
         if some.cast(kind, strict=False).null_count() > some.null_count():

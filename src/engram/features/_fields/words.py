@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from engram.core.errors import DataError, RunError
-from engram.features._fields.field import Field, is_missing, saved
+from engram.features._fields.field import MISSING, Field, is_missing, saved
 
 if TYPE_CHECKING:
     import polars
@@ -37,6 +37,10 @@ Texts = tuple[np.ndarray, np.ndarray]
 
 TOGETHER = 1 << 16
 WORD = r"\w+"
+_IS_WORD = np.array([(chr(sign).isalnum() and sign < 128) or chr(sign) == "_" for sign in range(256)])
+_LOWER = np.frombuffer(bytes(range(256)).lower(), np.uint8)
+_CRC = np.array([zlib.crc32(bytes([sign ^ 0xFF])) ^ 0xFF000000 for sign in range(256)], np.uint32)
+"""What a byte adds to a checksum of zero: what `zlib` says of it, less what it begins and ends with."""
 
 
 class WordsField(Field):
@@ -59,17 +63,10 @@ class WordsField(Field):
         """Return the places of all words, uint16, and how many each text has."""
         import polars
 
-        parts, sizes = [], np.zeros(len(series), np.int64)
-        for start in range(0, len(series), TOGETHER):
-            some = series.slice(start, TOGETHER)
-            if some.dtype == polars.String:
-                lists = some.str.to_lowercase().str.extract_all(WORD)
-            else:
-                lists = some.cast(polars.List(polars.String)).list.drop_nulls()
-            sizes[start : start + len(some)] = lists.list.len().fill_null(0).to_numpy()
-            words = lists.explode(empty_as_null=False, keep_nulls=False)
-            parts.append(_places_of(words))
-        return np.concatenate(parts) if parts else np.zeros(0, np.uint16), sizes
+        read = places_of_texts if series.dtype == polars.String else _places_of_lists
+        parts = [read(series.slice(start, TOGETHER)) for start in range(0, len(series), TOGETHER)]
+        places, sizes = zip(*parts, strict=True) if parts else ((np.zeros(0, np.uint16),), (np.zeros(0, np.int64),))
+        return np.concatenate(places), np.concatenate(sizes)
 
     def read_one(self, value: Any) -> np.ndarray:
         """Return the places of a text's words."""
@@ -169,15 +166,53 @@ def place(word: str) -> int:
     return zlib.crc32(word.encode("utf-8", "replace")) % TABLE
 
 
-def _places_of(words: polars.Series) -> np.ndarray:
+def _places_of_lists(lists: polars.Series) -> Texts:
     """The places of many words, each different one hashed once."""
     import polars
 
+    lists = lists.cast(polars.List(polars.String)).list.drop_nulls()
+    words = lists.explode(empty_as_null=False, keep_nulls=False)
     different = words.unique()
-    if not len(different):
-        return np.zeros(0, np.uint16)
     places = polars.Series([place(word) for word in different.to_list()], dtype=polars.UInt16)
-    return words.replace_strict(different, places, return_dtype=polars.UInt16).to_numpy()
+    found = words.replace_strict(different, places, return_dtype=polars.UInt16) if len(different) else words
+    return found.cast(polars.UInt16).to_numpy(), lists.list.len().fill_null(0).cast(polars.Int64).to_numpy()
+
+
+def places_of_texts(texts: polars.Series) -> Texts:
+    """The places of the words of texts. Those in plain letters are cut and hashed all at once, as bytes."""
+    texts = texts.fill_null("")
+    if (texts.str.len_bytes() <= max(map(len, MISSING))).any():
+        texts = texts.set(texts.str.strip_chars().str.to_lowercase().is_in(list(MISSING)), "")
+    plain = (texts.str.len_bytes() == texts.str.len_chars()).to_numpy()
+    if plain.all():
+        return _places_of_plain(texts)
+    some, of_some = _places_of_plain(texts.filter(plain))
+    others, of_others = _places_of_lists(texts.filter(~plain).str.to_lowercase().str.extract_all(WORD))
+    sizes = np.empty(len(texts), np.int64)
+    sizes[plain], sizes[~plain] = of_some, of_others
+    places, is_plain = np.empty(len(some) + len(others), np.uint16), np.repeat(plain, sizes)
+    places[is_plain], places[~is_plain] = some, others
+    return places, sizes
+
+
+def _places_of_plain(texts: polars.Series) -> Texts:
+    """The same of texts in ASCII."""
+    whole = np.frombuffer(("\n" + "\n".join(texts.to_list()) + "\n").encode(), np.uint8)
+    edges = np.flatnonzero(np.diff(_IS_WORD[whole].view(np.int8)))  # before the first letter, at the last one
+    first, length = edges[::2] + 1, edges[1::2] - edges[::2]
+    bounds = np.cumsum(np.append(0, texts.str.len_bytes().to_numpy().astype(np.int64) + 1))
+    sizes = np.diff(np.searchsorted(first, bounds + 1))
+    return (_checksums(_LOWER[whole], first, length) % TABLE).astype(np.uint16), sizes
+
+
+def _checksums(signs: np.ndarray, first: np.ndarray, length: np.ndarray) -> np.ndarray:
+    """CRC-32 of stretches of bytes, uint32: sign after sign, of all that are so long."""
+    state, left = np.full(len(first), 0xFFFFFFFF, np.uint32), np.arange(len(first))
+    for number in range(int(length.max(initial=0))):
+        left = left[length[left] > number]
+        some = state[left]
+        state[left] = _CRC[(some ^ signs[first[left] + number]) & 0xFF] ^ (some >> 8)
+    return ~state
 
 
 def _spread(place: np.ndarray, sizes: np.ndarray) -> Texts:
