@@ -32,7 +32,7 @@ class DataRequest:
     train, val or test; or "time", "random". group: a column, or a pattern over file names, whose rows stay on one side
     of a split. apply: a CSV file of fixes, as `inspect` writes it, which make a view of the data. seed: of the split.
     test: False sets no rows aside for a test. wishes: how features are to see the data, such as tokenizer="words" or
-    horizon=96 (`engram train --help` lists them). ConfigError for a wish that nothing takes.
+    horizon=96 (`engram train --help` lists them). ConfigError for a wish that cannot be.
     """
 
     task: str | None = None
@@ -52,9 +52,16 @@ class DataRequest:
 
     @classmethod
     def of(cls, options: dict[str, Any]) -> DataRequest:
-        """Of a verb's options, or those that a run recorded: what is no field is a wish."""
+        """Of a verb's options, or those that a run recorded: what is no field is a wish.
+
+        ConfigError for what is neither.
+        """
         own = {name: options[name] for name in _names(cls) if name in options}
-        return cls(**own, wishes={name: value for name, value in options.items() if name not in own})
+        wishes = {name: value for name, value in options.items() if name not in own}
+        known = {one.name for one in known_wishes()}
+        if wrong := next((name for name in wishes if name not in known), None):
+            raise unknown("option", wrong, (known | {*_names(cls), *_names(PlanRequest)}) - {"test", "wishes"})
+        return cls(**own, wishes=wishes)
 
     def record(self) -> dict[str, Any]:
         """What a run records of it, fixes left out, of which it keeps a copy."""
