@@ -1,6 +1,7 @@
 """What the verbs refuse before they begin, and what they leave behind then: nothing."""
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from engram.api import fitting, prediction
 from engram.api.requests import BUDGET, PlanRequest
 from engram.core.errors import ConfigError, DataError, Stopped
 from engram.core.rundir import RunDirectory
-from engram.tasks.image_classification import ImageClassification
+from engram.tasks.text_classification import TextClassification
 from engram.train.plan import NAMED_OPTIONS
 
 
@@ -154,4 +155,8 @@ def test_the_plain_recipe_asks_for_nothing_unasked(tmp_path):
         0.999,
     )
     assert {numbers[f"{name}learning_rate"] for name in ("", "head_", "vector_")} == {1e-3}
-    assert ImageClassification().plain().smoothing == 0 and ImageClassification().smoothing > 0
+    texts = TextClassification()
+    texts.see({"label": SimpleNamespace(ordered=True)})
+    assert texts.smoothing > 0 and texts.competing == ["linear_on_text"]
+    assert texts.plain().smoothing == 0 and texts.plain().competing == [], "the network is delivered"
+    assert texts.plain().metrics == texts.metrics, "what was seen of the labels is not forgotten"

@@ -41,7 +41,7 @@ def held(
     task: Task, network_NC: np.ndarray, floors: Mapping[str, np.ndarray | None], label: np.ndarray
 ) -> Choice | None:
     """Let the floors that may be delivered compete with the network; None where there is none."""
-    may = {floor.name for floor in task.floors if floor.deliverable}
+    may = task.competing
     offered = {name: output_NC for name, output_NC in floors.items() if name in may and output_NC is not None}
     return choose(task, network_NC, offered, label) if offered else None
 

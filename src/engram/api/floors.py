@@ -69,14 +69,9 @@ def seconds_to_answer(reading: Reading, fitted: dict[str, nn.Module]) -> float:
     return 2 * (time.monotonic() - began) / len(some) * asked
 
 
-def deliverable(task: Task) -> list[str]:
-    """The names of the floors that may be delivered."""
-    return [floor.name for floor in task.floors if floor.deliverable]
-
-
 def offered(task: Task, fitted: Mapping[str, nn.Module]) -> dict[str, nn.Module]:
     """The fitted floors that may be delivered."""
-    return {name: fitted[name] for name in deliverable(task) if name in fitted}
+    return {name: fitted[name] for name in task.competing if name in fitted}
 
 
 def batches_of(reading: Reading, rows: np.ndarray) -> Any:

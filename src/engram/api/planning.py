@@ -114,7 +114,7 @@ def make_plan(
 
 
 def follow_recipe(reading: Reading, recipe: str) -> None:
-    """Leave out of the task and its examples what the plain recipe does not have: smoothing, weights of classes."""
+    """Leave out of the task and its examples what the plain recipe does not have, such as weights of classes."""
     if recipe == "plain":
         reading.task, reading.examples.importance = reading.task.plain(), None
 

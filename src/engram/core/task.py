@@ -7,10 +7,11 @@ answer, how it is scored. The trainer is *when*. Adding an application is adding
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from engram.core.answers import Answers
 from engram.core.evidence import Evidence
@@ -111,7 +112,8 @@ class Task:
     """One application of deep learning. Subclasses state facts and small functions, and hold no state.
 
     inputs, target: role -> feature class. metrics: of answers, the one that counts first.
-    floors: cheap strong baselines, trained and scored beside the network.
+    floors: cheap strong baselines, trained and scored beside the network. floors_compete: whether those that may be
+    delivered compete with it.
     couples_examples: True where one example's loss depends on the others in its batch, so that it may not be taken
     in pieces.
     sizes: larger networks than "small", and from when on they pay.
@@ -124,6 +126,7 @@ class Task:
     target: ClassVar[Mapping[str, Any]] = {}
     metrics: tuple[Any, ...] = ()
     floors: ClassVar[tuple[Any, ...]] = ()
+    floors_compete: bool = True
     options: ClassVar[type] = NoOptions
     couples_examples: ClassVar[bool] = False
     answers: ClassVar[Answers] = Answers()
@@ -135,6 +138,11 @@ class Task:
     def name(self) -> str:
         """The task's name, which is its file's name."""
         return snake_case(type(self).__name__)
+
+    @property
+    def competing(self) -> list[str]:
+        """The names of the floors that may be delivered, alone or blended with the network."""
+        return [floor.name for floor in self.floors if floor.deliverable] if self.floors_compete else []
 
     @property
     def selection(self) -> Any:
@@ -245,9 +253,14 @@ class Task:
         """
         return answer
 
-    def plain(self) -> Task:
-        """The task as one would have written its step by hand (`recipe="plain"`): without what was not asked for."""
-        return self
+    def plain(self) -> Self:
+        """The task as one would have written its step by hand (`recipe="plain"`): without what was not asked for.
+
+        What is delivered is the network then, which floors are scored beside and do not replace.
+        """
+        task = copy.copy(self)
+        task.floors_compete = False
+        return task
 
     @classmethod
     def sample(cls) -> Sample:

@@ -159,7 +159,7 @@ def _evenness(moments: polars.Series) -> float:
     """Share of the steps, in the order of time, that are the commonest one."""
     times = moments.drop_nulls().unique().sort()
     steps = times.diff().drop_nulls().value_counts()["count"]
-    return float(steps.max() or 0) / len(times) if len(steps) else 0.0
+    return max(steps.to_list(), default=0) / max(len(times), 1)
 
 
 def seconds(values: Sequence[Any] | np.ndarray, name: str) -> tuple[np.ndarray, list[Finding]]:

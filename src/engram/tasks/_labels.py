@@ -51,7 +51,7 @@ class LabelTask(Task):
 
     def plain(self) -> Self:
         """Without label smoothing."""
-        task = type(self)()
+        task = super().plain()
         task.smoothing = 0.0
         return task
 

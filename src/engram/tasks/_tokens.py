@@ -17,7 +17,7 @@ from engram.core.claim import Claim, log_odds
 from engram.core.task import Batch, Step, Task, Worth
 from engram.core.vocabulary import BEGIN, NUM_SPECIAL, PADDING
 from engram.floors.n_gram import NGram
-from engram.losses.cross_entropy import cross_entropy
+from engram.losses.token_cross_entropy import token_cross_entropy
 from engram.metrics.bits_per_byte import BitsPerByte
 from engram.metrics.perplexity import Perplexity
 from engram.metrics.token_cross_entropy import TokenCrossEntropy
@@ -63,7 +63,7 @@ class TokenTask(Task):
     def step(self, model: nn.Module, batch: Batch) -> Step:
         """Cross entropy of every token that is asked for."""
         logits_BTV = model(batch.text[:, :-1])
-        nats_BT = surprise(logits_BTV, batch.text[:, 1:])
+        nats_BT = token_cross_entropy(logits_BTV, batch.text[:, 1:])
         return Step((nats_BT * batch.scored).sum(), weight=batch.scored.sum(), output=nats_BT.detach())
 
     def predict(self, model: nn.Module, inputs: Batch, options: Any) -> Tensor:
@@ -109,11 +109,6 @@ def asked(text_BT: Tensor) -> Tensor:
     return (text_BT[:, 1:] != PADDING) & (text_BT[:, 1:] != BEGIN)
 
 
-def surprise(logits_BTV: Tensor, next_BT: Tensor) -> Tensor:
-    """Return the nats (B, T) of the tokens that came."""
-    return cross_entropy(logits_BTV.flatten(0, 1), next_BT.flatten()).view(next_BT.shape)
-
-
 def nats(model: nn.Module, text_BT: Tensor, *, context: int) -> Tensor:
     """Return the nats (B, T) of each token of texts but the first, by a network, a floor, or a blend of the two."""
     if isinstance(model, TokenBlend):
@@ -138,5 +133,5 @@ def _by_rows(model: nn.Module, window_BT: Tensor) -> Tensor:
     """A few rows at a time, so that the logits of all ids fit into memory."""
     found, size = [], max(1, MOST_LOGITS // (window_BT.shape[1] * int(model(window_BT[:1, :1]).shape[-1])))
     for rows in window_BT.split(size):
-        found.append(surprise(model(rows[:, :-1]), rows[:, 1:]))
+        found.append(token_cross_entropy(model(rows[:, :-1]), rows[:, 1:]))
     return torch.cat(found)

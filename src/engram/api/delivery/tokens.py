@@ -11,7 +11,6 @@ from torch import nn
 from engram.api import blending
 from engram.api.delivery import keeping
 from engram.api.delivery.kind import Answered, Exam, Fitted, Kind, Modules
-from engram.api.floors import deliverable
 from engram.api.reading import Reading
 from engram.core.rundir import RunDirectory
 from engram.evaluate.evaluation import Outputs
@@ -25,7 +24,7 @@ class TokenKind(Kind):
     def fit(self, reading: Reading, trainer: Trainer, floors: Modules) -> Fitted:
         """Blend the network with the first floor that may be, where that is better."""
         task, examples = reading.task, reading.examples
-        if (name := next(iter(deliverable(task)), None)) is None:
+        if (name := next(iter(task.competing), None)) is None:
             return super().fit(reading, trainer, floors)
         precision = trainer.plan.precision
         blend, choice = blending.choose(task, trainer.model, name, floors[name], examples, precision=precision)

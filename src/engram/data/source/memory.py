@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -132,9 +132,9 @@ def _of_frame(column: Any) -> Sequence[Any]:
         return values_of(column)
     dtype = getattr(column, "dtype", None)
     if isinstance(dtype, np.dtype) and dtype.kind in "biuf":
-        return np.asarray(column)
+        return cast(Sequence[Any], np.asarray(column))
     if getattr(dtype, "kind", "") == "m":
-        return np.asarray(column.dt.total_seconds())
+        return cast(Sequence[Any], np.asarray(column.dt.total_seconds()))
     values = [None if is_nothing(value) else value for value in column.to_list()]
     return [None if v is None else str(v) for v in values] if str(dtype) == "category" else values
 
