@@ -123,6 +123,10 @@ def test_two_files_that_do_not_join(tmp_path: Path) -> None:
     (tmp_path / "movies.csv").write_text("movieId,title\n" + "\n".join(f"tt{n},Film {n}" for n in range(20)))
     arranged = interactions.arranged(source.read(tmp_path / "ratings.csv"))
     assert "no_join" in kinds(arranged) and not histories(arranged).catalogue.titles
+    (tmp_path / "movies.csv").write_text("movieId,title\n3,Film 3\n" + "\n".join(f"{n},Film {n} b" for n in range(20)))
+    arranged = interactions.arranged(source.read(tmp_path / "ratings.csv"))
+    catalogue = histories(arranged).catalogue
+    assert "repeated_items" in kinds(arranged) and catalogue.title(catalogue.number["3"]) == "Film 3"
 
 
 def test_odd_rows_are_mended_or_left_out_and_said() -> None:

@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engram.data.table import Column
 from engram.features._fields.moments import MomentField
 from engram.features._moments import DAY, DAYS, PERIODS, SECOND, SERIAL, dates_of, read, serial, twin, written
+from engram.features.text import Text
 
 moments = st.datetimes(datetime(1970, 1, 1), datetime(2068, 12, 31), timezones=st.just(UTC))  # two digits tell the year
 clocks = st.sampled_from(
@@ -83,6 +85,13 @@ def test_numbers_say_their_unit_by_their_size(some, form):
     found = serial(numbers.min(), numbers.max())
     assert found == form
     np.testing.assert_allclose(read(numbers, [form]).to_list(), some, atol=1e4 if form == "excel" else 1)
+
+
+@pytest.mark.parametrize("form", ["%Y-%m-%d %H:%M", "%d/%m/%Y", "%B %d, %Y"])
+def test_dates_are_no_texts(form):
+    days = [(datetime(2024, 1, 1) + timedelta(days=n)).strftime(form) for n in range(60)]
+    assert Text.matches(Column("d", days, "text")).score == 0
+    assert Text.matches(Column("d", [f"it was {day}" for day in days], "text")).score > 0.5
 
 
 def test_days_in_both_orders_contradict_one_another():

@@ -126,7 +126,7 @@ class Delivered(nn.Module):
 
     def seen(self, *inputs: Tensor) -> Tensor:
         """Return the network's logits (B, C), the mean over views."""
-        if len(self.views) > 1 and not torch.compiler.is_exporting() and len(self.views) * len(inputs[0]) <= FEW:
+        if len(self.views) > 1 and self._are_few(inputs[0]):
             return self._seen_at_once(*inputs)
         logits_BC = torch.zeros(())
         for view, weight in zip(self.views, self.view_weights, strict=True):
@@ -134,12 +134,18 @@ class Delivered(nn.Module):
             logits_BC = seen_BC if view == self.views[0] else logits_BC + seen_BC
         return logits_BC
 
+    def _are_few(self, x: Tensor) -> bool:
+        """Whether all views are computed at once; a traced program is for few, an exported one for any number."""
+        if torch.jit.is_tracing():
+            return True
+        return not torch.compiler.is_exporting() and len(self.views) * len(x) <= FEW
+
     def _seen_at_once(self, *inputs: Tensor) -> Tensor:
         """The same for few examples, where calling the network takes longer than what it computes: all views in one."""
         looks = zip(*(look(view, inputs) for view in self.views), strict=True)
         logits_NC = self.network(*(joined(looked) for looked in looks)).float()
         if kept := _kept.get():
-            kept[-1] = kept[-1][: len(inputs[0])]
+            kept[-1] = kept[-1][: inputs[0].shape[0]]
         parts = logits_NC.chunk(len(self.views))
         return torch.stack([weight * part for weight, part in zip(self.view_weights, parts, strict=True)]).sum(0)
 

@@ -67,8 +67,12 @@ def device_of(module: nn.Module) -> torch.device:
 
 def moved(batch: Batch, module: nn.Module) -> Batch:
     """Return the batch where a module's numbers are, pictures laid out as its filters are (some take no other)."""
-    channels_last = any(p.ndim == 4 and not p.is_contiguous() for p in module.parameters())
-    return batch.to(device_of(module), channels_last=channels_last)
+    return batch.to(device_of(module), channels_last=filters_last(module))
+
+
+def filters_last(module: nn.Module) -> bool:
+    """Whether filters are laid out in memory with their channels last."""
+    return any(p.ndim == 4 and not p.is_contiguous() for p in module.parameters())
 
 
 def on_cpu(output: Any) -> Any:

@@ -32,6 +32,7 @@ MISSING = ("", "nan", "NaN", "null", "NULL", "N/A", "#N/A")
 MOST_ODD = 0.2
 """Where a larger share of lines has another number of fields, the file is no table."""
 
+NO_HEADER = "The first line is a row and no header; columns are called column_1 and so on."
 FOOTER = re.compile(r"(grand |sub)?total|sum|average|mean|summe|gesamt|source:.*|notes?:.*", re.I)
 SHOWN = 20
 
@@ -63,7 +64,7 @@ def read_delimited(content: bytes, *, path: str, separator: str | None = None, p
     header, some = bool(kept[first]), _some(records, kept)
     looked = _frame(some, records, header=header)
     if header and is_row(looked, names):
-        header, names, looked = False, [f"column_{n + 1}" for n in range(records.width)], looked.clear()
+        header, names, note = False, [f"column_{n + 1}" for n in range(records.width)], NO_HEADER
     numbers = _numbers(looked, records) if kept.all() and len(kept) > 2 * LOOKED_AT else {}
     frame = _frame(given, records, header=header, kinds=numbers)
     frame.columns, twice = different(names)
@@ -88,14 +89,18 @@ def _odd_lines(records: Records, odd: np.ndarray, first: int, path: str) -> list
     if not len(odd):
         return []
     width, sign = records.width, records.separator
-    where = tuple(f"line {records.line(row)}: {records.fields[row]} fields" for row in odd[:SHOWN].tolist())
-    if len(odd) > MOST_ODD * total:
+    lines = [records.text(row).count("\n") for row in odd[:SHOWN].tolist()]
+    said = [
+        f"{records.fields[row]} fields{f' in {n:,} lines' if n > 1 else ''}" for row, n in zip(odd, lines, strict=False)
+    ]
+    where = tuple(f"line {records.line(row)}: {what}" for row, what in zip(odd.tolist(), said, strict=False))
+    if len(odd) + sum(lines) - len(lines) > MOST_ODD * (total + sum(lines) - len(lines)):
         raise DataError(
             f"expected {width} fields in every line of {path}; {len(odd):,} of {total:,} have others "
-            f"({'; '.join(where[:5])}). Put texts that hold {sign!r} in quotes, or save the table anew."
+            f"({'; '.join(where[:5])}). Close quotes, put texts that hold {sign!r} in quotes, or save the table anew."
         )
     message = f"{len(odd):,} lines do not have {width} fields and were left out"
-    fix = f"put texts that hold {sign!r} or a line break in quotes, and complete lines that were cut"
+    fix = f"close quotes, put texts that hold {sign!r} or a line break in quotes, and complete lines that were cut"
     return [Finding("warning", "ragged_lines", message, where, fix)]
 
 
