@@ -5,9 +5,9 @@ Shapes: B examples, C classes, D width of the network's last hidden layer, R whi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -102,6 +102,19 @@ class Delivered(nn.Module):
         if self.floor is not None:
             record |= {"floor": self.floor_name, "share_of_network": round(self.share.item(), 4)}
         return record
+
+    @classmethod
+    def rebuilt(cls, record: Mapping[str, Any], network: nn.Module, floor: Callable[[str], nn.Module]) -> Self:
+        """Build around a network what `record` says, its numbers unfilled. floor: makes one by its name."""
+        views, outputs, hidden = tuple(record["views"]), int(record["num_outputs"]), int(record["num_hidden"])
+        module = cls(network, views=views, num_outputs=outputs, num_hidden=hidden)
+        if (name := record.get("floor")) is not None:
+            module.blend(floor(name), name)
+        return module
+
+    def alone(self) -> nn.Module | None:
+        """Return what the network answers by itself, where a floor counts in what this answers; else None."""
+        return NetworkAlone(self).eval() if self.floor is not None else None
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """Return calibrated logits (B, C): the network's, perhaps blended, over the temperature, plus the bias."""

@@ -37,7 +37,7 @@ def output_of(
     device = device_of(module)
     inputs = moved(batch, module)
     with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
-        if isinstance(module, Delivered) and task.calibration is not None:
+        if isinstance(module, Delivered) and task.answers.calibration is not None:
             output, unfamiliarity_B = module.watched(lambda model: call(model, inputs))
             return on_cpu(output), on_cpu(unfamiliarity_B)
         return on_cpu(call(module, inputs)), None
