@@ -18,7 +18,7 @@ from engram.api.looking import looked_at, plain, some
 from engram.api.reading import Reading
 from engram.evaluate import calibration, unfamiliarity
 from engram.evaluate.evaluation import Outputs, collect
-from engram.models.delivered import Delivered, hidden_width
+from engram.models.delivered import Delivered, hidden_width, view_weights
 from engram.train.trainer import Trainer
 
 
@@ -45,11 +45,10 @@ def calibrated(
     logits_NC = plain_NC
     fitted = calibration.fit(plain_NC, label, kind=kind)
     if len(trainer.plan.views) > 1:
-        probe.look_at(trainer.plan.views)
-        several = collect(task, probe, examples, rows["val"], metrics=(), precision=trainer.plan.precision)
-        with_views = calibration.fit(several.logits, label, kind=kind)
-        if with_views.loss_after <= fitted.loss_after and several.logits is not None:
-            views, logits_NC, fitted = trainer.plan.views, several.logits, with_views
+        several_NC = _with_views(probe, reading, trainer, plain_NC)
+        with_views = calibration.fit(several_NC, label, kind=kind)
+        if with_views.loss_after <= fitted.loss_after:
+            views, logits_NC, fitted = trainer.plan.views, several_NC, with_views
         probe.look_at(views)
     choice = competing.held(task, logits_NC, {name: found.logits for name, found in beside.items()}, label)
     if choice is not None and choice.chosen != "network":
@@ -69,3 +68,13 @@ def calibrated(
     statistics = {metric.name: metric.update(calibrated, batch) for metric in task.metrics}
     scored = Outputs(rows["val"], calibrated.numpy(), label=label, unfamiliarity=strange_N, statistics=statistics)
     return probe.eval(), {"val": scored}, choice
+
+
+def _with_views(probe: Delivered, reading: Reading, trainer: Trainer, plain_NC: np.ndarray) -> np.ndarray:
+    """The logits (N, C) of validation rows over the plan's views, of which the first, the plain one, is known."""
+    views, rows = trainer.plan.views, reading.examples.splits["val"]
+    probe.look_at(views[1:])
+    others = collect(reading.task, probe, reading.examples, rows, metrics=(), precision=trainer.plan.precision)
+    assert others.logits is not None, "what is calibrated gives logits"
+    known = view_weights(views)[0]
+    return known * plain_NC + (1 - known) * others.logits
