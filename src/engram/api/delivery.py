@@ -21,7 +21,7 @@ from engram.api.ranking import delivered_ranking
 from engram.api.reading import Reading
 from engram.core import events
 from engram.core.rundir import RunDirectory
-from engram.evaluate import predictions, written
+from engram.evaluate import predictions, scored, written
 from engram.evaluate.evaluation import Outputs, collect, evaluate
 from engram.features.text import text_of
 from engram.models.delivered import Delivered, NetworkAlone
@@ -102,6 +102,8 @@ def _scored(run: RunDirectory, reading: Reading, answered: Answered, floors: Map
             run, outputs, names, where=where, digest=digest, traits=lambda rows: keeping.traits(reading, rows)
         )
         keeping.keep(run, reading, outputs)
+    elif task.inputs:
+        scored.keep(run, outputs, task.metrics, identity=reading.examples.identity)
     if task.sampling is not None:
         keeping.keep_windows(run, reading, outputs)
     if task.forecasts:

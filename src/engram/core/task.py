@@ -109,6 +109,9 @@ class Worth:
 class Task:
     """One application of deep learning. Subclasses state facts and small functions, and hold no state.
 
+    does: what a model of it does, in words that go on from "a model that", "{classes}" for how
+    many there are. example: what one scored example is called,
+    "" for what its input is called.
     inputs, target: role -> feature class. metrics: of answers, the one that counts first.
     floors: cheap strong baselines, trained and scored beside the network.
     couples_examples: True where one example's loss depends on the others in its batch, so that it may not be taken
@@ -125,6 +128,8 @@ class Task:
     divides_rows: True where rows are not divided among splits: `examples` divides what is in each.
     """
 
+    does: ClassVar[str] = ""
+    example: ClassVar[str] = ""
     inputs: ClassVar[Mapping[str, Any]] = {}
     target: ClassVar[Mapping[str, Any]] = {}
     metrics: tuple[Any, ...] = ()

@@ -18,7 +18,7 @@ import numpy as np
 
 from engram.core.task import Batch
 from engram.core.vocabulary import BEGIN, END, PADDING
-from engram.data.examples import Examples
+from engram.data.examples import Examples, digests
 from engram.data.stored import Ragged
 
 Read = Callable[[int, int, int], tuple[np.ndarray, np.ndarray]]
@@ -130,6 +130,11 @@ class Windows(Examples):
         tensors = {"text": text_BT, "scored": scored_BT, "bytes": bytes_B}
         chosen = {name: torch.from_numpy(value) for name, value in tensors.items()}
         return Batch(rows=rows, importance=self._importance(rows), **chosen)
+
+    def identity(self, rows: np.ndarray) -> np.ndarray:
+        """The tokens of each window, and which are asked for: another vocabulary asks for others."""
+        batch: Any = self.batch(rows)
+        return digests(np.asarray(batch.text), np.asarray(batch.scored))
 
     def _window(self, split: str, number: int, *, seed: int, epoch: int) -> tuple[np.ndarray, np.ndarray]:
         stream, known = self.streams[split], 0

@@ -46,6 +46,7 @@ class TokenTask(Task):
     context: tokens that the network sees at once.
     """
 
+    example: ClassVar = "window"
     context: ClassVar = 256
     sampling: ClassVar = Sampling
 

@@ -33,6 +33,7 @@ ASKED = 0.2
 class RatingPrediction(Task):
     """Predict the ratings that users would give to items."""
 
+    does: ClassVar = "says how users would rate items"
     inputs: ClassVar = {"history": History}
     metrics = (RmseOfRatings(), MaeOfRatings())
     floors: ClassVar = (Biases(),)

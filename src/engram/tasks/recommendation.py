@@ -40,6 +40,8 @@ AHEAD, PLACES = 10, 16
 class Recommendation(Task):
     """Rank all items for each user by how likely they are next."""
 
+    does: ClassVar = "ranks items for each user"
+    example: ClassVar = "user"
     inputs: ClassVar = {"history": History}
     metrics: tuple[Any, ...] = (Ndcg(10), Recall(20), Mrr(), CatalogueCoverage(10), Novelty(10))
     floors: ClassVar = (Popularity(), ItemNeighbours(), Ease(), EaseByRecency())

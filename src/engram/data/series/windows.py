@@ -16,7 +16,7 @@ import numpy as np
 
 from engram.core.errors import DataError
 from engram.core.task import Batch
-from engram.data.examples import Examples
+from engram.data.examples import Examples, digests
 from engram.features.series import TEST, TRAIN, VAL, Series
 
 CODES = {"train": TRAIN, "val": VAL, "test": TEST}
@@ -85,6 +85,11 @@ class SeriesWindows(Examples):
         }
         made = {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in tensors.items()}
         return Batch(rows=rows, importance=self._importance(rows), **made)
+
+    def identity(self, rows: np.ndarray) -> np.ndarray:
+        """What came, and when: however far a run looks back."""
+        future_BT = self.origin[rows, None] + np.arange(self.feature.horizon)
+        return digests(self.step[rows], self.truth[future_BT])
 
     def past(self, rows: np.ndarray, steps: int) -> np.ndarray:
         """The steps before some windows' horizons (B, steps, C)."""

@@ -83,6 +83,11 @@ def _described(facts: Facts, seen: tuple[int, ...], chain: Sequence[Block], tota
 
 def _from_to(facts: Facts, seen: tuple[int, ...], last: tuple[int, ...]) -> str:
     """What comes in and what leaves, in a sentence."""
+    if facts.kept is not None and facts.kept.tokens is not None:
+        return (
+            f"{seen[-1]:,} tokens come in at once, and at each place {last[-1]:,} numbers leave, which say how likely "
+            "every token of the vocabulary is to come next."
+        )
     if facts.pictures is None:
         what = f"{'An' if facts.thing[0] in 'aeiou' else 'A'} {facts.thing}"
         return f"{what} comes in as {words.shape(seen) or 'one'} numbers, and leaves as {words.shape(last) or 'one'}."
