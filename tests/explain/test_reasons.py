@@ -146,7 +146,9 @@ def test_what_nobody_has_replied_to_is_explained_by_the_likeliest_reply(tmp_path
     predictor = load(writing_run.make(tmp_path / "run"))
     asked = ask(predictor, "how are you")
     assert asked is not None and asked.parts.whole == "user: how are you"
-    feature, sampling = predictor.by_role.text, predictor.task.sampling(temperature=0, max_tokens=40)
+    feature, sampling = predictor.by_role.text, predictor.task.answers.sampling(temperature=0, max_tokens=40)
     prompt, _ = feature.prompt([("user", "how are you")], most=60)
-    written = list(Writer(predictor.module, predictor.task.context, feature.tokenizer.size).write(prompt, sampling))
+    written = list(
+        Writer(predictor.module, predictor.task.answers.context, feature.tokenizer.size).write(prompt, sampling)
+    )
     assert feature.tokenizer.decode(written).strip() == asked.answer

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
+from engram.core.answers import Tokens
 from engram.core.claim import Claim
 from engram.core.evidence import Evidence
 from engram.core.task import Batch, Sample
@@ -19,7 +20,7 @@ from engram.data import windows
 from engram.data.examples import Examples
 from engram.data.table import Table
 from engram.features.turns import Turns
-from engram.tasks._tokens import TokenTask, nats
+from engram.tasks._tokens import Sampling, TokenTask, nats
 
 MOST_REPLIED = 40
 """Tokens of a reply that is written only to be explained."""
@@ -30,7 +31,7 @@ class Conversation(TokenTask):
 
     does: ClassVar = "replies in conversations"
     inputs: ClassVar = {"text": Turns}
-    converses: ClassVar = True
+    answers: ClassVar = Tokens(Sampling, converses=True)
 
     def matches(self, table: Table) -> Evidence:
         """A column of conversations."""
@@ -44,7 +45,7 @@ class Conversation(TokenTask):
             ids, replies = (windows.part(stored.arrays[name], row, start, stop) for name in ("tokens", "replies"))
             return ids.astype(np.int64), replies.astype(bool)
 
-        return windows.over(examples, role="text", tokens="tokens", context=self.context, read=read, ends=False)
+        return windows.over(examples, role="text", tokens="tokens", context=self.answers.context, read=read, ends=False)
 
     def claim(self, model: nn.Module, example: Batch, features: Any) -> Claim:
         """The reply that a conversation ends with, and how likely other words before it make each of its tokens.
@@ -61,7 +62,7 @@ class Conversation(TokenTask):
             text_BT = pad_sequence([torch.cat([ids, reply_R]) for ids in asked], True, PADDING)
             begin_B1 = torch.tensor([[len(ids)] for ids in asked], device=text_BT.device)
             place_BR = begin_B1 - 1 + torch.arange(len(reply_R), device=text_BT.device)
-            return -nats(model, text_BT, context=self.context).gather(1, place_BR).mean(1)
+            return -nats(model, text_BT, context=self.answers.context).gather(1, place_BR).mean(1)
 
         said = features.text.tokenizer.decode([token for token in reply_R.tolist() if token < size])
         return Claim.text(scores, said.strip() or "nothing", behind=len(reply_R) - 1)
@@ -70,7 +71,7 @@ class Conversation(TokenTask):
         """The likeliest token after each other, up to END."""
         text_N = asked_N
         while text_N[-1] != END and len(text_N) - len(asked_N) < MOST_REPLIED:
-            next_V = model(text_N[None, -self.context :])[0, -1, :size].clone()
+            next_V = model(text_N[None, -self.answers.context :])[0, -1, :size].clone()
             next_V[[special for special in range(NUM_SPECIAL) if special != END]] = -torch.inf
             text_N = torch.cat([text_N, next_V.argmax()[None]])
         return text_N[len(asked_N) :]

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from engram.core.answers import Rankings
 from engram.predict.predictor import Predictor
 from engram.report import words
 from engram.report.facts import Facts
@@ -25,7 +26,7 @@ LEAST_LEFT = 0.8
 def section(facts: Facts) -> Section | None:
     """Two tables; nothing for other tasks."""
     predictor = facts.predictor
-    if predictor is None or not facts.task.ranks or "history" not in facts.task.inputs:
+    if predictor is None or not isinstance(facts.task.answers, Rankings) or "history" not in facts.task.inputs:
         return None
     found = Section("rankings", "What it recommends", [*_users(facts, predictor), *_alike(facts, predictor)])
     return found if found.blocks else None
