@@ -108,7 +108,8 @@ def opinions(
         asked = part_N == step % number
         left = (seconds - (time.monotonic() - began)) / (rounds * number - step)
         told = f"part {step + 1} of {rounds * number}"
-        total_NC[asked] += ask(rows[~asked & believed_N], rows[asked], left, told)
+        if asked.any():
+            total_NC[asked] += ask(rows[~asked & believed_N], rows[asked], left, told)
         if (step + 1) % number == 0:
             believed_N = total_NC.argmax(1) == label_N
             believed_N |= believed_N.mean() < LEAST_BELIEVED  # an opinion that is against most labels is none
