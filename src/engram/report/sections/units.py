@@ -98,8 +98,9 @@ def _summed_up(facts: Facts, stage: Stage, judged: Roles | None) -> Iterator[Tex
     served = [f"{words.told(name)} ({count})" for name, count in best.most_common()]
     dead, twins = int(judged.dead.sum()), int((judged.twin >= 0).sum())
     tells = (
-        f"{sum(best.values())} of {len(judged.dead)} units tell one class from all others by themselves, a picture of it "
-        f"exciting them more than another nine times in ten (AUROC of {TELLS} or more): {words.listed(served, most=10)}."
+        f"{sum(best.values())} of {len(judged.dead)} units tell one class from all others by themselves, a picture of "
+        f"it exciting them more than another nine times in ten (AUROC of {TELLS} or more): "
+        f"{words.listed(served, most=10)}."
         if best
         else f"No unit here tells a class from all others by itself (AUROC of {TELLS} or more)."
     )
