@@ -33,7 +33,7 @@ NAMES = {
     "ease": "EASE, a linear model of items",
     "ease_by_recency": "EASE, recent items counting more",
     "biases": "means of users and items",
-    "n_gram": "counts of sequences (n-gram)",
+    "n_gram": "counts of n-grams",
     "factorisation": "a factorisation of users and items",
     "sequential_recommender": "a transformer over items",
     "decoder": "a transformer",
