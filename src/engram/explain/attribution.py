@@ -181,7 +181,7 @@ def _by_position(question: Question, values: list[Tensor]) -> np.ndarray | None:
         number = value.shape[1] - question.claim.behind
         if (part_N := belongs.get(number)) is None:
             continue
-        each_N = np.nan_to_num(value[0, :number].reshape(number, -1).sum(1).float().cpu())
+        each_N = np.nan_to_num(np.asarray(value[0, :number].reshape(number, -1).sum(1).float().cpu()))
         np.add.at(total_P, part_N[part_N >= 0], each_N[part_N >= 0])
         known = True
     return total_P if known else None
