@@ -22,8 +22,8 @@ class Claim:
 
     chosen: the answer that was given. name: of an answer, in the user's terms. log_odds: whether scores are log-odds;
     else they are numbers in the user's unit. exclusive: whether the highest score is the answer; else all above zero
-    are. behind: positions in the network that follow those of the input itself. Scores are differentiable as far as the
-    model is.
+    are. behind: positions in the network that follow those of the input itself. each: what a probability is of, where
+    it is not of the whole answer. Scores are differentiable as far as the model is.
     """
 
     scores: Callable[[Any, Any], Tensor]
@@ -32,6 +32,7 @@ class Claim:
     log_odds: bool = True
     exclusive: bool = True
     behind: int = 0
+    each: str = ""
 
     def holds(self, scores_BA: Tensor) -> Tensor:
         """Tell (bool (B,)) for which inputs the answer would be the same; a number is never another answer."""
@@ -47,7 +48,7 @@ class Claim:
             mean_B = scores(model, batch).double().clamp(max=-1e-9)
             return (mean_B - (-torch.expm1(mean_B)).log())[:, None]
 
-        return cls(odds, 0, lambda _: written, behind=behind)
+        return cls(odds, 0, lambda _: f"“{written}”", behind=behind, each="a token, on average")
 
 
 def log_odds(logits_BC: Tensor) -> Tensor:

@@ -34,6 +34,8 @@ class RatingPrediction(Task):
     """Predict the ratings that users would give to items."""
 
     does: ClassVar = "says how users would rate items"
+    example: ClassVar = "user"
+    unseen: ClassVar = "of whose ratings it never saw those that are asked for"
     inputs: ClassVar = {"history": History}
     metrics = (RmseOfRatings(), MaeOfRatings())
     floors: ClassVar = (Biases(),)

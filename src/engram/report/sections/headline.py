@@ -56,8 +56,8 @@ def verdict(facts: Facts) -> str:
     metric, score = facts.metric, facts.result["metrics"][facts.metric]
     low = "" if facts.higher_is_better else ", the lower the better"
     said = (
-        f"On {facts.result['num_examples']:,} {words.split_name(facts.split)} {facts.scored} that it never learned "
-        f"from, the {words.named(metric)} of {_delivered(facts)} is {words.score(metric, score['value'])}{low} (95 % "
+        f"On {facts.result['num_examples']:,} {words.split_name(facts.split)} {facts.scored} {facts.task.unseen}, the "
+        f"{words.named(metric)} of {_delivered(facts)} is {words.score(metric, score['value'])}{low} (95 % "
         f"interval {words.interval(metric, score)})."
     )
     floor, alone = best_floor(facts), _alone(facts)
@@ -127,7 +127,7 @@ def _picture(facts: Facts) -> Figure:
     score = facts.result["metrics"][metric]
     alone = (facts.result.get("network") or {}).get(metric)
     first = "the network" if alone is None else "what is delivered"
-    items = [chart.Bar(first, score["value"], score["low"], score["high"], note="delivered")]
+    items = [chart.Bar(first, score["value"], score["low"], score["high"], note="delivered" if alone is None else "")]
     if alone is not None:
         items.append(chart.Bar("the network alone", alone["value"], alone["low"], alone["high"], "floor"))
     for name, scores in sorted(

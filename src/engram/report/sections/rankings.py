@@ -6,10 +6,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 
 from engram.core.answers import Rankings
 from engram.predict.predictor import Predictor
 from engram.report import words
+from engram.report.chart import draw, join
 from engram.report.facts import Facts
 from engram.report.page import Heading, Section, Table, Text
 
@@ -46,18 +48,20 @@ def _users(facts: Facts, predictor: Predictor) -> Iterator[Any]:
             "lead",
         )
         yield Table(
-            ("took last", "is recommended, because of"),
+            ("took last", "is recommended"),
             rows,
-            "In brackets: what they took without which the item would have lost most of its score.",
+            "Behind the arrow: what they took without which the item would have lost most of its score.",
         )
 
 
-def _recommended(items: Sequence[dict[str, Any]]) -> str:
-    told = []
+def _recommended(items: Sequence[dict[str, Any]]) -> Markup:
+    """One item a line, each with what it is recommended for."""
+    lines = []
     for item in items:
-        because = [one.get("title") or one["item"] for one in item.get("because", ())[:1]]
-        told.append(f"{item.get('title') or item['item']}{f' ({because[0]})' if because else ''}")
-    return "; ".join(told)
+        reasons = [f" ← {one.get('title') or one['item']}" for one in item.get("because", ())[:1]]
+        text = '<div>{title}<span class="more">{reason}</span></div>'
+        lines.append(draw(text, title=item.get("title") or item["item"], reason="".join(reasons)))
+    return join(lines)
 
 
 def _alike(facts: Facts, predictor: Predictor) -> Iterator[Any]:
@@ -81,6 +85,7 @@ def _alike(facts: Facts, predictor: Predictor) -> Iterator[Any]:
         )
 
 
-def _titles(predictor: Predictor, names: Sequence[str]) -> str:
+def _titles(predictor: Predictor, names: Sequence[str]) -> Markup:
+    """One item a line."""
     catalogue = predictor.by_role.history.catalogue
-    return "; ".join(str(catalogue.title(catalogue.number[name])) for name in names)
+    return join([draw("<div>{title}</div>", title=catalogue.title(catalogue.number[name])) for name in names])
