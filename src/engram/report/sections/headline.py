@@ -130,11 +130,9 @@ def _picture(facts: Facts) -> Figure:
     items = [chart.Bar(first, score["value"], score["low"], score["high"], note="delivered" if alone is None else "")]
     if alone is not None:
         items.append(chart.Bar("the network alone", alone["value"], alone["low"], alone["high"], "floor"))
-    for name, scores in sorted(
-        (facts.result.get("floors") or {}).items(), key=lambda i: -i[1].get(metric, {"value": 0})["value"]
-    ):
-        if (floor := scores.get(metric)) is not None:
-            items.append(chart.Bar(words.named(name), floor["value"], floor["low"], floor["high"], "floor", "floor"))
+    floors = {name: of[metric] for name, of in (facts.result.get("floors") or {}).items() if metric in of}
+    for name, floor in sorted(floors.items(), key=lambda pair: pair[1]["value"], reverse=facts.higher_is_better):
+        items.append(chart.Bar(words.named(name), floor["value"], floor["low"], floor["high"], "floor", "floor"))
     high = 1.0 if metric in words.SHARES else None
     drawn = chart.bars(items, high=high, say=lambda value: words.score(metric, value))
     direction = "longer" if facts.higher_is_better else "shorter"

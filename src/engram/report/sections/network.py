@@ -22,6 +22,8 @@ from engram.report.page import Figure, Section, Table, Text
 MOST_DRAWN = 12
 UNFOLDED_ROWS = 16
 SLAB, PITCH, HEIGHT = 92, 30, 194
+READABLE = 0.85
+"""Of its own size, to which the drawing may shrink; on narrower pages it is moved sideways."""
 
 
 def section(facts: Facts) -> Section:
@@ -149,7 +151,7 @@ def _drawing(seen: tuple[int, ...], chain: Sequence[Block], *, last: str) -> Mar
     return draw(
         '<div class="scroll"><svg class="chart network" role="img" aria-label="the network" viewBox="0 0 {w} {h}" '
         'style="min-width:{m}px;max-width:{most}px">{inside}</svg></div>',
-        w=round(x - PITCH + 12), h=HEIGHT, m=min(round(x), 640), most=round(1.25 * x), inside=join(pieces),
+        w=round(x - PITCH + 12), h=HEIGHT, m=round(READABLE * x), most=round(1.25 * x), inside=join(pieces),
     )  # fmt: skip
 
 
