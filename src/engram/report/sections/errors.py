@@ -58,8 +58,8 @@ def _confusions(facts: Facts, counts: np.ndarray) -> Iterator[Any]:
     if len(names) <= MOST_CLASSES:
         yield Figure(
             _matrix(names, counts),
-            f"Each row is what the {facts.things} are, each column what was answered. The diagonal is right. Darker "
-            "orange elsewhere is a mistake made often: look for pairs that are confused both ways.",
+            f"Each row is what the {facts.things} are, each column what was answered. The diagonal is right. "
+            "Strong orange elsewhere is a mistake made often: look for pairs that are confused both ways.",
         )
     off = counts - np.diag(np.diag(counts))
     pairs = [divmod(int(flat), len(names)) for flat in np.argsort(-off, axis=None, kind="stable")[:MOST_PAIRS]]
