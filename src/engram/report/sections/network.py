@@ -77,7 +77,8 @@ def measure(facts: Facts) -> tuple[tuple[int, ...], list[Block]]:
 def _described(facts: Facts, seen: tuple[int, ...], chain: Sequence[Block], total: int) -> str:
     runs = [(kind, len(list(same))) for kind, same in groupby(_short(block.layers[0].kind) for block in chain)]
     kinds = [f"{words.count(number)} {kind}{'s' if number > 1 else ''}" for kind, number in runs]
-    functions = words.listed(list(dict.fromkeys(block.activation for block in chain if block.activation)))
+    bending = [block.activation for block in chain if block.activation and "softmax" not in block.activation]
+    functions = words.listed(list(dict.fromkeys(bending)))
     bend = f"What lets them bend instead of only scale is {functions} between them." if functions else ""
     return (
         f"{_from_to(facts, seen, chain[-1].shape)} On the way are {words.listed(kinds)} with "

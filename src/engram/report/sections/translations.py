@@ -116,7 +116,8 @@ def _looks(facts: Facts, ranked: polars.DataFrame, metric: str) -> Iterator[Any]
         yield Figure(
             join(drawn),
             "Each row is a piece of the translation, each column a piece of the source: the stronger the colour of a "
-            "cell, the more the last layer looked there as it wrote. Words that change their places leave the diagonal.",
+            "cell, the more the last layer looked there as it wrote. Words that change their places leave the "
+            "diagonal.",
         )
 
 
