@@ -9,7 +9,8 @@ import tiny_run
 from PIL import Image
 
 from engram import api
-from engram.api import fitting, planning, prediction
+from engram.api import fitting, prediction
+from engram.api.requests import BUDGET, PlanRequest
 from engram.core.errors import ConfigError, DataError, Stopped
 from engram.core.rundir import RunDirectory
 from engram.tasks.text_classification import TextClassification
@@ -29,13 +30,13 @@ def draw(folder, *names):
 )
 def test_lengths_that_are_none_are_refused(given):
     with pytest.raises(ConfigError, match="expected"):
-        planning.time_limit(**{"budget": None, "epochs": None, "steps": None, **given})
+        PlanRequest(**given).time_limit()
 
 
 def test_a_length_in_steps_has_no_time_limit():
-    assert planning.time_limit(budget=None, epochs=None, steps=5) is None
-    assert planning.time_limit(budget="90s", epochs=None, steps=None) == 90
-    assert planning.time_limit(budget=None, epochs=None, steps=None) == planning.BUDGET
+    assert PlanRequest(steps=5).time_limit() is None
+    assert PlanRequest(budget="90s").time_limit() == 90
+    assert PlanRequest().time_limit() == BUDGET
 
 
 def test_a_training_that_cannot_begin_leaves_folders_as_they_were(tmp_path):
@@ -49,8 +50,8 @@ def test_a_training_that_cannot_begin_leaves_folders_as_they_were(tmp_path):
 
 def test_a_resume_takes_no_other_options(tmp_path):
     run = tiny_run.begun(tmp_path / "run")
-    with pytest.raises(ConfigError, match="beside resume; got data, steps"):
-        api.train(tmp_path, resume=run.path, steps=5)
+    with pytest.raises(ConfigError, match="beside resume; got data, steps, target"):
+        api.train(tmp_path, resume=run.path, steps=5, target="kind")
 
 
 def test_too_few_pictures_are_told_so(tmp_path):
@@ -112,6 +113,7 @@ def test_a_stop_after_training_can_be_gone_on_from(tmp_path, monkeypatch, asked,
         ({"device": "cudaa"}, "expected a device that is here"),
         ({"size": "huge"}, "no size called 'huge'"),
         ({"recipe": "plian"}, "did you mean 'plain'"),
+        ({"buget": "3m"}, "did you mean 'budget'"),
     ],
 )
 def test_what_cannot_be_is_refused_before_the_data_is_looked_at(tmp_path, wrong, said):

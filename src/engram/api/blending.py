@@ -42,11 +42,6 @@ class Answers:
     floor: Outputs
 
 
-def floor_of(task: Task) -> str | None:
-    """The name of the floor whose tokens may be blended with the network's; None where a task has none."""
-    return next(iter(task.competing), None) if task.sampling is not None else None
-
-
 def choose(
     task: Task, network: nn.Module, name: str, floor: Any, examples: Examples, *, precision: str
 ) -> tuple[TokenBlend, Choice]:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 
 from torch import Tensor, nn
 
+from engram.core.answers import Labels, Tags
 from engram.core.evidence import Evidence
 from engram.core.scale import aims
 from engram.core.task import Batch, Step, Task
@@ -65,7 +66,7 @@ class OneLabel(LabelTask):
 
     target: ClassVar = {"label": Category}
     metrics: tuple[Any, ...] = (Accuracy(), CrossEntropy(), MacroF1(), Auroc())
-    calibration: ClassVar = "softmax"
+    answers: ClassVar = Labels()
     smoothing = 0.1
     ordered = False
 
@@ -93,7 +94,7 @@ class SeveralLabels(LabelTask):
 
     target: ClassVar = {"label": Categories}
     metrics: tuple[Any, ...] = (MeanAveragePrecision(), BinaryCrossEntropy(), MacroF1(), Auroc())
-    calibration: ClassVar = "sigmoid"
+    answers: ClassVar = Tags()
     smoothing = 0.02
 
     def step(self, model: nn.Module, batch: Batch) -> Step:

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from engram.core.answers import Tokens
 from engram.core.claim import Claim, log_odds
 from engram.core.task import Batch, Step, Task, Worth
 from engram.core.vocabulary import BEGIN, NUM_SPECIAL, PADDING
@@ -41,14 +42,9 @@ class Sampling:
 
 
 class TokenTask(Task):
-    """Predict every token from those before it. Where its texts come from, a task says itself.
+    """Predict every token from those before it. Where its texts come from, a task says itself."""
 
-    context: tokens that the network sees at once.
-    """
-
-    context: ClassVar = 256
-    sampling: ClassVar = Sampling
-
+    answers: ClassVar = Tokens(Sampling)
     metrics = (TokenCrossEntropy(), Perplexity(), BitsPerByte())
     floors: ClassVar = (NGram(),)
     sizes: ClassVar = {  # a guess, not measured: in the time that medium sees these, small sees twice as many
@@ -58,7 +54,7 @@ class TokenTask(Task):
 
     def model(self, size: str, features: Any) -> nn.Module:
         """A transformer that reads a text from its beginning."""
-        return build.named("decoder", vocabulary=features.text.size, context=self.context, **sized(size))
+        return build.named("decoder", vocabulary=features.text.size, context=self.answers.context, **sized(size))
 
     def most_passes(self, rows: int) -> float:
         """A guess, not measured: beyond these a text is learned by heart."""
@@ -72,15 +68,17 @@ class TokenTask(Task):
 
     def predict(self, model: nn.Module, inputs: Batch, options: Any) -> Tensor:
         """Return the nats (B, T) of each token of texts (B, T + 1) but the first, -1 where there is none."""
-        return nats(model, inputs.text, context=self.context).masked_fill(~asked(inputs.text), -1.0)
+        return nats(model, inputs.text, context=self.answers.context).masked_fill(~asked(inputs.text), -1.0)
 
     def claim(self, model: nn.Module, example: Batch, features: Any) -> Claim:
         """The likeliest next token, from as much of a text's end as the network sees at once."""
 
         def scores(model: nn.Module, batch: Batch) -> Tensor:
             length_B = (batch.text != PADDING).sum(1)
-            start_B = (length_B - self.context).clamp(min=0)
-            place_BT = start_B[:, None] + torch.arange(min(self.context, batch.text.shape[1]), device=start_B.device)
+            start_B = (length_B - self.answers.context).clamp(min=0)
+            place_BT = start_B[:, None] + torch.arange(
+                min(self.answers.context, batch.text.shape[1]), device=start_B.device
+            )
             seen_BT = batch.text.gather(1, place_BT.clamp(max=batch.text.shape[1] - 1))
             size = max(1, MOST_LOGITS // (seen_BT.shape[1] * features.text.size))
             pieces = zip(seen_BT.split(size), (length_B - 1 - start_B).split(size), strict=True)

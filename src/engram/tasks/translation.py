@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from engram.core.answers import Texts
 from engram.core.claim import Claim
 from engram.core.evidence import Evidence
 from engram.core.task import Batch, Sample, Step, Task, Worth
@@ -67,7 +68,7 @@ class Translation(Task):
         "medium": Worth(rows=10_000, passes=8, examples=2_000_000),
         "large": Worth(rows=300_000, passes=5, examples=10_000_000),
     }
-    writes: ClassVar = True
+    answers: ClassVar = Texts()
     graph_inputs: ClassVar = ROLES
     smoothing: float = 0.1
 
