@@ -139,8 +139,8 @@ def _same_length(counts: dict[str, int]) -> None:
         said = " and ".join(f"{number:,} in {path}" for path, number in counts.items())
         raise DataError(
             f"expected as many lines in each language, because they go together one by one; got {said}. "
-            "A line is missing, or a line end stands within a sentence: mend the files. Texts that are no translations of "
-            "one another need names without languages."
+            "A line is missing, or a line end stands within a sentence: mend the files. Texts that do not go together "
+            "need names without languages."
         )
 
 
