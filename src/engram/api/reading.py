@@ -198,6 +198,7 @@ def prepare(
         near = features is None and (table.position is None or not np.isfinite(table.position).any())
         alike = {role: copies.find(made[role], stored[role], near=near) for role in task.inputs}
     usable = np.logical_and.reduce([values.ok for values in stored.values()])
+    _refuse_unreadable(stored, usable)
     if features is None and whole:
         splits = split.Splits(dict.fromkeys(split.SPLITS, np.flatnonzero(usable)))
     elif features is None:
@@ -227,6 +228,14 @@ def prepare(
     if features is not None:
         findings += doctor.unknown_labels(rows, next(iter(task.target), ""))
     return Reading(table, task, dict(roles), examples, findings=findings, copies=alike[first], view=view, by_row=rows)
+
+
+def _refuse_unreadable(stored: Mapping[str, Stored], usable: np.ndarray) -> None:
+    """Refuse data of which no row can be read, for the reason of the first."""
+    problems = [problem for values in stored.values() for problem in values.problems]
+    if problems and not usable.any():
+        first = problems[0]
+        raise DataError(f"expected rows that can be read; of {len(usable):,} none can. {first.where}: {first.reason}")
 
 
 def _surveyed(task: Task, roles: Mapping[str, Column], wishes: Mapping[str, Any]) -> dict[str, Any]:
