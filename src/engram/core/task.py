@@ -114,6 +114,7 @@ class Task:
     couples_examples: True where one example's loss depends on the others in its batch, so that it may not be taken
     in pieces.
     sizes: larger networks than "small", and from when on they pay.
+    least_steps: that a training may take, however many passes over the data they are.
     writes: True where an answer is a text, which takes much longer than a step, and `selection` is none of `metrics`.
     calibration: "softmax" or "sigmoid" where the output is logits that can be calibrated, "conformal" where it is
     numbers that get intervals, else None. usual_share: the network's in a blend with a floor, and how far from it a
@@ -142,6 +143,7 @@ class Task:
     forecasts: ClassVar[bool] = False
     divides_rows: ClassVar[bool] = False
     sizes: ClassVar[Mapping[str, Worth]] = {}
+    least_steps: ClassVar[int] = 450
 
     @property
     def name(self) -> str:
