@@ -25,6 +25,7 @@ from PIL import Image
 
 import engram
 from engram.api import opinions, reading
+from engram.api.requests import DataRequest
 
 SETS = {
     "fashion_mnist": "train/*/*.png",
@@ -140,7 +141,7 @@ def auroc(score: np.ndarray, positive: np.ndarray) -> float:
 
 def ranked(table: Path, true: dict[str, str]) -> tuple[list[str], dict[str, float]]:
     """Return the training rows' paths, the most doubtful first, and what the ranking reaches."""
-    read = reading.read(str(table), target="label")
+    read = reading.read(str(table), DataRequest(target="label"))
     began = time.monotonic()
     rows, given, opinion = opinions.opinions(read)
     seconds = time.monotonic() - began

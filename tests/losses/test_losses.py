@@ -3,8 +3,10 @@
 import pytest
 import torch
 
+from engram.core.vocabulary import PADDING
 from engram.losses.binary_cross_entropy import binary_cross_entropy
 from engram.losses.cross_entropy import cross_entropy
+from engram.losses.token_cross_entropy import token_cross_entropy
 
 LOGITS = torch.tensor([[1.0, 2.0, 0.5], [0.0, -1.0, 3.0]])
 
@@ -40,3 +42,19 @@ def test_binary_cross_entropy_weighs_the_yes_of_a_class():
     weighted = binary_cross_entropy(LOGITS[:1], label, positive_weights=torch.tensor([3.0, 1, 1]))
     difference = weighted - binary_cross_entropy(LOGITS[:1], label)
     assert difference.item() == pytest.approx(-2 / 3 * LOGITS[0, 0].sigmoid().log().item())
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_tokens_in_half_precision_have_the_losses_and_gradients_of_full_precision_and_padding_has_none(smoothing):
+    ids, chance = torch.tensor([[5, 1, PADDING], [2, PADDING, PADDING]]), torch.Generator().manual_seed(0)
+    half = (2 * torch.randn(2, 3, 7, generator=chance)).bfloat16().requires_grad_()
+    full = half.detach().float().requires_grad_()
+    losses = [token_cross_entropy(logits, ids, smoothing=smoothing) for logits in (half, full)]
+    for loss in losses:
+        assert (loss == 0).equal(ids == PADDING)
+        (loss * torch.tensor([[1.0], [3.0]])).sum().backward()
+    expected = cross_entropy(full.detach().flatten(0, 1), ids.flatten(), smoothing=smoothing).view(2, 3)
+    assert torch.allclose(losses[1], expected * (ids != PADDING))
+    assert torch.allclose(*losses, atol=0.02)
+    assert torch.allclose(half.grad.float(), full.grad, atol=0.02)
+    assert (half.grad[ids == PADDING] == 0).all()

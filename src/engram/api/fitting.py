@@ -13,6 +13,7 @@ from torch import nn
 from engram.api import competing, floors, gain, planning, reading
 from engram.api.delivery import deliver
 from engram.core import events
+from engram.core.answers import Forecasts, Rankings
 from engram.core.deadline import Deadline
 from engram.core.errors import DiskError, Interrupted, LostProcessError, Stopped
 from engram.core.rundir import RunDirectory
@@ -197,8 +198,8 @@ def finish(
         seconds=seconds,
         predicted_seconds=predicted,
         reads_data=reads_data,
-        ranks=predictor is not None and predictor.task.ranks,
-        continues=predictor is not None and predictor.task.forecasts,
+        ranks=predictor is not None and isinstance(predictor.task.answers, Rankings),
+        continues=predictor is not None and isinstance(predictor.task.answers, Forecasts),
         gain=gained,
         report=str(run / "report.html"),
     )

@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from engram.api.wishing import known_wishes
+from engram.api.requests import DataRequest
 from engram.core import events
-from engram.core import wishes as wish
 from engram.core.deadline import Deadline
 from engram.core.errors import BudgetError, ConfigError, DataError
 from engram.core.evidence import Evidence, Finding
@@ -58,45 +57,36 @@ class Reading:
 
 def read(
     data: Any,
+    request: DataRequest = DataRequest(),  # noqa: B008  (it is frozen)
     *,
-    task: str | None = None,
-    target: Any = None,
-    input: Any = None,
-    split: str | None = None,
-    group: str | None = None,
-    apply: Fixes | None = None,
-    seed: int = 0,
-    test: bool | None = None,
     deadline: Deadline | None = None,
     features: Mapping[str, Any] | None = None,
     only: str | None = None,
-    **wishes: Any,
 ) -> Reading:
     """Read, understand, prepare, split and fit.
 
-    wishes: how features are to see the data, in place of what suits it (`known_wishes`); None for no wish.
-    apply: fixes that make a view of the data, whose fingerprint is another than the data's.
-    test: False sets no rows aside for a test.
+    Fixes that are applied make a view of the data, whose fingerprint is another than the data's.
     features: fitted ones of an earlier run, to see new data exactly as that run sees its own; all rows (those of
     the split `only`, or of "test" where the data has it) are then to be answered for.
     BudgetError when preparing alone would exceed the deadline.
     """
-    made = wish.checked(wishes, known_wishes())
+    target, input, split, seed = request.target, request.input, request.split, request.seed
+    fixes = data_fixes.read(request.apply) if request.apply is not None else None
     division = split if isinstance(split, str) and split in DIVISIONS else ""
-    table = source.read(data, target=target, inputs=input, split=None if division else split, group=group)
+    table = source.read(data, target=target, inputs=input, split=None if division else split, group=request.group)
     for sentence in table.notes:
         events.note(sentence)
-    chosen, why = choose_task(table, task=task, target=target, input=input)
+    chosen, why = choose_task(table, task=request.task, target=target, input=input)
     if not chosen.inputs:
         raise ConfigError(
             f"expected a task that reads its examples from data; {chosen.name} is handed them in Python: "
             "engram.train(dataset, model=MyNet(), step=FUNCTION)"
         )
     arranged = chosen.arranged(
-        table, target=target, inputs=input, wishes=made, features=features, division=division, seed=seed
+        table, target=target, inputs=input, wishes=request.wishes, features=features, division=division, seed=seed
     )
     if arranged is not None:
-        _refuse_fixes(apply, chosen)
+        _refuse_fixes(fixes, chosen)
         for sentence in arranged.notes[len(table.notes) :]:
             events.note(sentence)
         table, target, input = arranged, None, None
@@ -105,10 +95,10 @@ def read(
     roles, reasons = infer.columns_for(table, chosen, target=target, inputs=input)
     for sentence in reasons:
         events.note(sentence)
-    table, view = _through_fixes(apply, table, roles, chosen)
+    table, view = _through_fixes(fixes, table, roles, chosen)
     read = prepare(
-        chosen, table, roles, wishes=made, view=view, seed=seed, test=test is not False, deadline=deadline,
-        features=features, only=only,
+        chosen, table, roles, wishes=request.wishes, view=view, seed=seed, test=request.test is not False,
+        deadline=deadline, features=features, only=only, whole=arranged is not None,
     )  # fmt: skip
     read.reasons = [why.reason, *table.notes, *reasons]
     read.findings = [*table.findings, *read.findings]
@@ -187,8 +177,12 @@ def prepare(
     deadline: Deadline | None,
     features: Mapping[str, Any] | None,
     only: str | None,
+    whole: bool = False,
 ) -> Reading:
-    """Read every role's values, set unreadable ones aside, split, and fit the features on the training rows."""
+    """Read every role's values, set unreadable ones aside, split, and fit the features on the training rows.
+
+    whole: rows are not divided among splits, as the task divides what is in each.
+    """
     made = dict(features) if features is not None else _surveyed(task, roles, wishes)
     first = next(iter(task.inputs))
     with events.stage("reading"), events.listening(_Patience(deadline)):
@@ -197,7 +191,7 @@ def prepare(
         near = features is None and (table.position is None or not np.isfinite(table.position).any())
         alike = {role: copies.find(made[role], stored[role], near=near) for role in task.inputs}
     usable = np.logical_and.reduce([values.ok for values in stored.values()])
-    if features is None and task.divides_rows:
+    if features is None and whole:
         splits = split.Splits(dict.fromkeys(split.SPLITS, np.flatnonzero(usable)))
     elif features is None:
         # A copy has the digest of what it is a copy of, and so stays on its side.
@@ -266,7 +260,7 @@ def warn(findings: list[Finding]) -> None:
 def _balance(task: Task, examples: Examples) -> None:
     """Let rare classes count more where classes are unbalanced, and say so."""
     role = next(iter(task.target), "")
-    if role not in examples.stored or task.calibration != "softmax" or not task.balances:
+    if role not in examples.stored or task.answers.calibration != "softmax" or not task.balances:
         return
     labels = np.full(len(examples.stored[role]), -1)
     usable = np.flatnonzero(examples.stored[role].ok)

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 
 from torch import Tensor, nn
 
+from engram.core.answers import Labels, Tags
 from engram.core.evidence import Evidence
 from engram.core.task import Batch, Step, Task
 from engram.data.table import Table
@@ -50,7 +51,7 @@ class LabelTask(Task):
 
     def plain(self) -> Self:
         """Without label smoothing."""
-        task = type(self)()
+        task = super().plain()
         task.smoothing = 0.0
         return task
 
@@ -64,7 +65,7 @@ class OneLabel(LabelTask):
 
     target: ClassVar = {"label": Category}
     metrics: tuple[Any, ...] = (Accuracy(), CrossEntropy(), MacroF1(), Auroc())
-    calibration: ClassVar = "softmax"
+    answers: ClassVar = Labels()
     smoothing = 0.1
 
     def see(self, features: Any) -> None:
@@ -88,7 +89,7 @@ class SeveralLabels(LabelTask):
 
     target: ClassVar = {"label": Categories}
     metrics: tuple[Any, ...] = (MeanAveragePrecision(), BinaryCrossEntropy(), MacroF1(), Auroc())
-    calibration: ClassVar = "sigmoid"
+    answers: ClassVar = Tags()
     smoothing = 0.02
 
     def step(self, model: nn.Module, batch: Batch) -> Step:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from engram.core.errors import DataError
 from engram.core.evidence import Finding
 from engram.data.roles import ROLES, called, snake
@@ -19,6 +21,9 @@ from engram.features.category import ID_NAMES, canonical
 
 TABLES = (".csv", ".tsv", ".jsonl", ".parquet")
 HEADERLESS = (".dat", ".item")
+MOST_TWICE = 0.1
+"""So many rows of a table of items may be of items that it has before."""
+
 JOINS = 0.5
 """Share of the items that a table has to know to be theirs."""
 
@@ -37,8 +42,17 @@ def catalogue_beside(origin: str, key: str, items: list[str]) -> tuple[Catalogue
     for path in _candidates(Path(origin)):
         columns = _columns(path, key)
         names = _names(columns.pop(next(iter(columns)))) if columns and columns.keys() - {key} else []
-        if not names or len(set(names)) < len(names):
+        if not names:
             continue
+        if twice := len(names) - len(set(names)):
+            joins = twice <= MOST_TWICE * len(names)
+            said = f"{path.name} has {twice:,} rows of items that it has before; "
+            said += "the first of each is taken" if joins else "it is not joined"
+            findings.append(Finding("warning", "repeated_items", said, fix="write one row for each item"))
+            if not joins:
+                continue
+            first = np.unique(names, return_index=True)[1].tolist()
+            names, columns = [names[row] for row in first], {n: [v[row] for row in first] for n, v in columns.items()}
         known = len(set(items).intersection(names))
         if known < JOINS * len(items):
             said = f"{path.name} has a column {key} too, but knows {known:,} of {len(items):,} items; it is not joined"
