@@ -28,9 +28,6 @@ from engram.train.measure import Cost
 from engram.train.plan import SIZES, Plan
 from engram.train.trial import in_small_steps, trial
 
-LEAST_STEPS = 450
-"""Steps that a training may take however many passes they are."""
-
 REPORT_SECONDS, SEALING_SECONDS = 4.5, 0.5
 """Scoring, predictions, report, model card, sealing the run, and the end of the process; without a report."""
 
@@ -201,7 +198,7 @@ def _evaluate_every(reading: Reading, cost: Cost, *, seconds: float) -> float:
 
 def _most_steps(reading: Reading, plan: Plan) -> int:
     passes = reading.task.most_passes(networks.rows_seen(reading, plan))
-    return max(LEAST_STEPS, math.ceil(passes * len(reading.examples.splits["train"]) / plan.batch_size))
+    return max(reading.task.least_steps, math.ceil(passes * len(reading.examples.splits["train"]) / plan.batch_size))
 
 
 def _trial_steps(reading: Reading, plan: Plan, cost: Cost, *, seconds: float) -> int:
