@@ -24,7 +24,7 @@ import numpy as np
 from PIL import Image
 
 import engram
-from engram.api import opinions, reading
+from engram.api import doubtful_labels, reading
 from engram.api.requests import DataRequest
 
 SETS = {
@@ -143,7 +143,7 @@ def ranked(table: Path, true: dict[str, str]) -> tuple[list[str], dict[str, floa
     """Return the training rows' paths, the most doubtful first, and what the ranking reaches."""
     read = reading.read(str(table), DataRequest(target="label"))
     began = time.monotonic()
-    rows, given, opinion = opinions.opinions(read)
+    rows, given, opinion = doubtful_labels.opinions(read)
     seconds = time.monotonic() - began
     paths = [str(read.roles["image"].values[row]) for row in rows]
     train = np.array([Path(path).parts[-3] == "train" for path in paths])

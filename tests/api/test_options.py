@@ -113,6 +113,7 @@ def test_a_stop_after_training_can_be_gone_on_from(tmp_path, monkeypatch, asked,
         ({"device": "cudaa"}, "expected a device that is here"),
         ({"size": "huge"}, "no size called 'huge'"),
         ({"recipe": "plian"}, "did you mean 'plain'"),
+        ({"buget": "3m"}, "did you mean 'budget'"),
     ],
 )
 def test_what_cannot_be_is_refused_before_the_data_is_looked_at(tmp_path, wrong, said):

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from engram.api import opinions, planning, reading
+from engram.api import doubtful_labels, planning, reading
 from engram.api.requests import DataRequest, PlanRequest, taken
 from engram.core import events, machine
 from engram.core.deadline import Deadline
@@ -61,7 +61,7 @@ def inspect(data: Any, *, fixes: str | Path | None = None, thorough: bool = Fals
             except BudgetError as error:
                 findings.append(Finding("error", "budget", str(error)))
             if thorough or fixes is not None:
-                findings += opinions.doubtful_labels(read, device=wanted.device)
+                findings += doubtful_labels.find(read, device=wanted.device)
     proposed = _proposed(read, findings)
     if fixes is not None:
         data_fixes.write(fixes, proposed)

@@ -29,9 +29,6 @@ from engram.data.stored import Stored, is_named
 from engram.data.table import Column, Table
 
 TASKS = "engram.tasks"
-DIVISIONS = ("time", "random")
-"""Ways to divide data that may be asked for in place of a column that says it."""
-
 CLOSE = 0.1
 """Tasks whose evidence differs by less than this are too close to choose between."""
 
@@ -70,44 +67,54 @@ def read(
     the split `only`, or of "test" where the data has it) are then to be answered for.
     BudgetError when preparing alone would exceed the deadline.
     """
-    target, input, split, seed = request.target, request.input, request.split, request.seed
     fixes = data_fixes.read(request.apply) if request.apply is not None else None
-    division = split if isinstance(split, str) and split in DIVISIONS else ""
-    table = source.read(data, target=target, inputs=input, split=None if division else split, group=request.group)
+    table = table_of(data, request)
     for sentence in table.notes:
         events.note(sentence)
-    chosen, why = choose_task(table, task=request.task, target=target, input=input)
+    chosen, why = choose_task(table, task=request.task, target=request.target, input=request.input)
     if not chosen.inputs:
         raise ConfigError(
             f"expected a task that reads its examples from data; {chosen.name} is handed them in Python: "
             "engram.train(dataset, model=MyNet(), step=FUNCTION)"
         )
-    arranged = chosen.arranged(
-        table, target=target, inputs=input, wishes=request.wishes, features=features, division=division, seed=seed
-    )
-    if arranged is not None:
-        _refuse_fixes(fixes, chosen)
-        for sentence in arranged.notes[len(table.notes) :]:
-            events.note(sentence)
-        table, target, input = arranged, None, None
-    elif division:
-        raise ConfigError(f"expected a column for --split; {chosen.name} does not divide its data by {division}.")
-    roles, reasons = infer.columns_for(table, chosen, target=target, inputs=input)
-    for sentence in reasons:
+    before = table
+    table, roles, reasons = arranged(chosen, before, request, features=features)
+    if (whole := table is not before) and fixes is not None:
+        raise ConfigError(f"expected no fixes for {chosen.name}, whose rows are no examples. Leave out --apply.")
+    for sentence in [*table.notes[len(before.notes) :], *reasons]:
         events.note(sentence)
     table, view = _through_fixes(fixes, table, roles, chosen)
     read = prepare(
-        chosen, table, roles, wishes=request.wishes, view=view, seed=seed, test=request.test is not False,
-        deadline=deadline, features=features, only=only, whole=arranged is not None,
+        chosen, table, roles, wishes=request.wishes, view=view, seed=request.seed, test=request.test is not False,
+        deadline=deadline, features=features, only=only, whole=whole,
     )  # fmt: skip
     read.reasons = [why.reason, *table.notes, *reasons]
     read.findings = [*table.findings, *read.findings]
     return read
 
 
-def _refuse_fixes(fixes: Fixes | None, task: Task) -> None:
-    if fixes is not None:
-        raise ConfigError(f"expected no fixes for {task.name}, whose rows are no examples. Leave out --apply.")
+def table_of(data: Any, request: DataRequest) -> Table:
+    """Read data as it stands."""
+    split = None if request.division else request.split
+    return source.read(data, target=request.target, inputs=request.input, split=split, group=request.group)
+
+
+def arranged(
+    task: Task, table: Table, request: DataRequest, *, features: Mapping[str, Any] | None = None
+) -> tuple[Table, dict[str, Column], list[str]]:
+    """Return the table that a task learns from, itself or of other rows, the columns of its roles, and reasons.
+
+    features: fitted ones, where a run is asked about new data.
+    """
+    made = task.arranged(
+        table, target=request.target, inputs=request.input, wishes=request.wishes, features=features,
+        division=request.division, seed=request.seed,
+    )  # fmt: skip
+    if made is not None:
+        return made, *infer.columns_for(made, task, target=None, inputs=None)
+    if request.division:
+        raise ConfigError(f"expected a column for --split; {task.name} does not divide its data by {request.division}.")
+    return table, *infer.columns_for(table, task, target=request.target, inputs=request.input)
 
 
 def _through_fixes(

@@ -21,6 +21,12 @@ from engram.train.plan import RECIPES, SIZES, Plan
 BUDGET = 600.0
 """Seconds a training may take where nobody says otherwise."""
 
+DIVISIONS = ("time", "random")
+"""Ways to divide data that may be asked for in place of a column that says it."""
+
+RECORDED_BESIDE = ("data", "budget", "report", "after", "most_steps", "refit")
+"""What a run records of itself among its options."""
+
 Part = TypeVar("Part")
 
 
@@ -32,7 +38,7 @@ class DataRequest:
     train, val or test; or "time", "random". group: a column, or a pattern over file names, whose rows stay on one side
     of a split. apply: a CSV file of fixes, as `inspect` writes it, which make a view of the data. seed: of the split.
     test: False sets no rows aside for a test. wishes: how features are to see the data, such as tokenizer="words" or
-    horizon=96 (`engram train --help` lists them). ConfigError for a wish that nothing takes.
+    horizon=96 (`engram train --help` lists them). ConfigError for a wish that cannot be.
     """
 
     task: str | None = None
@@ -52,9 +58,26 @@ class DataRequest:
 
     @classmethod
     def of(cls, options: dict[str, Any]) -> DataRequest:
-        """Of a verb's options, or those that a run recorded: what is no field is a wish."""
+        """Of a verb's options: what is no field is a wish.
+
+        ConfigError for what is neither.
+        """
         own = {name: options[name] for name in _names(cls) if name in options}
-        return cls(**own, wishes={name: value for name, value in options.items() if name not in own})
+        wishes = {name: value for name, value in options.items() if name not in own}
+        known = {one.name for one in known_wishes()}
+        if wrong := next((name for name in wishes if name not in known), None):
+            raise unknown("option", wrong, (known | {*_names(cls), *_names(PlanRequest)}) - {"test", "wishes"})
+        return cls(**own, wishes=wishes)
+
+    @classmethod
+    def recorded(cls, options: Mapping[str, Any]) -> DataRequest:
+        """Of the options that a run recorded; fixes are left out."""
+        return cls.of({name: value for name, value in options.items() if name not in RECORDED_BESIDE})
+
+    @property
+    def division(self) -> str:
+        """The way to divide the data: "time", "random", or "" where a column says it, or nothing."""
+        return self.split if isinstance(self.split, str) and self.split in DIVISIONS else ""
 
     def record(self) -> dict[str, Any]:
         """What a run records of it, fixes left out, of which it keeps a copy."""

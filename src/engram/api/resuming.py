@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -112,11 +113,11 @@ def _reopened(
     data, brought, model, callbacks: what a run does not keep.
     """
     facts = run.read_run()
-    options = dict(facts["options"])
-    place, _, after, most = (options.pop(k) for k in ("data", "budget", "after", "most_steps"))
-    refit, report = options.pop("refit", 0.0), options.pop("report", True)
+    options = facts["options"]
+    place, after, most = (options[name] for name in ("data", "after", "most_steps"))
+    refit, report = options.get("refit", 0.0), options.get("report", True)
     fixes = run / FIXES if facts["data"].get("fixes") else None
-    asked = DataRequest.of({**options, "apply": fixes})
+    asked = replace(DataRequest.recorded(options), apply=fixes)
     brought.refuse_wrong(asked, model=model, task=facts["task"])
     plan = _recorded_plan(facts, newest, run)
     read = brought.read(data if place is None else place, asked, deadline=None)

@@ -45,7 +45,7 @@ def evaluate(
     predictor = load(directory, device=device, model=model, trust_source=trust_source)
     task = predictor.task
     if target is None and any(feature.takes == "rest" for feature in predictor.features.values()):
-        target = directory.read_run().get("options", {}).get("target")  # as the run was told: any column may be one
+        target = DataRequest.recorded(directory.read_run().get("options", {})).target  # any column may be one
     with machine.keeping_memory():
         asked = DataRequest(task=task.name, target=target, input=input)
         read = reading.read(data, asked, features=predictor.features, only=split)

@@ -67,7 +67,7 @@ class _Answering(nn.Module):
 
     def forward(self, *tensors: Tensor) -> tuple[Tensor, Tensor]:
         inputs = Batch(rows=None, **dict(zip(self.roles, tensors, strict=True)))
-        call = self.module.watched  # type: ignore[operator]
+        call: Any = self.module.watched
         output, unfamiliarity_B = call(lambda model: self.task.predict(model, inputs, self.task.options()))
         return output.float(), unfamiliarity_B.float()
 
@@ -79,7 +79,7 @@ def recorded(task: Task, module: nn.Module, example: Batch, *, precision: str = 
     """
     shapes = _shapes(example)
     tensors = [getattr(example, role) for role in shapes]
-    if task.calibration is None or not all(isinstance(x, Tensor) and x.is_floating_point() for x in tensors):
+    if task.answers.calibration is None or not all(isinstance(x, Tensor) and x.is_floating_point() for x in tensors):
         return None
     if device_of(module).type != "cpu" or _seconds(task, module, example, precision) > WORTH:
         return None

@@ -1,4 +1,4 @@
-"""Second opinions: what small models that never saw an example's label say that it is, to find wrong labels.
+"""Labels in doubt: what small models that never saw an example's label say that it is, against what it is said to be.
 
 The data is divided into parts; for each part a small network learns from the others for a moment and answers, or the
 floor, where that is good enough to be delivered (confident learning, Northcutt et al. 2021, arXiv:1911.00068).
@@ -52,7 +52,7 @@ MANY_DOUBTS = 0.03
 """Of sound data, too, a share of labels looks doubtful to such a network: 1.8 % of fashion_mnist's."""
 
 
-def doubtful_labels(reading: Reading, *, seconds: float = SECONDS, device: str | None = None) -> list[Finding]:
+def find(reading: Reading, *, seconds: float = SECONDS, device: str | None = None) -> list[Finding]:
     """Return the finding of labels that are probably wrong, with a fix for each; none where nothing is in doubt.
 
     It takes about `seconds`. Only labels that exclude one another are examined.
