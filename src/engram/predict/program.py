@@ -79,7 +79,7 @@ def recorded(task: Task, module: nn.Module, example: Batch, *, precision: str = 
     """
     shapes = _shapes(example)
     tensors = [getattr(example, role) for role in shapes]
-    if task.calibration is None or not all(isinstance(x, Tensor) and x.is_floating_point() for x in tensors):
+    if task.answers.calibration is None or not all(isinstance(x, Tensor) and x.is_floating_point() for x in tensors):
         return None
     if device_of(module).type != "cpu" or _seconds(task, module, example, precision) > WORTH:
         return None
