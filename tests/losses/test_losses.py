@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from engram.core.scale import aims
 from engram.core.vocabulary import PADDING
 from engram.losses.binary_cross_entropy import binary_cross_entropy
 from engram.losses.cross_entropy import cross_entropy
@@ -18,6 +19,17 @@ def test_cross_entropy_with_smoothing_and_class_weights():
     smooth = 0.9 * plain - 0.1 * logprob.mean(1)
     assert torch.allclose(cross_entropy(LOGITS, label, smoothing=0.1), smooth)
     assert torch.allclose(cross_entropy(LOGITS, label, class_weights=weights), plain * weights[label])
+
+
+def test_where_classes_are_steps_of_a_scale_near_misses_cost_less_and_the_step_itself_least():
+    sure = 5 * torch.eye(5)
+    loss = cross_entropy(sure, torch.full((5,), 1), aims_CC=aims(5, ordered=True)).tolist()
+    assert loss[1] < loss[0] == pytest.approx(loss[2], abs=0.02) and loss[2] < loss[3] == pytest.approx(
+        loss[4], abs=0.02
+    )
+    assert cross_entropy(sure, torch.tensor([-1] * 5), aims_CC=aims(5, ordered=True)).tolist() == [0] * 5
+    label = torch.arange(5)
+    assert torch.allclose(cross_entropy(sure, label, aims_CC=aims(5, ordered=False)), cross_entropy(sure, label))
 
 
 def test_cross_entropy_of_an_unknown_label_is_zero_and_half_precision_gives_float32():

@@ -1,6 +1,6 @@
 """Kinds of answers: the one thing that a task says of its output, and that everything after training asks.
 
-What is fitted after training, and what a run keeps of its answers, lies in `engram/api/delivering/`, one file a kind;
+What is fitted after training, and what a run keeps of its answers, lies in `engram/api/delivery/`, one file a kind;
 the module that is delivered of each in `engram/models/`.
 """
 
@@ -21,7 +21,7 @@ class Answers:
     each such answer. refits: whether a floor that is delivered may take long to fit, and learns from validation rows
     too once nothing is left to choose. written: whether an answer is a text, which takes much longer than a step.
     sampling: the options of writing (a dataclass) where the network writes on from a prompt, else None. context: tokens
-    that it sees at once. converses: whether it replies in conversations.
+    that it sees at once. converses: whether it replies in conversations. asked: the command by which a run is asked.
     """
 
     calibration: str | None = None
@@ -30,6 +30,7 @@ class Answers:
     sampling: type | None = None
     context: int = 0
     converses: bool = False
+    asked: str = "predict RUN ITEMS"
 
     @property
     def are_logits(self) -> bool:
@@ -62,11 +63,13 @@ class Numbers(Answers):
 class Forecasts(Answers):
     """Steps ahead (B, H, C, A), of each the expected value first, then quantiles."""
 
-    refits = True
+    refits, asked = True, "predict RUN"
 
 
 class Rankings(Answers):
     """Scores of all items (B, I), of which the order alone counts."""
+
+    asked = "recommend RUN --user USER"
 
 
 class Texts(Answers):
@@ -82,3 +85,8 @@ class Tokens(Answers):
     sampling: type
     context: int = 256
     converses: bool = False
+
+    @property
+    def asked(self) -> str:  # type: ignore[override]
+        """A conversation is held, anything else is written on from a prompt."""
+        return "chat RUN" if self.converses else "generate RUN --prompt TEXT"

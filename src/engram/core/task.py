@@ -145,6 +145,11 @@ class Task:
         return [floor.name for floor in self.floors if floor.deliverable] if self.floors_compete else []
 
     @property
+    def asked(self) -> str:
+        """The command by which a run of it is asked, its folder written RUN; "" where its maker alone can ask it."""
+        return self.answers.asked if self.inputs else ""
+
+    @property
     def selection(self) -> Any:
         """The metric that selects the best weights in training; reads `Step.output`. By default the first metric.
 

@@ -67,7 +67,7 @@ class _Answering(nn.Module):
 
     def forward(self, *tensors: Tensor) -> tuple[Tensor, Tensor]:
         inputs = Batch(rows=None, **dict(zip(self.roles, tensors, strict=True)))
-        call = self.module.watched  # type: ignore[operator]
+        call: Any = self.module.watched
         output, unfamiliarity_B = call(lambda model: self.task.predict(model, inputs, self.task.options()))
         return output.float(), unfamiliarity_B.float()
 

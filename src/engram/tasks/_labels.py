@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from engram.core.answers import Labels, Tags
 from engram.core.evidence import Evidence
+from engram.core.scale import aims
 from engram.core.task import Batch, Step, Task
 from engram.data.table import Table
 from engram.features.categories import Categories
@@ -67,16 +68,20 @@ class OneLabel(LabelTask):
     metrics: tuple[Any, ...] = (Accuracy(), CrossEntropy(), MacroF1(), Auroc())
     answers: ClassVar = Labels()
     smoothing = 0.1
+    ordered = False
 
     def see(self, features: Any) -> None:
         """Labels that are steps of a scale are scored by how many steps an answer is off, too."""
-        if getattr(features.get("label"), "ordered", False):
+        self.ordered = getattr(features.get("label"), "ordered", False)
+        if self.ordered:
             self.metrics = (*type(self).metrics, Mae(), QuadraticKappa())
 
     def step(self, model: nn.Module, batch: Batch) -> Step:
-        """Cross entropy with label smoothing."""
+        """Cross entropy with label smoothing: over all classes, or over the neighbours of a step of a scale."""
         logits_BC = model(getattr(batch, self.role))
-        loss_B = cross_entropy(logits_BC, batch.label, smoothing=self.smoothing) * batch.importance
+        aims_CC = aims(logits_BC.shape[1], ordered=True) if self.ordered and self.smoothing else None
+        smoothing = self.smoothing if aims_CC is None else 0.0
+        loss_B = cross_entropy(logits_BC, batch.label, smoothing=smoothing, aims_CC=aims_CC) * batch.importance
         return Step(loss_B.sum(), weight=batch.importance.sum(), output=logits_BC)
 
     def decode(self, output: Tensor, features: Any, options: LabelOptions) -> list[dict[str, Any]]:

@@ -45,15 +45,16 @@ def commands(facts: Facts) -> str:
 
 def _asking(facts: Facts, run: str) -> list[tuple[str, str]]:
     """The verbs that give answers, each with what it gives."""
+    asked = f"engram {facts.task.asked.replace('RUN', run)}"
     if facts.task.answers.converses:
-        return [(f"engram chat {run}", "talk with it")]
+        return [(asked, "talk with it")]
     if facts.task.answers.sampling is not None:
-        return [(f"engram generate {run} --prompt TEXT", "what it writes on from a beginning")]
+        return [(asked, "what it writes on from a beginning")]
     if isinstance(facts.task.answers, Rankings):
-        return [(f"engram recommend {run} --user USER", "items for a user")]
+        return [(asked, "items for a user")]
     if isinstance(facts.task.answers, Forecasts):
-        drawn = f"engram predict {run} NEWER.csv --draw FILE.html"
-        return [(f"engram predict {run}", "continues the series"), (drawn, "continues newer ones, and draws them")]
+        drawn = f"{asked} NEWER.csv --draw FILE.html"
+        return [(asked, "continues the series"), (drawn, "continues newer ones, and draws them")]
     item = {"text": "TEXT...", "picture": "PICTURE..."}.get(facts.thing, "FILE...")
     answers = "labels with probabilities" if facts.task.answers.are_logits else "answers"
     return [(f"engram predict {run} {item}", answers), (f"engram explain {run} {item}", "why these answers")]
