@@ -55,6 +55,12 @@ class Reading:
     view: View | None = None
     by_row: Examples | None = None
 
+    @property
+    def divided(self) -> int:
+        """How many rows are divided in themselves, so that one may give an example to each split; else 0."""
+        rows = self.by_row.splits.values() if self.by_row is not None and self.task.divides_rows else ()
+        return len(np.unique(np.concatenate([*rows]))) if rows else 0
+
 
 def read(
     data: Any,

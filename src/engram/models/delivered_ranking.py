@@ -22,10 +22,24 @@ class DeliveredRanking(Delivered):
         score_BI = self.seen(*inputs)
         if self.floor is None:
             return score_BI
-        return torch.lerp(standardised(self.floor(*inputs).float()), standardised(score_BI), self.share)
+        return mixed(score_BI, self.floor(*inputs).float(), self.share)
 
 
 def standardised(score_BI: Tensor) -> Tensor:
     """Bring the scores of each example to mean 0 and spread 1."""
+    mean_B1, spread_B1 = _scale(score_BI)
+    return (score_BI - mean_B1) / spread_B1
+
+
+def mixed(network_BI: Tensor, floor_BI: Tensor, share: Tensor) -> Tensor:
+    """Mix standardised scores, `share` of them the network's, in as few passes over them as there can be."""
+    (mean_B1, spread_B1), (floor_mean_B1, floor_spread_B1) = _scale(network_BI), _scale(floor_BI)
+    network_B1, floor_B1 = share / spread_B1, (1 - share) / floor_spread_B1
+    middle_B1 = network_B1 * mean_B1 + floor_B1 * floor_mean_B1
+    return torch.addcmul(-middle_B1, network_BI, network_B1).addcmul_(floor_BI, floor_B1)
+
+
+def _scale(score_BI: Tensor) -> tuple[Tensor, Tensor]:
+    """The mean and the spread of each example's scores (B, 1)."""
     spread_B1, mean_B1 = torch.std_mean(score_BI, dim=1, keepdim=True)
-    return (score_BI - mean_B1) / spread_B1.clamp(min=1e-6)
+    return mean_B1, spread_B1.clamp(min=1e-6)
