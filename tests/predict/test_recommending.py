@@ -28,7 +28,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     lines = ["userId,movieId,rating,timestamp"]
     for user in range(80):
         chosen = 1 + (user % 2) + 2 * random.permutation(ITEMS // 2)[:10]
-        lines += [f"{user},{item},{3 + (user + place) % 3},{10**9 + 100 * user + place}" for place, item in enumerate(chosen)]
+        lines += [
+            f"{user},{item},{3 + (user + place) % 3},{10**9 + 100 * user + place}" for place, item in enumerate(chosen)
+        ]
     (folder / "ratings.csv").write_text("\n".join(lines) + "\n")
     genres = ("Comedy|Drama", "Drama|War", "War|Comedy")
     films = [f'{n},"Film {n}, The ({1960 + n})",{genres[n % 3]}' for n in range(1, ITEMS + 1)]

@@ -20,13 +20,16 @@ REACH = 100
 DOUBT = 10.0
 """Interactions near an item of which half are believed: few may be chance."""
 
-SHARE = 0.05
-"""How much descriptions count: between items that nobody took near one another they alone decide."""
+ALIKE, ALONE = 4.0, 0.02
+"""How much descriptions count: what is taken near one another and described alike is worth so many times more; where
+nobody took two items near one another, descriptions decide alone.
+"""
 
 
 def likeness(history: Any, item: int) -> np.ndarray:
     """How like an item all items are (I,), from 0 on. history: the fitted feature."""
-    return near(history, item) + SHARE * described(history, item)
+    described_I = described(history, item)
+    return near(history, item) * (1 + ALIKE * described_I) + ALONE * described_I
 
 
 def near(history: Any, item: int) -> np.ndarray:

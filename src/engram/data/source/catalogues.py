@@ -14,7 +14,7 @@ from engram.data.source.columns import separated
 from engram.data.source.lines import read_lines
 from engram.data.source.splits import split_of_file
 from engram.data.source.tabular import read_sheet
-from engram.features._catalogue import Catalogue
+from engram.features._catalogue import YEAR, Catalogue
 from engram.features.category import ID_NAMES, canonical
 
 TABLES = (".csv", ".tsv", ".jsonl", ".parquet")
@@ -23,7 +23,6 @@ JOINS = 0.5
 """Share of the items, or users, that a table has to know to be theirs."""
 
 TITLES = re.compile(r"(.*_)?(title|name|label)")
-YEAR = re.compile(r"\((\d{4})\)\s*$")
 MOST_VALUES = 1_000
 """Different values of a column of the catalogue, beyond which it says something of each item by itself."""
 
