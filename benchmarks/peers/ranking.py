@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-PATIENCE = 4
+PATIENCE = 3
 """Stages of training without gain after which a setting is left."""
 
 NUM_TOP = 20
