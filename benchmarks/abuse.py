@@ -5,13 +5,13 @@
 RUN is a run on pictures. While each abuse goes on, clients ask at fixed times what can easily be served, and the p99 of
 their latencies is set beside what it was before. Printed for each abuse are the statuses of its answers, the clients'
 p99, and how much memory the server's process has beyond what it had before all of them. At the end: whether the server
-still answers, and ends in order.
+still answers, and ends in order. Short abuses are repeated for five seconds; whoever abuses has low priority (nice), as
+on the server's machine it would else take the processor from it, which from elsewhere nobody can.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import contextlib
 import json
 import os
@@ -29,11 +29,12 @@ from urllib.parse import urlsplit
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-from serving import SERVER, Connection, made_pictures, question, started, summary
+from clients import opened
+from serving import SERVER, made_pictures, question, started
 
 Statuses = Counter[int]
 PREDICT = "/v1/models/model/predict"
-HEALTHY = 25
+HEALTHY = 50
 """Requests a second of the clients who mean well."""
 
 
@@ -43,25 +44,9 @@ def memory(process: subprocess.Popen[str]) -> float:
     return int(status.split("VmRSS:")[1].split()[0]) / 1024
 
 
-async def healthy(url: str, requests: list[bytes], until: Callable[[], bool]) -> dict[str, Any]:
-    """Ask at fixed times over four connections until told; what was answered how fast."""
-    latencies: list[float] = []
-    statuses: Statuses = Counter()
-
-    async def client(number: int) -> None:
-        connection, turn = Connection(url), number
-        began = time.perf_counter()
-        while not until():
-            await asyncio.sleep(max(0.0, began + turn / HEALTHY - time.perf_counter()))
-            asked = time.perf_counter()
-            status = await connection.ask(requests[turn % len(requests)])
-            statuses[status] += 1
-            latencies.append(time.perf_counter() - asked)
-            turn += 4
-
-    began = time.perf_counter()
-    await asyncio.gather(*map(client, range(4)))
-    return summary(latencies, statuses, time.perf_counter() - began)
+def healthy(url: str, requests: list[bytes], until: Callable[[], bool]) -> dict[str, Any]:
+    """Ask at fixed times until told; what was answered how fast."""
+    return opened(url, requests, rate=HEALTHY, until=until, connections=8)
 
 
 def raw(url: str, content: bytes, *, more: bytes = b"", times: int = 0) -> int:
@@ -166,6 +151,15 @@ def fuzzed(url: str, cases: int) -> Statuses:
     return statuses
 
 
+def be(name: str, url: str, number: int) -> Statuses:
+    """Be the one who abuses, for a while."""
+    os.nice(15)
+    ends, statuses = time.perf_counter() + LEAST_SECONDS, ABUSES[name][0](url, number)
+    while name not in LONG and time.perf_counter() < ends:
+        statuses.update(ABUSES[name][0](url, number))
+    return statuses
+
+
 def apart(name: str, url: str, number: int) -> subprocess.Popen[str]:
     """Start an abuse in a process of its own."""
     command = [sys.executable, __file__, "--be", name, url, str(number)]
@@ -177,6 +171,8 @@ ABUSES = {
     "endless trailers": (trailers, 8), "JSON 100,000 deep": (deep, 100), "slow connections": (slow, 500),
     "schemathesis": (fuzzed, 10_000),
 }  # fmt: skip
+LONG = {"slow connections", "schemathesis"}
+LEAST_SECONDS = 5
 
 
 def main() -> None:
@@ -189,7 +185,7 @@ def main() -> None:
     given = parser.parse_args()
     if given.be:
         name, url, number = given.be
-        print(json.dumps(ABUSES[name][0](url, int(number))))
+        print(json.dumps(be(name, url, int(number))))
         return
     import engram
 
@@ -197,13 +193,13 @@ def main() -> None:
     process, url = started(SERVER, given.run, str(Path(given.run) / "no-registry"))
     requests = [question(url, picture) for picture in pictures]
     ends = time.perf_counter() + 10
-    before = asyncio.run(healthy(url, requests, lambda: time.perf_counter() > ends))
+    before = healthy(url, requests, lambda: time.perf_counter() > ends)
     base = memory(process)
     print(f"{'before':20} p99 {before['p99_ms']:7.1f} ms; {base:.0f} MB; {before['statuses']}", flush=True)
     for name in given.only:
         number = {"schemathesis": given.cases, "slow connections": given.slow}.get(name, ABUSES[name][1])
         abuse = apart(name, url, number)
-        found = asyncio.run(healthy(url, requests, lambda: abuse.poll() is not None))  # noqa: B023
+        found = healthy(url, requests, lambda: abuse.poll() is not None)  # noqa: B023
         assert abuse.stdout is not None
         statuses = {int(status): count for status, count in json.loads(abuse.stdout.read() or "{}").items()}
         print(

@@ -24,7 +24,8 @@ import numpy as np
 from PIL import Image
 
 import engram
-from engram.api import opinions, reading
+from engram.api import doubtful_labels, reading
+from engram.api.requests import DataRequest
 
 SETS = {
     "fashion_mnist": "train/*/*.png",
@@ -140,9 +141,9 @@ def auroc(score: np.ndarray, positive: np.ndarray) -> float:
 
 def ranked(table: Path, true: dict[str, str]) -> tuple[list[str], dict[str, float]]:
     """Return the training rows' paths, the most doubtful first, and what the ranking reaches."""
-    read = reading.read(str(table), target="label")
+    read = reading.read(str(table), DataRequest(target="label"))
     began = time.monotonic()
-    rows, given, opinion = opinions.opinions(read)
+    rows, given, opinion = doubtful_labels.opinions(read)
     seconds = time.monotonic() - began
     paths = [str(read.roles["image"].values[row]) for row in rows]
     train = np.array([Path(path).parts[-3] == "train" for path in paths])

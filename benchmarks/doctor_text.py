@@ -21,7 +21,8 @@ from pathlib import Path
 
 import numpy as np
 
-from engram.api import opinions, reading
+from engram.api import doubtful_labels, reading
+from engram.api.requests import DataRequest
 from engram.core.evidence import Finding
 from engram.data import doctor, store
 from engram.data.doctor import copies
@@ -131,7 +132,7 @@ def labels(data: Path) -> Iterator[dict[str, object]]:
                 table = Path(folder) / "labels.csv"
                 wrong = flipped(source, noise, table)
                 began = time.monotonic()
-                rows, given, opinion = opinions.opinions(reading.read(str(table), target="label"))
+                rows, given, opinion = doubtful_labels.opinions(reading.read(str(table), DataRequest(target="label")))
             doubt = 1 - opinion[np.arange(len(rows)), given]
             found = auroc(doubt[~wrong[rows]], doubt[wrong[rows]])
             yield {"labels": name, "noise": noise, "auroc": found, "seconds": round(time.monotonic() - began, 1)}

@@ -1,6 +1,6 @@
 """ONNX against PyTorch: how far answers differ, and how long one takes.
 
-    python benchmarks/export.py [RUN ...] [--sizes small medium]
+    python benchmarks/export.py [RUN ...] [--tasks NAME ...] [--sizes small medium]
 
 Without runs, each task's own sample is learned for a few steps at each size. Answers are compared on up to 1,000
 rows, as `engram export` does; the time is the median of single answers, of engram's own path and of onnxruntime in
@@ -31,9 +31,9 @@ ROUNDS = 300
 TARGETS = "targets: difference 1e-4 of 1 or of the row's largest number, the same answers, latency 1.2 times PyTorch's"
 
 
-def samples(sizes: list[str], folder: Path) -> Iterator[Path]:
-    """Train every task on its sample, at every size."""
-    for name in names("engram.tasks", base="task"):
+def samples(tasks: list[str], sizes: list[str], folder: Path) -> Iterator[Path]:
+    """Train tasks on their samples, at every size."""
+    for name in tasks:
         task = find("engram.tasks", name, base="task")
         for size in sizes if task.inputs else []:
             run = folder / f"{name}-{size}"
@@ -68,11 +68,12 @@ def latency(run: Path, path: Path) -> list[float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("runs", nargs="*", type=Path)
+    parser.add_argument("--tasks", nargs="+", default=names("engram.tasks", base="task"))
     parser.add_argument("--sizes", nargs="+", default=["small", "medium"])
     given = parser.parse_args()
     print(f"{'run':32} {'rows':>5} {'logits':>9} {'unfamiliar':>10} {'others':>6} {'PyTorch':>9} {'ONNX':>9} ratio")
     with tempfile.TemporaryDirectory() as folder:
-        for run in given.runs or samples(given.sizes, Path(folder)):
+        for run in given.runs or samples(given.tasks, given.sizes, Path(folder)):
             written = engram.export(run, to="onnx", out=Path(folder) / f"{run.name}.onnx")
             assert written.proof is not None
             plain, onnx = latency(run, written.path)

@@ -54,11 +54,12 @@ def part(rows: int, words: np.ndarray, random: np.random.Generator) -> polars.Da
 def measure(path: Path) -> dict[str, object]:
     """Read and prepare a table; return seconds and memory."""
     from engram.api import reading
+    from engram.api.requests import DataRequest
     from engram.core import events
 
     before, began = Memory.now(), time.perf_counter()
     with Memory() as memory, events.listening():
-        read = reading.read(path, target="target")
+        read = reading.read(path, DataRequest(target="target"))
         batch = read.examples.batch(read.examples.splits["train"][:256])
     size = path.stat().st_size
     return {

@@ -3,27 +3,25 @@
     python benchmarks/serving.py RUN [--seconds 10] [--clients 16]
 
 RUN is a run on pictures; small made ones are sent, as PNG files in multipart forms. Server and clients are processes of
-their own, on the same machine. Printed are
+their own, on the same machine, whose cores they share. Printed are
 
 - offline: pictures a second when the predictor is given all of them at once;
 - empty: requests a second of a FastAPI handler that reads the same body and answers with the same bytes;
 - served: requests a second with so many clients, each asking again once it has its answer, and what share that is of
   1 / (1 / offline + 1 / empty), with the latencies' p50 and p99;
 - one client: the latency of a request by itself, and how much of it is not the predictor's;
-- three times as much as was served, sent at fixed times: how many got which answer, how many none.
+- flood: three times as much as was served, asked at fixed times: how many got which status (0: no answer).
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import io
 import json
 import os
 import subprocess
 import sys
 import time
-from collections import Counter
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -31,6 +29,7 @@ from urllib.parse import urlsplit
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import numpy as np
+from clients import closed, opened
 
 BOUNDARY = "picture"
 SERVER = """
@@ -65,80 +64,6 @@ def question(url: str, picture: bytes) -> bytes:
     return head.encode() + body
 
 
-class Connection:
-    """One connection that stays open."""
-
-    def __init__(self, url: str) -> None:
-        self.parts = urlsplit(url)
-        self.reader: Any = None
-
-    async def ask(self, request: bytes) -> int:
-        """Send a request and read the whole answer; its status, 0 where the connection broke."""
-        try:
-            if self.reader is None:
-                self.reader, self.writer = await asyncio.open_connection(self.parts.hostname, self.parts.port)
-            self.writer.write(request)
-            head = await self.reader.readuntil(b"\r\n\r\n")
-            length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
-            await self.reader.readexactly(length)
-            return int(head[9:12])
-        except (OSError, asyncio.IncompleteReadError):
-            self.reader = None
-            return 0
-
-
-async def closed(url: str, requests: list[bytes], *, clients: int, seconds: float) -> dict[str, Any]:
-    """So many clients, each asking again once it has its answer."""
-    latencies: list[float] = []
-    statuses: Counter[int] = Counter()
-    ends = time.perf_counter() + seconds
-
-    async def client(number: int) -> None:
-        connection = Connection(url)
-        while (began := time.perf_counter()) < ends:
-            statuses[await connection.ask(requests[(number + len(latencies)) % len(requests)])] += 1
-            latencies.append(time.perf_counter() - began)
-
-    began = time.perf_counter()
-    await asyncio.gather(*map(client, range(clients)))
-    return summary(latencies, statuses, time.perf_counter() - began)
-
-
-async def opened(url: str, requests: list[bytes], *, rate: float, seconds: float) -> dict[str, Any]:
-    """Requests at fixed times, however the server fares, over as many connections as it takes (at most 400)."""
-    free: list[Connection] = [Connection(url) for _ in range(400)]
-    latencies: list[float] = []
-    statuses: Counter[int] = Counter()
-    unsent = 0
-
-    async def one(number: int, connection: Connection) -> None:
-        began = time.perf_counter()
-        status = await connection.ask(requests[number % len(requests)])
-        statuses[status] += 1
-        if status == 200:
-            latencies.append(time.perf_counter() - began)
-        free.append(connection)
-
-    began, number, tasks = time.perf_counter(), 0, set()
-    while (passed := time.perf_counter() - began) < seconds:
-        while number < passed * rate:
-            number += 1
-            if not free:
-                unsent += 1
-                continue
-            task = asyncio.create_task(one(number, free.pop()))
-            tasks.add(task)
-            task.add_done_callback(tasks.discard)
-        await asyncio.sleep(0.001)
-    await asyncio.gather(*tasks)
-    return {**summary(latencies, statuses, seconds), "not_sent": unsent}
-
-
-def summary(latencies: list[float], statuses: Counter[int], seconds: float) -> dict[str, Any]:
-    p50, p99 = (np.percentile(latencies, [50, 99]) * 1e3).tolist() if latencies else (0, 0)
-    return {"rate": len(latencies) / seconds, "p50_ms": p50, "p99_ms": p99, "statuses": dict(statuses)}
-
-
 def measured(url: str, pictures: list[bytes], **how: Any) -> dict[str, Any]:
     """Measure in a process of its own, so that clients and server share no interpreter."""
     payload = json.dumps({"url": url, "how": how, "pictures": [picture.hex() for picture in pictures]})
@@ -153,8 +78,12 @@ def ask() -> None:
     payload = json.load(sys.stdin)
     url, how = payload["url"], payload["how"]
     requests = [question(url, bytes.fromhex(picture)) for picture in payload["pictures"]]
-    asyncio.run(closed(url, requests[:8], clients=4, seconds=0.5))
-    print(json.dumps(asyncio.run((opened if "rate" in how else closed)(url, requests, **how))))
+    closed(url, requests[:8], clients=4, seconds=0.5)
+    if "rate" in how:
+        ends = time.perf_counter() + how.pop("seconds")
+        print(json.dumps(opened(url, requests, until=lambda: time.perf_counter() > ends, **how)))
+    else:
+        print(json.dumps(closed(url, requests, **how)))
 
 
 def started(script: str, *arguments: str) -> tuple[subprocess.Popen[str], str]:
@@ -228,7 +157,7 @@ def main() -> None:
         f"{one['p50_ms'] - single * 1e3:.2f} ms above the predictor"
     )
     print(
-        f"flood       {3 * served['rate']:8.0f} requests/s wanted: {flood['statuses']}, not sent {flood['not_sent']}; "
+        f"flood       {flood['asked']:8.0f} requests/s asked: {flood['statuses']}, not sent {flood['not_sent']}; "
         f"answered {flood['rate']:.0f}/s, p50 {flood['p50_ms']:.0f} ms, p99 {flood['p99_ms']:.0f} ms"
     )
 

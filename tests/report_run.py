@@ -122,8 +122,8 @@ def _fit(task: Task, module: Delivered, data: Examples) -> None:
         unfamiliarity.fit_spread(module, hidden, train.label)
         logits, hidden = module.hidden(lambda m: m(val.image))
         unfamiliarity.fit_threshold(module, module.distance(hidden, logits))
-    assert task.calibration is not None
-    calibration.fit(logits, val.label, kind=task.calibration).apply(module)
+    assert task.answers.calibration is not None
+    calibration.fit(logits, val.label, kind=task.answers.calibration).apply(module)
 
 
 def _record(run: RunDirectory, task: Task, module: Delivered, outputs: dict[str, Outputs], data: Examples) -> None:

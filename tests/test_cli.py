@@ -21,7 +21,10 @@ from engram.cli import cli, process_age
 from engram.core.errors import DataError, Stopped
 from engram.core.events import emit, note
 
-DONE = {"run": "runs/x", "metrics": {"accuracy": {"value": 0.9, "low": 0.85, "high": 0.95}}, "seconds": 61.0}
+DONE = {
+    "run": "runs/x", "metrics": {"accuracy": {"value": 0.9, "low": 0.85, "high": 0.95}}, "seconds": 61.0,
+    "asked": "generate RUN --prompt TEXT",
+}  # fmt: skip
 VERBS = ["train", "inspect", "predict", "evaluate", "compare", "demo", "completion"]
 
 
@@ -139,7 +142,14 @@ def test_train_without_a_terminal_prints_few_plain_lines(calls: Calls) -> None:
     result = run("train", "x")
     assert "\x1b" not in result.stdout
     assert len(result.stdout.splitlines()) < 20
-    for text in ("as many as fit", "accuracy", "0.8500 to 0.9500", "0.1000", "runs/x", "engram predict runs/x"):
+    for text in (
+        "as many as fit",
+        "accuracy",
+        "0.8500 to 0.9500",
+        "0.1000",
+        "runs/x",
+        "engram generate runs/x --prompt TEXT",
+    ):
         assert text in result.stdout
 
 

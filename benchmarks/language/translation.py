@@ -110,10 +110,11 @@ def translate(run: Path, source: Path) -> list[str]:
 def throughput(folder: Path, machine_speed: Callable[[], float]) -> Iterator[dict[str, object]]:
     """Tokens of sources and targets a second, of both ways to train."""
     from engram.api.reading import read
+    from engram.api.requests import DataRequest
     from engram.models.encoder_decoder import SIZES
 
     languages = {name: (folder / f"train.{name}").read_text(encoding="utf-8").split("\n")[:-1] for name in ("en", "de")}
-    reading = read(languages, task="translation", input="en", target="de")
+    reading = read(languages, DataRequest(task="translation", input="en", target="de"))
     number = reading.examples.lengths(reading.examples.splits["train"])
     assert number is not None
     ways = {"engram": _engine(reading), "plain_pytorch": _plain(reading, **SIZES["medium"])}

@@ -15,8 +15,9 @@ import torch
 
 import engram
 from engram.api import floors
-from engram.api.forecasts import Answers, compete
+from engram.api.delivery.forecasts import Answers, compete
 from engram.api.reading import Reading, read
+from engram.api.requests import DataRequest
 from engram.core.errors import ConfigError, DataError
 from engram.core.quantiles import QUANTILES
 from engram.data import infer, source
@@ -46,7 +47,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def reading() -> Reading:
-    return read(daily(), task="forecast", horizon=7, lookback=28)
+    return read(daily(), DataRequest(task="forecast", wishes={"horizon": 7, "lookback": 28}))
 
 
 def test_windows_of_a_split_forecast_its_own_steps_and_see_nothing_of_them(reading: Reading) -> None:
@@ -197,12 +198,12 @@ def test_what_is_known_in_advance_is_used_as_far_as_it_is_known(tmp_path: Path) 
 )
 def test_wishes_that_cannot_be_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises((ConfigError, DataError), match=message):
-        read(daily(100), task="forecast", **options)
+        read(daily(100), DataRequest(task="forecast", wishes=options))
 
 
 def test_a_regular_table_of_numbers_is_a_forecast_and_others_are_not() -> None:
     assert read(daily(60)).task.name == "forecast"
-    assert read(daily(60), target="sales").task.name == "forecast", "nothing but the time could tell it"
+    assert read(daily(60), DataRequest(target="sales")).task.name == "forecast", "nothing but the time could tell it"
     data = {**daily(60), "price": [float(n % 7) for n in range(60)]}
     asked = infer.narrowed(source.read(data, target="sales"), target="sales")
     assert not Forecast().matches(asked), "a number beside others is for the tasks of tables"

@@ -1,6 +1,7 @@
 """What the verbs refuse before they begin, and what they leave behind then: nothing."""
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,10 +9,11 @@ import tiny_run
 from PIL import Image
 
 from engram import api
-from engram.api import fitting, planning, prediction
+from engram.api import fitting, prediction
+from engram.api.requests import BUDGET, PlanRequest
 from engram.core.errors import ConfigError, DataError, Stopped
 from engram.core.rundir import RunDirectory
-from engram.tasks.image_classification import ImageClassification
+from engram.tasks.text_classification import TextClassification
 from engram.train.plan import NAMED_OPTIONS
 
 
@@ -28,13 +30,13 @@ def draw(folder, *names):
 )
 def test_lengths_that_are_none_are_refused(given):
     with pytest.raises(ConfigError, match="expected"):
-        planning.time_limit(**{"budget": None, "epochs": None, "steps": None, **given})
+        PlanRequest(**given).time_limit()
 
 
 def test_a_length_in_steps_has_no_time_limit():
-    assert planning.time_limit(budget=None, epochs=None, steps=5) is None
-    assert planning.time_limit(budget="90s", epochs=None, steps=None) == 90
-    assert planning.time_limit(budget=None, epochs=None, steps=None) == planning.BUDGET
+    assert PlanRequest(steps=5).time_limit() is None
+    assert PlanRequest(budget="90s").time_limit() == 90
+    assert PlanRequest().time_limit() == BUDGET
 
 
 def test_a_training_that_cannot_begin_leaves_folders_as_they_were(tmp_path):
@@ -48,8 +50,8 @@ def test_a_training_that_cannot_begin_leaves_folders_as_they_were(tmp_path):
 
 def test_a_resume_takes_no_other_options(tmp_path):
     run = tiny_run.begun(tmp_path / "run")
-    with pytest.raises(ConfigError, match="beside resume; got data, steps"):
-        api.train(tmp_path, resume=run.path, steps=5)
+    with pytest.raises(ConfigError, match="beside resume; got data, steps, target"):
+        api.train(tmp_path, resume=run.path, steps=5, target="kind")
 
 
 def test_too_few_pictures_are_told_so(tmp_path):
@@ -111,6 +113,7 @@ def test_a_stop_after_training_can_be_gone_on_from(tmp_path, monkeypatch, asked,
         ({"device": "cudaa"}, "expected a device that is here"),
         ({"size": "huge"}, "no size called 'huge'"),
         ({"recipe": "plian"}, "did you mean 'plain'"),
+        ({"buget": "3m"}, "did you mean 'budget'"),
     ],
 )
 def test_what_cannot_be_is_refused_before_the_data_is_looked_at(tmp_path, wrong, said):
@@ -152,4 +155,8 @@ def test_the_plain_recipe_asks_for_nothing_unasked(tmp_path):
         0.999,
     )
     assert {numbers[f"{name}learning_rate"] for name in ("", "head_", "vector_")} == {1e-3}
-    assert ImageClassification().plain().smoothing == 0 and ImageClassification().smoothing > 0
+    texts = TextClassification()
+    texts.see({"label": SimpleNamespace(ordered=True)})
+    assert texts.smoothing > 0 and texts.competing == ["linear_on_text"]
+    assert texts.plain().smoothing == 0 and texts.plain().competing == [], "the network is delivered"
+    assert texts.plain().metrics == texts.metrics, "what was seen of the labels is not forgotten"

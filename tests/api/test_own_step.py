@@ -25,8 +25,9 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "own_pytorch.py"
 
 
 def train(tmp_path, dataset=None, *, name="run", step=own_data.step, **options):
+    """Train without a report, where none is asked for."""
     dataset = own_data.Points() if dataset is None else dataset
-    options = {"model": own_data.Net(), "steps": 12, "device": "cpu", **options}
+    options = {"model": own_data.Net(), "steps": 12, "device": "cpu", "report": False, **options}
     return engram.train(dataset, step=step, out=tmp_path / name, **options)
 
 
@@ -50,7 +51,7 @@ def test_the_example_runs_as_it_stands(tmp_path):
 
 
 def test_a_loss_alone_is_enough_and_selects_the_best_weights(tmp_path):
-    trained = train(tmp_path, step=own_data.loss)
+    trained = train(tmp_path, step=own_data.loss, report=True)
     assert list(trained.metrics) == ["loss"] and trained.split == "val" and trained.floors == {}
     found = trained.metrics["loss"]
     assert found["low"] < found["value"] < found["high"]
@@ -68,7 +69,7 @@ def test_metrics_are_functions_and_engrams_own(tmp_path):
         return float(logits.max())
 
     torch.manual_seed(1)
-    trained = train(tmp_path, metrics=[own_data.share_right, Accuracy, largest], steps=60)
+    trained = train(tmp_path, metrics=[own_data.share_right, Accuracy, largest], steps=60, report=True)
     assert list(trained.metrics) == ["share_right", "accuracy", "largest", "loss"]
     right, accuracy = (trained.metrics[name]["value"] for name in ("share_right", "accuracy"))
     assert right == pytest.approx(accuracy) and right > 0.6  # a third by chance

@@ -41,6 +41,9 @@ def test_quoted_line_breaks_and_separators_belong_to_a_text(tmp_path):
     found = table(tmp_path, "t,y\n" + "".join(f'"line {n}\nnext, ""so""",{n % 2}\n' for n in range(20)) + "short\n")
     assert len(found) == 20 and first(found, "t", 1) == ['line 0\nnext, "so"']
     assert found.findings[0].where == ("line 42: 1 fields",)
+    lines = [f"a,{n}\n" for n in range(40)]
+    with pytest.raises(DataError, match=r"line 12: 1 fields in 30 lines\). Close quotes"):
+        table(tmp_path, "t,n\n" + "".join([*lines[:10], '"a,10\n', *lines[11:]]))
 
 
 def test_what_stands_around_a_table_is_no_part_of_it(tmp_path):
@@ -66,6 +69,7 @@ def test_names_of_rows_without_a_header_and_headers_that_are_none(tmp_path):
     assert first(found, "row", 2) == ["r0", "r1"] and first(found, "b") == [0, 2, 4]
     found = table(tmp_path, "".join(f"{n}.5,{n * 2}.25,-{n}.5\n" for n in range(30)))
     assert len(found) == 30 and list(found.columns) == ["column_1", "column_2", "column_3"]
+    assert any("is a row and no header" in note for note in found.notes)
 
 
 def test_equal_names_of_columns_are_told_apart(tmp_path):
@@ -109,6 +113,9 @@ def test_missing_odd_and_infinite_cells_among_numbers(tmp_path):
     assert found.columns["b"].kind == "number" and found.columns["b"].values[7] is None
     assert found.findings[0].kind == "mixed_types" and found.findings[0].where == ("b[7]",)
     assert "'unknown'" in found.findings[0].message
+    found = table(tmp_path, "a,b\n" + "".join(f"{n},{n * 3 if n % 4 else 'big'}\n" for n in range(120)))
+    assert found.columns["b"].kind == "text" and "30 of 120 cells" in found.findings[0].message
+    assert "all of them are read as texts: 'big'" in found.findings[0].message
     found = table(tmp_path, "a,b\n" + "".join(f"{n},{'inf' if n % 9 == 0 else n}\n" for n in range(60)))
     assert np.isinf(found.columns["b"].values[0])
 
@@ -145,3 +152,16 @@ def test_columns_are_packed_and_give_plain_values(tmp_path):
     assert price.series.dtype == polars.Float64 and list(price) == [n * 1.5 for n in range(40)]
     with pytest.raises(IndexError):
         price[40]
+
+
+def test_numbers_of_a_large_table_are_read_as_such_unless_a_cell_is_none(tmp_path):
+    rows = [f"{n},{n / 4},{n % 100 + 100},{n},{n}\n" for n in range(40_000)]
+    rows[25_001] = "25001,1.5,007,1_0,2.5\n"
+    found = table(tmp_path, "whole,part,code,odd,both\n" + "".join(rows))
+    assert [column.kind for column in found.columns.values()] == ["number", "number", "text", "number", "number"]
+    assert first(found, "whole", 2) == [0, 1] and found.columns["code"].values[25_001] == "007"
+    assert found.columns["both"].values[25_001] == 2.5 and found.columns["odd"].values[25_001] is None
+    assert kinds(found) == {"mixed_types": "warning"} and found.findings[0].where == ("odd[25001]",)
+    rows[25_001] = "25001,1.5,100,10,2\n"
+    found = table(tmp_path, "whole,part,code,odd,both\n" + "".join(rows))
+    assert {column.kind for column in found.columns.values()} == {"number"} and first(found, "part", 2) == [0, 0.25]

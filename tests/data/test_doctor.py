@@ -173,11 +173,12 @@ def test_one_class_is_an_error(tmp_path: Path) -> None:
 
 
 def test_odd_classes(tmp_path: Path) -> None:
-    labels = ["cat"] * 60 + ["dog"] * 30 + ["Dog"] * 2 + ["cow"]
-    found = findings(pictures(93), labels, tmp_path)
+    labels = ["cat"] * 60 + ["dog"] * 30 + ["Dog"] * 2 + ["cow", "NA", "NA"]
+    found = findings(pictures(95), labels, tmp_path)
     assert found["single_example"].where == ("cow",)
     assert "'cat' has 60" in found["unbalanced"].message and "'cow' has 1" in found["unbalanced"].message
     assert found["similar_labels"].where == ("'Dog' (2) = 'dog' (30)",)
+    assert found["missing_class"].where == ("'NA': 2",)
 
 
 def test_classes_that_training_lacks(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from engram.core.errors import ConfigError, DataError
 from engram.data import interactions, source
 from engram.data.histories import Histories
-from engram.data.moments import moments
+from engram.data.moments import seconds
 from engram.data.table import Table
 from engram.tasks.rating_prediction import RatingPrediction
 from engram.tasks.recommendation import Recommendation
@@ -123,6 +123,10 @@ def test_two_files_that_do_not_join(tmp_path: Path) -> None:
     (tmp_path / "movies.csv").write_text("movieId,title\n" + "\n".join(f"tt{n},Film {n}" for n in range(20)))
     arranged = interactions.arranged(source.read(tmp_path / "ratings.csv"))
     assert "no_join" in kinds(arranged) and not histories(arranged).catalogue.titles
+    (tmp_path / "movies.csv").write_text("movieId,title\n3,Film 3\n" + "\n".join(f"{n},Film {n} b" for n in range(20)))
+    arranged = interactions.arranged(source.read(tmp_path / "ratings.csv"))
+    catalogue = histories(arranged).catalogue
+    assert "repeated_items" in kinds(arranged) and catalogue.title(catalogue.number["3"]) == "Film 3"
 
 
 def test_odd_rows_are_mended_or_left_out_and_said() -> None:
@@ -150,7 +154,7 @@ def test_counts_are_implicit_and_steps_are_ratings() -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "seconds", "kind"),
+    ("values", "expected", "kind"),
     [
         ([1_000_000_000, 1_000_000_001_000, 1_000_000_002], [1e9, 1e9 + 1, 1e9 + 2], "mixed_units"),
         (["2001-09-09T01:46:40Z", "2001-09-09T03:46:41+02:00"], [1e9, 1e9 + 1], "mixed_zones"),
@@ -159,9 +163,9 @@ def test_counts_are_implicit_and_steps_are_ratings() -> None:
         ([3, 1, 2], [3, 1, 2], None),
     ],
 )
-def test_times_are_brought_to_seconds(values: list[Any], seconds: list[float], kind: str | None) -> None:
-    found, findings = moments(values, "time")
-    np.testing.assert_allclose(found, seconds)
+def test_times_are_brought_to_seconds(values: list[Any], expected: list[float], kind: str | None) -> None:
+    found, findings = seconds(values, "time")
+    np.testing.assert_allclose(found, expected)
     assert [finding.kind for finding in findings] == ([kind] if kind else [])
 
 

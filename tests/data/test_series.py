@@ -9,8 +9,8 @@ import pytest
 
 from engram.core.errors import ConfigError, DataError
 from engram.data import source
+from engram.data.moments import moments
 from engram.data.series.panel import histories, looks_like_series
-from engram.data.series.timestamps import moments
 from engram.data.table import Table
 from engram.features.series import TEST, TRAIN, VAL, History
 

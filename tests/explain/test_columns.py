@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from engram.core.answers import Labels, Numbers
 from engram.data.infer import rows_of
 from engram.data.source import read
 from engram.data.store import in_memory
@@ -37,7 +38,7 @@ def record():
 
 def asked(record, answer, label, *, metric, logits=False):
     feature, encoded = record
-    task = SimpleNamespace(gives_logits=logits, calibration="softmax" if logits else "conformal")
+    task = SimpleNamespace(answers=Labels() if logits else Numbers())
     predictor = SimpleNamespace(output=lambda batch: (answer(batch.record), None), task=task)
     return columns.Asked(predictor, "record", feature.axes(), encoded, label, metric)
 

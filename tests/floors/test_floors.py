@@ -67,6 +67,19 @@ def sentences(*, rows=300, several=False, seed=0):
     return written(found), label
 
 
+def ratings(*, rows, seed=0):
+    """Eight words of praise or blame each, and about as many stars, of 0 to 4, as there is praise."""
+    chance = torch.Generator().manual_seed(seed)
+    praise_N8 = torch.rand(rows, 8, generator=chance) < torch.rand(rows, 1, generator=chance)
+    stars = praise_N8.sum(1) / 2 + torch.randn(rows, generator=chance) / 2
+    words = torch.randint(0, 26, (rows, 8), generator=chance).tolist()
+    texts = [
+        " ".join(("good" if praised else "poor") + LETTERS[letter] for praised, letter in zip(*row, strict=True))
+        for row in zip(praise_N8.tolist(), words, strict=True)
+    ]
+    return written(texts), stars.round().clamp(0, 4).long()
+
+
 def batches_of(image, label, size=64, role="image"):
     def batches(*roles):
         for start in range(0, len(label), size):
@@ -112,6 +125,17 @@ def test_linear_on_text_is_as_unsure_as_noise_demands():
     text, _ = sentences(rows=400, seed=1)
     loss = torch.nn.functional.cross_entropy(module(text), torch.randint(0, 3, (400,), generator=generator))
     assert loss < 1.3
+
+
+def test_linear_on_text_learns_more_of_few_rows_where_it_knows_the_order_of_the_labels():
+    off = {}
+    for ordered in (False, True):
+        scale = features(size=5)
+        scale.label.ordered = ordered
+        module = LinearOnText().fit(batches_of(*ratings(rows=150), role="text"), scale, seconds=10)
+        text, stars = ratings(rows=1000, seed=1)
+        off[ordered] = float((module(text).argmax(1) - stars).abs().float().mean())
+    assert off[True] < 0.95 * off[False]
 
 
 def test_linear_on_text_refits_with_its_choices_on_more_rows():

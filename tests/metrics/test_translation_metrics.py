@@ -6,10 +6,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
 from engram.metrics.bleu import Bleu
 from engram.metrics.chrf import Chrf
-from engram.metrics.sequence_cross_entropy import SequenceCrossEntropy
+from engram.metrics.token_cross_entropy import TokenCrossEntropy
 
 sacrebleu = pytest.importorskip("sacrebleu")
 
@@ -64,5 +65,6 @@ def test_ids_are_read_as_texts():
 
 
 def test_long_texts_count_by_their_tokens():
-    statistics = {"loss": np.array([2.0, 30.0]), "tokens": np.array([2.0, 10.0])}
-    assert SequenceCrossEntropy().compute(statistics) == pytest.approx(32 / 12)
+    nats, there = torch.tensor([[1.0, 1.0, 9.0], [3.0, 4.0, 5.0]]), torch.tensor([[1, 1, 0], [1, 1, 1]]).bool()
+    metric = TokenCrossEntropy(scored=lambda batch: batch.there)
+    assert metric.compute(metric.update(nats, SimpleNamespace(there=there))) == pytest.approx(14 / 5)

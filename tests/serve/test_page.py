@@ -118,6 +118,28 @@ def test_items_are_picked_and_others_recommended(browser, tmp_path):
         assert page.locator("#answers .found b").all_inner_texts() == titles
 
 
+def test_a_forecast_is_drawn_after_what_was_given(browser, tmp_path):
+    run = trained("forecast", tmp_path)
+    predictor = engram.load(run)
+    offered = predictor.features["series"].entry().details["offered"]
+    with opened(browser, Path(run), tmp_path, viewport={"width": 390, "height": 800}) as page:
+        page.get_by_label("Series").select_option("south")
+        page.get_by_role("button", name="Answer").click()
+        page.locator("#answers .course").wait_for()
+        page.get_by_text("All steps").click()
+        ends = predictor.features["series"].at_hand()
+        expected = predictor.predict(next(end for end in ends if end.name == "south"))["forecast"]
+        shown = page.locator("#answers table.steps tr").all_inner_texts()[1:]
+        assert [line.split("\t")[0] for line in shown] == [step["time"] for step in expected]
+        assert float(shown[0].split("\t")[1]) == pytest.approx(expected[0]["value"], rel=1e-3)
+        area = page.get_by_label("sales", exact=True)
+        assert area.input_value().count("\n") + 1 == len(offered[1]["values"])
+        area.fill("1\n2\nmany")
+        page.get_by_role("button", name="Answer").click()
+        assert "line 3" in page.locator("#answers .failed").inner_text()
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "a phone need not scroll sideways"
+
+
 def certain(page, tokens):
     """Set the options so that what is written is known."""
     page.get_by_text("Options").click()

@@ -1,8 +1,10 @@
 """What writes is asked over HTTP: by our own route, and by OpenAI's official client as its API is asked."""
 
 import asyncio
+import contextlib
 import json
 import time
+from functools import partial
 
 import httpx
 import pytest
@@ -192,6 +194,21 @@ def test_who_goes_away_is_written_for_no_longer_and_places_are_limited(runs, tmp
 
     with served.process([runs["plays"].path], tmp_path, **bounds) as (_, url):
         asyncio.run(run(url))
+
+
+def test_where_all_connections_are_being_answered_the_next_is_told_so(runs, tmp_path):
+    asked = {"prompt": "a", "options": {"max_tokens": 1_000_000, "temperature": 0}, "stream": True}
+    bounds = {"connections": 2, "own_network": False}
+    with served.process([runs["plays"].path], tmp_path, **bounds) as (_, url), contextlib.ExitStack() as stack:
+        ask = partial(httpx.stream, "POST", url + GENERATE.format("plays"), json=asked)
+        coming = [stack.enter_context(ask()).iter_lines() for _ in range(2)]
+        assert all("text" in next(lines) for lines in coming)
+        third = httpx.get(f"{url}/healthz")
+        assert third.status_code == 503 and third.headers["retry-after"] == "1"
+        stack.close()
+        ends = time.monotonic() + 10
+        while httpx.get(f"{url}/healthz").status_code != 200:
+            assert time.monotonic() < ends
 
 
 def test_texts_end_after_some_time(runs, tmp_path):

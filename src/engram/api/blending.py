@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from engram.api import floors as fitted_floors
 from engram.api.competing import Choice
 from engram.core.task import Batch, Task
 from engram.data.examples import Examples
@@ -41,11 +40,6 @@ class Answers:
     blend: Outputs
     network: Outputs
     floor: Outputs
-
-
-def floor_of(task: Task) -> str | None:
-    """The name of the floor whose tokens may be blended with the network's; None where a task has none."""
-    return next(iter(fitted_floors.deliverable(task)), None) if task.sampling is not None else None
 
 
 def choose(

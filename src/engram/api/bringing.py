@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from engram.api import reading
+from engram.api.requests import DataRequest
 from engram.core import events
 from engram.core.deadline import Deadline
 from engram.core.errors import ConfigError, DataError, RunError
@@ -37,8 +38,8 @@ class Brought:
     collate: Any = None
     deterministic: bool = False
 
-    def refuse_wrong(self, options: dict[str, Any], *, model: Any, task: str = "") -> None:
-        """ConfigError for what does not go together. options: of reading tables. task: of the run that goes on."""
+    def refuse_wrong(self, request: DataRequest, *, model: Any, task: str = "") -> None:
+        """ConfigError for what does not go together. request: of reading tables. task: of the run that goes on."""
         if task == OwnStep().name and self.step is None:
             raise RunError(
                 "the run was trained by a step of your own, which a run does not keep. Hand it over again, with its "
@@ -57,17 +58,17 @@ class Brought:
             raise ConfigError(f"expected a function (model, batch) as step; got {type(self.step).__name__}")
         if model is None:
             raise ConfigError("expected a network beside a step of your own; got none. Hand it over: model=MyNet().")
-        if named := [name for name, value in options.items() if name != "seed" and value not in (None, False)]:
+        if named := request.named():
             raise ConfigError(
                 f"expected no {' and no '.join(named)} beside a step of your own, which says itself what is learned "
                 "from what. Leave that out."
             )
 
-    def read(self, data: Any, options: dict[str, Any], *, deadline: Deadline | None) -> reading.Reading:
+    def read(self, data: Any, request: DataRequest, *, deadline: Deadline | None) -> reading.Reading:
         """Read data as a table for one of engram's tasks, or take a data set for the user's own step."""
         if self.step is None:
-            return reading.read(data, **options, deadline=deadline)
-        seed, task = options["seed"], OwnStep(self.step, self.metrics or ())
+            return reading.read(data, request, deadline=deadline)
+        seed, task = request.seed, OwnStep(self.step, self.metrics or ())
         examples = self._examples(data, seed)
         rows, notes = examples.splits, []
         fingerprint, repeatable = examples.fingerprint(seed=seed)

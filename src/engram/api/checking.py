@@ -7,6 +7,7 @@ from typing import Any
 
 from engram.api import networks, planning
 from engram.api.bringing import Brought
+from engram.api.requests import DataRequest, PlanRequest, taken
 from engram.core import events
 from engram.train.check import Checked
 from engram.train.check import check as check_batch
@@ -19,12 +20,7 @@ def check(
     model: Any,
     data: Any,
     *,
-    step: Any = None,
-    metrics: Any = None,
-    validation: Any = None,
-    collate: Any = None,
     device: str | None = None,
-    seed: int = 0,
     recipe: str = "standard",
     settings: dict[str, Any] | None = None,
     seconds: float = SECONDS,
@@ -34,18 +30,18 @@ def check(
 
         print(engram.check(MyNet(), dataset, step=step))
 
-    Takes what `train` takes; options: of reading data for engram's tasks (target, input, split ...), where there is no
-    step. Raises ConfigError where the step fails, or gives a loss that nothing can be learned from.
+    Takes what `train` takes; options: those of `Brought`, or of `DataRequest` where there is no step. Raises
+    ConfigError where the step fails, or gives a loss that nothing can be learned from.
     """
-    planning.refuse_wrong(size=None, model=model, device=device, recipe=recipe, settings=settings)
-    brought = Brought(step, metrics, validation, collate)
-    brought.refuse_wrong({**options, "seed": seed}, model=model)
+    wanted = PlanRequest(model=model, device=device, recipe=recipe, settings=settings)
+    brought, asked = taken(Brought, options), DataRequest.of(options)
+    brought.refuse_wrong(asked, model=model)
     with events.listening():
-        read = brought.read(data, {**options, "seed": seed}, deadline=None)
+        read = brought.read(data, asked, deadline=None)
         planning.follow_recipe(read, recipe)
-        plan = planning.foundation(read, device=device, seed=seed, recipe=recipe)
+        plan = planning.foundation(read, device=device, seed=asked.seed, recipe=recipe)
         network, _ = networks.choose(
-            read, plan, size=None, model=model, settings=settings or {}, seconds_left=lambda cost: math.inf
+            read, plan, size=None, model=model, settings=wanted.settings or {}, seconds_left=lambda cost: math.inf
         )
         networks.initialise(network, read)
         return check_batch(read.task, network, read.examples, plan, seconds=seconds)

@@ -41,7 +41,7 @@ def held(
     task: Task, network_NC: np.ndarray, floors: Mapping[str, np.ndarray | None], label: np.ndarray
 ) -> Choice | None:
     """Let the floors that may be delivered compete with the network; None where there is none."""
-    may = {floor.name for floor in task.floors if floor.deliverable}
+    may = task.competing
     offered = {name: output_NC for name, output_NC in floors.items() if name in may and output_NC is not None}
     return choose(task, network_NC, offered, label) if offered else None
 
@@ -99,17 +99,17 @@ def _loss(output_NC: np.ndarray, label: np.ndarray, task: Task) -> float:
 
 def _temperature(task: Task, output_NC: np.ndarray, label: np.ndarray) -> float:
     """What logits are divided by; numbers mean what they say."""
-    if task.calibration == "conformal":
+    if task.answers.calibration == "conformal":
         return 1.0
-    return calibration.fit(output_NC, label, kind=task.calibration or "").temperature
+    return calibration.fit(output_NC, label, kind=task.answers.calibration or "").temperature
 
 
 def _total(task: Task, output_NC: np.ndarray, label: np.ndarray) -> float:
     """The loss summed over rows, in nats; of numbers as if errors were normal, with the spread that they have."""
-    if task.calibration == "conformal":
+    if task.answers.calibration == "conformal":
         off_N = output_NC[:, 0].astype(np.float64) - label
         return len(off_N) / 2 * math.log(max(float(np.square(off_N).mean()), 1e-300))
-    return calibration.total_loss(output_NC, label, kind=task.calibration or "")
+    return calibration.total_loss(output_NC, label, kind=task.answers.calibration or "")
 
 
 def _better(task: Task, one_NC: np.ndarray, other_NC: np.ndarray, label: np.ndarray) -> bool:

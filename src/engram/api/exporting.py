@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from engram.api import reading
 from engram.api.prediction import load
-from engram.api.reading import DIVISIONS
+from engram.api.requests import DataRequest
 from engram.core import events
 from engram.core.errors import DataError, EngramError
 from engram.core.rundir import RunDirectory
-from engram.data import infer, source, store
+from engram.data import store
 from engram.data.read_values import content_digest
 from engram.evaluate import predictions
 from engram.explain import kept as shown
@@ -88,17 +89,10 @@ def _kept(run: RunDirectory) -> dict[int, dict[str, Any]]:
 
 def _from_data(predictor: Predictor, options: dict[str, Any], kept: dict[int, dict[str, Any]]) -> Rows:
     """Read validation rows again, and leave out those that are not as they were; any rows where none are named."""
-    task, target, inputs = predictor.task, options.get("target"), options.get("input")
-    division = options["split"] if options.get("split") in DIVISIONS else ""
-    split = None if division else options.get("split")
-    table = source.read(options["data"], target=target, inputs=inputs, split=split, group=options.get("group"))
-    arranged = task.arranged(
-        table, target=target, inputs=inputs, wishes={}, features=predictor.features, division=division,
-        seed=options.get("seed", 0),
-    )  # fmt: skip
-    if arranged is not None:
-        table, target, inputs = arranged, None, None
-    roles, _ = infer.columns_for(table, task, target=target, inputs=inputs)
+    request, task = dataclasses.replace(DataRequest.recorded(options), wishes={}), predictor.task
+    table, roles, _ = reading.arranged(
+        task, reading.table_of(options["data"], request), request, features=predictor.features
+    )
     known = np.array(sorted(kept) if kept else range(len(table)), dtype=np.int64)
     known = known[known < len(table)]
     some = known[np.linspace(0, len(known) - 1, min(len(known), MOST_ROWS)).astype(np.int64)] if len(known) else known

@@ -15,8 +15,9 @@ from engram.api.delivery import deliver
 from engram.core import events
 from engram.core.deadline import Deadline
 from engram.core.errors import DiskError, Interrupted, LostProcessError, Stopped
+from engram.core.registry import find
 from engram.core.rundir import RunDirectory
-from engram.core.task import Batch
+from engram.core.task import Batch, Task
 from engram.data.examples import namespace
 from engram.models.delivered import Delivered
 from engram.models.token_blend import TokenBlend
@@ -112,8 +113,7 @@ def fit(training: Training, fitted: dict[str, nn.Module]) -> Trained:
         competed = vars(choice) if choice is not None else None
         run.seal(status="delivered", delivered=delivered, competed=competed, results=delivery.results, seconds=seconds)
         example = read.examples.batch(read.examples.splits["val"][:1])
-        reads_data = bool(read.task.inputs)
-        trained = finish(run, training.deadline, predictor, example, reads_data=reads_data, report=training.report)
+        trained = finish(run, training.deadline, predictor, example, report=training.report)
     team.told(trained)
     return trained
 
@@ -159,13 +159,11 @@ def finish(
     predictor: Predictor | None = None,
     example: Batch | None = None,
     *,
-    reads_data: bool = True,
     report: bool = True,
 ) -> Trained:
     """Write the report and the closing facts of a run that is delivered.
 
-    predictor, example: the network at hand, and a batch of one for it. reads_data: whether new data can be read for
-    the run's task, which the closing words say. report: False where nothing was scored.
+    predictor, example: the network at hand, and a batch of one for it. report: False where nothing was scored.
     """
     if not report:
         return _finish_untold(run, deadline)
@@ -180,6 +178,7 @@ def finish(
     seconds = round(deadline.elapsed(), 2)
     run.update_run(status="done", seconds=seconds)
     facts = run.read_run()
+    task: Task = find(reading.TASKS, facts["task"], base="task")()
     split = "test" if "test" in facts["results"] else "val"
     chosen, predicted = facts["results"][split], facts["plan"]["predicted_seconds"]
     said = ""
@@ -196,9 +195,7 @@ def finish(
         delivered=said,
         seconds=seconds,
         predicted_seconds=predicted,
-        reads_data=reads_data,
-        ranks=predictor is not None and predictor.task.ranks,
-        continues=predictor is not None and predictor.task.forecasts,
+        asked=task.asked,
         gain=gained,
         report=str(run / "report.html"),
     )

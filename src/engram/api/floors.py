@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -59,7 +59,7 @@ def installed(task: Task) -> list[Any]:
 
 def seconds_to_answer(reading: Reading, fitted: dict[str, nn.Module]) -> float:
     """Seconds in which fitted floors answer for the rows that are scored, and once more within what is delivered."""
-    if reading.task.calibration is None:
+    if reading.task.answers.calibration is None:
         return 0.0
     splits = reading.examples.splits
     some, began = splits["train"][:SIZE], time.monotonic()
@@ -69,9 +69,9 @@ def seconds_to_answer(reading: Reading, fitted: dict[str, nn.Module]) -> float:
     return 2 * (time.monotonic() - began) / len(some) * asked
 
 
-def deliverable(task: Task) -> list[str]:
-    """The names of the floors that may be delivered."""
-    return [floor.name for floor in task.floors if floor.deliverable]
+def offered(task: Task, fitted: Mapping[str, nn.Module]) -> dict[str, nn.Module]:
+    """The fitted floors that may be delivered."""
+    return {name: fitted[name] for name in task.competing if name in fitted}
 
 
 def batches_of(reading: Reading, rows: np.ndarray) -> Any:

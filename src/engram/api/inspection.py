@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from engram.api import opinions, planning, reading
+from engram.api import doubtful_labels, planning, reading
+from engram.api.requests import DataRequest, PlanRequest, taken
 from engram.core import events, machine
 from engram.core.deadline import Deadline
 from engram.core.errors import BudgetError, ConfigError
@@ -37,57 +38,30 @@ class Inspection:
         return {**vars(self), "findings": [finding.record() for finding in self.findings]}
 
 
-def inspect(
-    data: Any,
-    *,
-    task: str | None = None,
-    target: Any = None,
-    input: Any = None,
-    split: str | None = None,
-    group: str | None = None,
-    budget: str | float | None = None,
-    epochs: float | None = None,
-    steps: int | None = None,
-    model: Any = None,
-    size: str | None = None,
-    device: str | None = None,
-    seed: int = 0,
-    recipe: str = "standard",
-    settings: dict[str, Any] | None = None,
-    apply: str | Path | None = None,
-    fixes: str | Path | None = None,
-    thorough: bool = False,
-    **wishes: Any,
-) -> Inspection:
-    """Read and examine data as training would, and plan, without training. Options as for `train`.
+def inspect(data: Any, *, fixes: str | Path | None = None, thorough: bool = False, **options: Any) -> Inspection:
+    """Read and examine data as training would, and plan, without training.
 
     thorough: look for wrong labels too, by small networks that learn from one part of the data and are asked about
     the other (about 45 seconds). fixes: a new CSV file to write the proposed fixes to; it implies `thorough`.
+    options: those of `DataRequest`, its wishes included, and of `PlanRequest`, as for `train`.
     """
     if fixes is not None and Path(fixes).exists():
         raise ConfigError(f"expected a new file for the fixes; {fixes} is there already. Name another.")
-    view = data_fixes.read(apply) if apply is not None else None
-    limit = planning.time_limit(budget=budget, epochs=epochs, steps=steps)
-    planning.refuse_wrong(size=size, model=model, device=device, recipe=recipe, settings=settings)
+    wanted, asked = taken(PlanRequest, options), DataRequest.of(options)
+    limit = wanted.time_limit()
     with machine.keeping_memory(), events.listening():
-        read = reading.read(
-            data, task=task, target=target, input=input, split=split, group=group, apply=view, seed=seed,
-            **wishes,
-        )  # fmt: skip
-        planning.follow_recipe(read, recipe)
+        read = reading.read(data, asked)
+        planning.follow_recipe(read, wanted.recipe)
         plan: dict[str, Any] = {}
         findings = list(read.findings)
         if not any(finding.severity == "error" for finding in findings):
             try:
-                planned = planning.make_plan(
-                    read, Deadline(limit), epochs=epochs, steps=steps, size=size, model=model, device=device, seed=seed,
-                    recipe=recipe, settings=settings, try_out=False,
-                )  # fmt: skip
+                planned = planning.make_plan(read, Deadline(limit), wanted, seed=asked.seed, try_out=False)
                 plan = planned.plan.described()
             except BudgetError as error:
                 findings.append(Finding("error", "budget", str(error)))
             if thorough or fixes is not None:
-                findings += opinions.doubtful_labels(read, device=device)
+                findings += doubtful_labels.find(read, device=wanted.device)
     proposed = _proposed(read, findings)
     if fixes is not None:
         data_fixes.write(fixes, proposed)

@@ -22,11 +22,8 @@ from engram.models import build
 from engram.predict.answering import answer
 from engram.train import check
 from engram.train.measure import Cost, measure
-from engram.train.plan import PLAIN, RATES, SET, Plan
+from engram.train.plan import PLAIN, RATES, SET, SIZES, Plan
 from engram.train.trainer import place
-
-SIZES = ("small", "medium", "large")
-
 
 PLAINEST = {"channels_last": False, "precision": "float32"}
 """What every network can take."""

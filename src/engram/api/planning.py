@@ -13,21 +13,18 @@ from torch import nn
 
 from engram.api import networks
 from engram.api.reading import Reading
+from engram.api.requests import PlanRequest
 from engram.core import events, machine
 from engram.core.deadline import Deadline
-from engram.core.errors import BudgetError, ConfigError, unknown
-from engram.core.units import format_bytes, format_count, format_duration, parse_duration
+from engram.core.errors import BudgetError, unknown
+from engram.core.units import format_bytes, format_count, format_duration
 from engram.data.examples import namespace
-from engram.models import build
-from engram.models.delivered import VIEWS, view_weights
+from engram.models.delivered import VIEWS
 from engram.train import precision
 from engram.train.checkpoint import KEPT
 from engram.train.measure import Cost
-from engram.train.plan import RECIPES, Plan
+from engram.train.plan import SIZES, Plan
 from engram.train.trial import in_small_steps, trial
-
-BUDGET = 600.0
-"""Seconds a training may take where nobody says otherwise."""
 
 LEAST_STEPS = 450
 """Steps that a training may take however many passes they are."""
@@ -61,48 +58,32 @@ class Planned:
     refit: float = 0.0
 
 
-def time_limit(*, budget: str | float | None, epochs: float | None, steps: int | None) -> float | None:
-    """Return the seconds that everything may take; None where the length is given in epochs or steps.
-
-    ConfigError where several are given, or one is no positive number.
-    """
-    if sum(value is not None for value in (budget, epochs, steps)) > 1:
-        raise ConfigError("expected one of budget, epochs and steps; got several. Give one of them.")
-    if epochs is not None and not 0 < epochs < math.inf:
-        raise ConfigError(f"expected a number of epochs above zero, such as 10; got {epochs}")
-    if steps is not None and (steps != int(steps) or steps < 1):
-        raise ConfigError(f"expected a whole number of steps, 1 or more; got {steps}")
-    if budget is not None:
-        return parse_duration(budget)
-    return BUDGET if epochs is None and steps is None else None
-
-
 def make_plan(
     reading: Reading,
     deadline: Deadline,
+    request: PlanRequest,
     *,
-    epochs: float | None = None,
-    steps: int | None = None,
-    size: str | None = None,
-    model: Any = None,
-    device: str | None = None,
     seed: int = 0,
-    recipe: str = "standard",
-    settings: Mapping[str, Any] | None = None,
     refit: float = 0.0,
     report: bool = True,
     try_out: bool = True,
 ) -> Planned:
-    """Decide everything. refit: seconds to leave for fitting a floor again. report: whether one is to be written.
-    `try_out` False leaves out trials (for inspection, which trains nothing)."""
-    settings, told = settings or {}, REPORT_SECONDS if report else SEALING_SECONDS
-    plan = foundation(reading, device=device, seed=seed, recipe=recipe)
+    """Decide everything that is not asked for.
+
+    refit: seconds to leave for fitting a floor again. report: whether one is to be written. try_out: False leaves out
+    trials (for inspection, which trains nothing).
+    """
+    settings, told = request.settings or {}, REPORT_SECONDS if report else SEALING_SECONDS
+    epochs, steps = request.epochs, request.steps
+    plan = foundation(reading, device=request.device, seed=seed, recipe=request.recipe)
     torch.manual_seed(seed)
 
     def seconds_left(cost: Cost) -> float:
         return deadline.remaining() - refit - told - _seconds_answering(reading, cost, views=2)
 
-    network, cost = networks.choose(reading, plan, size=size, model=model, settings=settings, seconds_left=seconds_left)
+    network, cost = networks.choose(
+        reading, plan, size=request.size, model=request.model, settings=settings, seconds_left=seconds_left
+    )
     torch.set_num_threads(plan.threads)
     features, after = namespace(reading.examples.features), refit + told + _seconds_answering(reading, cost, views=2)
     left = seconds_left(cost)
@@ -132,22 +113,8 @@ def make_plan(
     return Planned(plan, network, after, most, refit)
 
 
-def refuse_wrong(
-    *, size: str | None, model: Any, device: str | None, recipe: str, settings: Mapping[str, Any] | None
-) -> None:
-    """Refuse what cannot be, whatever the data: before it is read, which may take long. ConfigError."""
-    plan = Plan()
-    plan.override(settings or {})
-    view_weights(plan.views)
-    precision.choose_device(device)
-    for name, value, known in (("size", size, networks.SIZES), ("recipe", recipe, RECIPES)):
-        if value is not None and value not in known:
-            raise unknown(name, value, known)
-    build.refuse_wrong(model)
-
-
 def follow_recipe(reading: Reading, recipe: str) -> None:
-    """Leave out of the task and its examples what the plain recipe does not have: smoothing, weights of classes."""
+    """Leave out of the task and its examples what the plain recipe does not have, such as weights of classes."""
     if recipe == "plain":
         reading.task, reading.examples.importance = reading.task.plain(), None
 
@@ -181,7 +148,7 @@ def _seconds_answering(reading: Reading, cost: Cost, *, views: int) -> float:
     """What comes after training but before a report: answers for validation, test and, where they are calibrated, some
     training rows."""
     asked = sum(len(rows) for name, rows in reading.examples.splits.items() if name != "train")
-    calibrated = reading.task.calibration is not None
+    calibrated = reading.task.answers.calibration is not None
     learned_from = min(10_000, len(reading.examples.splits["train"])) if calibrated else 0
     views = views if calibrated else 1
     return 1.3 * cost.answer * (views * asked + 2 * learned_from)
@@ -241,7 +208,7 @@ def _augmentation(reading: Reading, plan: Plan, candidates: Mapping[str, Any], *
         return
 
     def small() -> nn.Module:
-        made = reading.task.model(networks.SIZES[0], namespace(reading.examples.features))
+        made = reading.task.model(SIZES[0], namespace(reading.examples.features))
         networks.initialise(made, reading)
         return made
 
@@ -250,7 +217,7 @@ def _augmentation(reading: Reading, plan: Plan, candidates: Mapping[str, Any], *
 
 def _views(reading: Reading, augmentation: str, cost: Cost, *, seconds: float) -> tuple[str, ...]:
     """The views an answer is averaged over: those that the network has learned to see alike, where there is time."""
-    if reading.task.calibration is None or not augmentation:
+    if reading.task.answers.calibration is None or not augmentation:
         return ("plain",)
     alike = VIEWS if augmentation == "mirrored" else tuple(view for view in VIEWS if "mirror" not in view)
     asked = sum(len(rows) for name, rows in reading.examples.splits.items() if name != "train")

@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from engram.api.wishing import known_wishes
+from engram.api.requests import DataRequest
 from engram.core import events
-from engram.core import wishes as wish
 from engram.core.deadline import Deadline
 from engram.core.errors import BudgetError, ConfigError, DataError
 from engram.core.evidence import Evidence, Finding
@@ -30,9 +29,6 @@ from engram.data.stored import Stored, is_named
 from engram.data.table import Column, Table
 
 TASKS = "engram.tasks"
-DIVISIONS = ("time", "random")
-"""Ways to divide data that may be asked for in place of a column that says it."""
-
 CLOSE = 0.1
 """Tasks whose evidence differs by less than this are too close to choose between."""
 
@@ -64,66 +60,67 @@ class Reading:
 
 def read(
     data: Any,
+    request: DataRequest = DataRequest(),  # noqa: B008  (it is frozen)
     *,
-    task: str | None = None,
-    target: Any = None,
-    input: Any = None,
-    split: str | None = None,
-    group: str | None = None,
-    apply: Fixes | None = None,
-    seed: int = 0,
-    test: bool | None = None,
     deadline: Deadline | None = None,
     features: Mapping[str, Any] | None = None,
     only: str | None = None,
-    **wishes: Any,
 ) -> Reading:
     """Read, understand, prepare, split and fit.
 
-    wishes: how features are to see the data, in place of what suits it (`known_wishes`); None for no wish.
-    apply: fixes that make a view of the data, whose fingerprint is another than the data's.
-    test: False sets no rows aside for a test.
+    Fixes that are applied make a view of the data, whose fingerprint is another than the data's.
     features: fitted ones of an earlier run, to see new data exactly as that run sees its own; all rows (those of
     the split `only`, or of "test" where the data has it) are then to be answered for.
     BudgetError when preparing alone would exceed the deadline.
     """
-    made = wish.checked(wishes, known_wishes())
-    division = split if isinstance(split, str) and split in DIVISIONS else ""
-    table = source.read(data, target=target, inputs=input, split=None if division else split, group=group)
+    fixes = data_fixes.read(request.apply) if request.apply is not None else None
+    table = table_of(data, request)
     for sentence in table.notes:
         events.note(sentence)
-    chosen, why = choose_task(table, task=task, target=target, input=input)
+    chosen, why = choose_task(table, task=request.task, target=request.target, input=request.input)
     if not chosen.inputs:
         raise ConfigError(
             f"expected a task that reads its examples from data; {chosen.name} is handed them in Python: "
             "engram.train(dataset, model=MyNet(), step=FUNCTION)"
         )
-    arranged = chosen.arranged(
-        table, target=target, inputs=input, wishes=made, features=features, division=division, seed=seed
-    )
-    if arranged is not None:
-        _refuse_fixes(apply, chosen)
-        for sentence in arranged.notes[len(table.notes) :]:
-            events.note(sentence)
-        table, target, input = arranged, None, None
-    elif division:
-        raise ConfigError(f"expected a column for --split; {chosen.name} does not divide its data by {division}.")
-    roles, reasons = infer.columns_for(table, chosen, target=target, inputs=input)
-    for sentence in reasons:
+    before = table
+    table, roles, reasons = arranged(chosen, before, request, features=features)
+    if (whole := table is not before) and fixes is not None:
+        raise ConfigError(f"expected no fixes for {chosen.name}, whose rows are no examples. Leave out --apply.")
+    for sentence in [*table.notes[len(before.notes) :], *reasons]:
         events.note(sentence)
-    table, view = _through_fixes(apply, table, roles, chosen)
+    table, view = _through_fixes(fixes, table, roles, chosen)
     read = prepare(
-        chosen, table, roles, wishes=made, view=view, seed=seed, test=test is not False, deadline=deadline,
-        features=features, only=only,
+        chosen, table, roles, wishes=request.wishes, view=view, seed=request.seed, test=request.test is not False,
+        deadline=deadline, features=features, only=only, whole=whole,
     )  # fmt: skip
     read.reasons = [why.reason, *table.notes, *reasons]
     read.findings = [*table.findings, *read.findings]
     return read
 
 
-def _refuse_fixes(fixes: Fixes | None, task: Task) -> None:
-    if fixes is not None:
-        raise ConfigError(f"expected no fixes for {task.name}, whose rows are no examples. Leave out --apply.")
+def table_of(data: Any, request: DataRequest) -> Table:
+    """Read data as it stands."""
+    split = None if request.division else request.split
+    return source.read(data, target=request.target, inputs=request.input, split=split, group=request.group)
+
+
+def arranged(
+    task: Task, table: Table, request: DataRequest, *, features: Mapping[str, Any] | None = None
+) -> tuple[Table, dict[str, Column], list[str]]:
+    """Return the table that a task learns from, itself or of other rows, the columns of its roles, and reasons.
+
+    features: fitted ones, where a run is asked about new data.
+    """
+    made = task.arranged(
+        table, target=request.target, inputs=request.input, wishes=request.wishes, features=features,
+        division=request.division, seed=request.seed,
+    )  # fmt: skip
+    if made is not None:
+        return made, *infer.columns_for(made, task, target=None, inputs=None)
+    if request.division:
+        raise ConfigError(f"expected a column for --split; {task.name} does not divide its data by {request.division}.")
+    return table, *infer.columns_for(table, task, target=request.target, inputs=request.input)
 
 
 def _through_fixes(
@@ -193,8 +190,12 @@ def prepare(
     deadline: Deadline | None,
     features: Mapping[str, Any] | None,
     only: str | None,
+    whole: bool = False,
 ) -> Reading:
-    """Read every role's values, set unreadable ones aside, split, and fit the features on the training rows."""
+    """Read every role's values, set unreadable ones aside, split, and fit the features on the training rows.
+
+    whole: rows are not divided among splits, as the task divides what is in each.
+    """
     made = dict(features) if features is not None else _surveyed(task, roles, wishes)
     first = next(iter(task.inputs))
     with events.stage("reading"), events.listening(_Patience(deadline)):
@@ -203,7 +204,7 @@ def prepare(
         near = features is None and (table.position is None or not np.isfinite(table.position).any())
         alike = {role: copies.find(made[role], stored[role], near=near) for role in task.inputs}
     usable = np.logical_and.reduce([values.ok for values in stored.values()])
-    if features is None and task.divides_rows:
+    if features is None and whole:
         splits = split.Splits(dict.fromkeys(split.SPLITS, np.flatnonzero(usable)))
     elif features is None:
         # A copy has the digest of what it is a copy of, and so stays on its side.
@@ -272,7 +273,7 @@ def warn(findings: list[Finding]) -> None:
 def _balance(task: Task, examples: Examples) -> None:
     """Let rare classes count more where classes are unbalanced, and say so."""
     role = next(iter(task.target), "")
-    if role not in examples.stored or task.calibration != "softmax" or not task.balances:
+    if role not in examples.stored or task.answers.calibration != "softmax" or not task.balances:
         return
     labels = np.full(len(examples.stored[role]), -1)
     usable = np.flatnonzero(examples.stored[role].ok)

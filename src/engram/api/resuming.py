@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -11,12 +12,12 @@ from engram.api import fitting, networks, planning
 from engram.api.bringing import Brought
 from engram.api.fitting import Trained, Training
 from engram.api.recording import recording
+from engram.api.requests import DataRequest, PlanRequest
 from engram.core import durable, events, machine
 from engram.core.deadline import Deadline
 from engram.core.errors import ConfigError, RunError
 from engram.core.rundir import FIXES, RunDirectory
 from engram.core.units import parse_duration
-from engram.data import fixes as data_fixes
 from engram.data.examples import namespace
 from engram.models import build
 from engram.predict.opening import floors_of
@@ -31,17 +32,18 @@ def resume(
     *,
     data: Any,
     brought: Brought,
-    model: Any,
+    asked: DataRequest,
+    wanted: PlanRequest,
     callbacks: Sequence[Callback],
-    budget: str | float | None,
     began: float,
     given: dict[str, Any],
 ) -> Trained:
-    """Go on with a run. given: options that a run keeps, and so must be None; the others as for `train`."""
+    """Go on with a run. given: what else a run keeps, and so must be None; the others as for `train`."""
     facts = run.read_run()
     kept = (facts.get("options") or {"data": str(run)}).get("data")
     given = {"data": data if kept is not None else None, **given}
-    if named := [name for name, value in given.items() if value is not None]:
+    named = [name for name, value in given.items() if value is not None]
+    if named := [*named, *wanted.named(), *asked.named()]:
         raise ConfigError(
             f"expected nothing but a budget beside resume; got {', '.join(named)}. A run goes on as it began: "
             "leave that out, or train another from its weights with --from."
@@ -68,9 +70,13 @@ def resume(
         record.cut_back(newest.facts["recorded"])
         durable.check_room(run.path, plan.predicted_disk - run.size())
         used = newest.facts["seconds"] + facts["before_seconds"]
-        left = parse_duration(budget) if budget is not None else recorded_budget and max(10.0, recorded_budget - used)
+        left = (
+            parse_duration(wanted.budget)
+            if wanted.budget is not None
+            else recorded_budget and max(10.0, recorded_budget - used)
+        )
         deadline = Deadline(left and used + left, began - used)  # seconds count from the first beginning
-        training = _reopened(run, newest, deadline, data=data, brought=brought, model=model, callbacks=callbacks)
+        training = _reopened(run, newest, deadline, data=data, brought=brought, model=wanted.model, callbacks=callbacks)
         events.note(f"Going on from step {newest.step} of {training.trainer.pace.steps}.")
         return fitting.fit(training, floors_of(run, training.read.task, training.read.examples.features))
 
@@ -107,13 +113,14 @@ def _reopened(
     data, brought, model, callbacks: what a run does not keep.
     """
     facts = run.read_run()
-    options = dict(facts["options"])
-    place, _, after, most = (options.pop(k) for k in ("data", "budget", "after", "most_steps"))
-    refit, report = options.pop("refit", 0.0), options.pop("report", True)
-    brought.refuse_wrong(options, model=model, task=facts["task"])
+    options = facts["options"]
+    place, after, most = (options[name] for name in ("data", "after", "most_steps"))
+    refit, report = options.get("refit", 0.0), options.get("report", True)
+    fixes = run / FIXES if facts["data"].get("fixes") else None
+    asked = replace(DataRequest.recorded(options), apply=fixes)
+    brought.refuse_wrong(asked, model=model, task=facts["task"])
     plan = _recorded_plan(facts, newest, run)
-    fixes = data_fixes.read(run / FIXES) if facts["data"].get("fixes") else None
-    read = brought.read(data if place is None else place, {**options, "apply": fixes}, deadline=None)
+    read = brought.read(data if place is None else place, asked, deadline=None)
     planning.follow_recipe(read, plan.recipe)
     if read.table.fingerprint != facts["data"]["fingerprint"]:
         raise RunError(

@@ -6,13 +6,14 @@ from dataclasses import asdict
 from typing import Any
 
 from engram.api import reading
-from engram.api.delivery import alone
+from engram.api.delivery import kind_of
+from engram.api.delivery.kind import Exam
 from engram.api.prediction import load
+from engram.api.requests import DataRequest
 from engram.core import machine
 from engram.core.errors import DataError, RunError, unknown
 from engram.core.rundir import RunDirectory
 from engram.evaluate import predictions
-from engram.evaluate.evaluation import collect
 from engram.evaluate.evaluation import evaluate as say
 from engram.predict.answering import class_names
 from engram.predict.checking import checked
@@ -44,19 +45,18 @@ def evaluate(
     predictor = load(directory, device=device, model=model, trust_source=trust_source)
     task = predictor.task
     if target is None and any(feature.takes == "rest" for feature in predictor.features.values()):
-        target = directory.read_run().get("options", {}).get("target")  # as the run was told: any column may be one
+        target = DataRequest.recorded(directory.read_run().get("options", {})).target  # any column may be one
     with machine.keeping_memory():
-        read = reading.read(data, task=task.name, target=target, input=input, features=predictor.features, only=split)
+        asked = DataRequest(task=task.name, target=target, input=input)
+        read = reading.read(data, asked, features=predictor.features, only=split)
         reading.warn([finding for finding in read.findings if finding.kind not in OF_LEARNING])
         rows = read.examples.splits["test"]
         if len(rows) == 0:
             raise DataError(f"expected examples to score; none of the {len(read.table):,} in {data} could be read.")
-        outputs = collect(task, predictor.module, read.examples, rows, precision=predictor.precision)
-        fitted = floors_of(directory, task, predictor.features)
-        beside = {name: collect(task, module, read.examples, rows) for name, module in fitted.items()}
-        network = alone(predictor.module)
-        by_itself = collect(task, network, read.examples, rows, precision=predictor.precision) if network else None
-        return say(task, outputs, class_names(task, predictor.features), floors=beside, network=by_itself)
+        exam = Exam(task, read.examples, floors_of(directory, task, predictor.features), predictor.precision)
+        found = kind_of(task).answered(exam, predictor.module, rows)
+        names = class_names(task, predictor.features)
+        return say(task, found.outputs, names, floors=found.floors, network=found.network)
 
 
 def _measured(run: RunDirectory, split: str | None) -> dict[str, Any]:
@@ -78,7 +78,7 @@ def compare(run_a: Any, run_b: Any) -> dict[str, Any]:
     from engram.core.registry import find
 
     task = find(reading.TASKS, str(tasks[0]), base="task")()
-    if task.calibration is None:
+    if task.answers.calibration is None:
         raise RunError(
             f"expected runs that keep their answers, by which they are compared; those of {task.name} do not."
         )

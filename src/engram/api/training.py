@@ -18,19 +18,16 @@ from engram.api import fitting, floors, networks, planning, reading, resuming
 from engram.api.bringing import Brought
 from engram.api.fitting import Trained, Training
 from engram.api.recording import recording, refuse_if_in_use
-from engram.api.wishing import known_wishes
+from engram.api.requests import DataRequest, PlanRequest, taken
 from engram.core import durable, events, machine, tensors
-from engram.core import wishes as wish
 from engram.core.deadline import Deadline
 from engram.core.errors import ConfigError, Stopped
 from engram.core.rundir import FIXES, RunDirectory, fresh
 from engram.core.units import format_duration
 from engram.data import doctor, store
-from engram.data import fixes as data_fixes
 from engram.features import saved
 from engram.models import build
 from engram.predict.checking import checked
-from engram.tasks.own_step import OwnFunction
 from engram.train import distributed
 from engram.train.callbacks.callback import Callback
 
@@ -41,87 +38,56 @@ CHECKING = 2.0
 def train(
     data: Any = None,
     *,
-    task: str | None = None,
-    target: Any = None,
-    input: Any = None,
-    split: str | None = None,
-    group: str | None = None,
-    budget: str | float | None = None,
-    epochs: float | None = None,
-    steps: int | None = None,
-    model: Any = None,
-    size: str | None = None,
     out: str | Path | None = None,
-    device: str | None = None,
-    seed: int = 0,
-    recipe: str = "standard",
     start_from: str | Path | RunDirectory | None = None,
     resume: str | Path | RunDirectory | None = None,
-    apply: str | Path | None = None,
-    settings: dict[str, Any] | None = None,
     callbacks: Sequence[Callback] = (),
-    step: OwnFunction | None = None,
-    metrics: Sequence[Any] | None = None,
-    validation: Any = None,
-    collate: Any = None,
-    deterministic: bool = False,
     report: bool = True,
     started: float | None = None,
-    **wishes: Any,
+    **options: Any,
 ) -> Trained:
     """Learn from `data` and leave a run directory behind.
 
-    budget: seconds, or "90s", "10m", "2h": an upper bound for everything. epochs, steps: instead of a budget. model: an
-    `nn.Module`, a factory, or "FILE:NAME". size: "small", "medium", "large". recipe: "standard", or "plain" for the
-    loop one would have written by hand. start_from: a run or a .safetensors file to take weights from. resume: the
-    folder of a run that was stopped; only `budget` may be changed, and what a run does not keep (Python objects: data,
-    model, step, callbacks) is handed over again. apply: a CSV file of fixes, as `inspect` writes it, which make a view
-    of the data; the run keeps a copy. settings: numbers of the plan by name. callbacks: what is done between the steps,
-    beside what the engine does. started: `time.monotonic()` when the command began. step, metrics, validation, collate,
-    deterministic: see `engram.api.bringing.Brought`. wishes: how features are to see the data, such as
-    tokenizer="words" or horizon=96 (`engram train --help` lists them). report: False leaves out what tells how
-    good the run is, and gives a run that answers and no more: no rows are set aside for a test, nothing is scored,
-    neither answers nor prepared data are kept, and no report is written.
+    out: the run directory; None for a new one under runs/. start_from: a run or a .safetensors file to take weights
+    from. resume: the folder of a run that was stopped; only `budget` may be changed, and what a run does not keep
+    (Python objects: data, model, step, callbacks) is handed over again. callbacks: what is done between the steps,
+    beside what the engine does. report: False leaves out what tells how good the run is, and gives a run that answers
+    and no more: no rows are set aside for a test, nothing is scored, neither answers nor prepared data are kept, and no
+    report is written. started: `time.monotonic()` when the command began. options: how data is read, the training
+    planned, and what a step of one's own is; see `engram.api.requests.DataRequest` (task, target, input, split, group,
+    seed, apply, and wishes such as horizon=96), `PlanRequest` there (budget, epochs, steps, model, size, device,
+    recipe, settings) and `engram.api.bringing.Brought` (step, metrics, validation, collate, deterministic).
 
     Raises the errors of `engram.core.errors`; `Stopped` after a signal, with everything saved.
     """
     began = time.monotonic() if started is None else started
-    brought = Brought(step, metrics, validation, collate, deterministic)
+    wanted, brought = taken(PlanRequest, options), taken(Brought, options)
     if not distributed.team().leads:
-        return resuming.follow(data=data, brought=brought, model=model, callbacks=callbacks)
+        return resuming.follow(data=data, brought=brought, model=wanted.model, callbacks=callbacks)
+    asked = DataRequest.of({**options, "test": None if report else False})
     if resume is not None:
-        given: dict[str, Any] = {"epochs": epochs, "steps": steps, "out": out, "size": size, "from": start_from}
-        given |= {"settings": settings or None, "recipe": None if recipe == "standard" else recipe, "apply": apply}
-        given |= wishes
         return resuming.resume(
-            checked(resume), data=data, brought=brought, model=model, callbacks=callbacks, budget=budget,
-            began=began, given=given,
+            checked(resume), data=data, brought=brought, asked=asked, wanted=wanted, callbacks=callbacks, began=began,
+            given={"out": out, "from": start_from},
         )  # fmt: skip
     if data is None:
         raise ConfigError("expected data to learn from; got none. Name a folder, a file or Python objects.")
-    if seed < 0:
-        raise ConfigError(f"expected a seed of 0 or more; got {seed}")
-    limit = planning.time_limit(budget=budget, epochs=epochs, steps=steps)
-    planning.refuse_wrong(size=size, model=model, device=device, recipe=recipe, settings=settings)
+    limit = wanted.time_limit()
     deadline = Deadline(limit, began)
-    options: dict[str, Any] = {"task": task, "target": target, "input": input, "split": split, "group": group}
-    options |= {"seed": seed, "test": None if report else False, **wish.checked(wishes, known_wishes())}
-    brought.refuse_wrong({**options, "apply": apply}, model=model)
+    brought.refuse_wrong(asked, model=wanted.model)
     run = _run_for(data, out)
-    wishes = {"epochs": epochs, "steps": steps, "size": size, "model": model, "device": device, "settings": settings}
     with recording(run) as record, machine.keeping_memory(), nullcontext() if report else store.forgetting():
         run.check_free()  # again, as it is only now that nobody else writes there
         record.cut_back(0)
-        if budget is None and limit is not None:
+        if wanted.budget is None and limit is not None:
             events.note(f"The budget is {format_duration(limit)}; another is set with --budget.")
         with _leaving_nothing_behind(run):
             run.clear()
-            fixes = data_fixes.read(apply) if apply is not None else None
-            read = brought.read(data, {**options, "apply": fixes}, deadline=deadline)
+            read = brought.read(data, asked, deadline=deadline)
             _stop_if_unusable(read)
-            planning.follow_recipe(read, recipe)
+            planning.follow_recipe(read, wanted.recipe)
             fitted, refit = _fit_floors(read, deadline)
-            planned = planning.make_plan(read, deadline, seed=seed, recipe=recipe, refit=refit, report=report, **wishes)
+            planned = planning.make_plan(read, deadline, wanted, seed=asked.seed, refit=refit, report=report)
             planning.announce(planned, read)
             durable.check_room(run.path, planned.plan.predicted_disk)
             networks.initialise(planned.network, read)
@@ -129,7 +95,7 @@ def train(
                 _start_from(planned.network, start_from)
             checks = _checks(planned, read, deadline)
             training = Training.of(run, read, planned, deadline, callbacks, report=report)
-            origin = {**options, "data": _place(data), "budget": limit}
+            origin = {**asked.record(), "data": _place(data), "budget": limit}
             _record(training, fitted, checks=checks, options=origin, used=deadline.elapsed())
         return fitting.fit(training, fitted)
 
@@ -165,8 +131,7 @@ def _fit_floors(read: reading.Reading, deadline: Deadline) -> tuple[dict[str, nn
 
     One that may be delivered is given more: it may be the best there is.
     """
-    counts = read.task.calibration is None and not read.task.forecasts  # which are soon made
-    may = bool(floors.deliverable(read.task)) and not counts
+    may = bool(read.task.competing) and read.task.answers.refits
     most, share = (30.0, 0.15) if may else (6.0, 0.05)
     seconds = min(most, max(0.5, share * deadline.remaining())) if deadline.seconds else floors.UNHURRIED
     began = time.monotonic()

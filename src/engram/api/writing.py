@@ -25,7 +25,7 @@ def generate(run: Any, prompt: str = "", *, device: str | None = None, **options
     generating.check_writes(predictor)
     sampling = generating.sampling_of(predictor, options)
     _tell_strange(predictor, prompt)
-    ids, context = generating.ids_of(predictor, prompt), predictor.task.context
+    ids, context = generating.ids_of(predictor, prompt), predictor.task.answers.context
     if len(ids) > context:
         events.warn(
             f"The prompt has {len(ids) - 1:,} tokens, more than the {context} that the network sees at once: "

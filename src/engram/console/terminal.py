@@ -154,11 +154,8 @@ def closing_lines(event: Event) -> list[str]:
         lines.append(f"  report    {event['report']}")
     if event.get("delivered"):
         lines.insert(0, event["delivered"])
-    if not event.get("reads_data", True):
+    asked = event["asked"]
+    if not asked:
         return [*lines, f"  network   engram.load({run!r}, model=...).network"]
-    asking = (
-        f"  recommend engram recommend {run} --user USER"
-        if event.get("ranks")
-        else f"  predict   engram predict {run}{'' if event.get('continues') else ' ITEMS'}"
-    )
+    asking = f"  {asked.partition(' ')[0]:9} engram {asked.replace('RUN', run)}"
     return [*lines, asking, f"  evaluate  engram evaluate {run}"]

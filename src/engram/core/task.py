@@ -7,11 +7,13 @@ answer, how it is scored. The trainer is *when*. Adding an application is adding
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from engram.core.answers import Answers
 from engram.core.evidence import Evidence
 from engram.core.registry import snake_case
 
@@ -110,37 +112,26 @@ class Task:
     """One application of deep learning. Subclasses state facts and small functions, and hold no state.
 
     inputs, target: role -> feature class. metrics: of answers, the one that counts first.
-    floors: cheap strong baselines, trained and scored beside the network.
+    floors: cheap strong baselines, trained and scored beside the network. floors_compete: whether those that may be
+    delivered compete with it.
     couples_examples: True where one example's loss depends on the others in its batch, so that it may not be taken
     in pieces.
     sizes: larger networks than "small", and from when on they pay.
-    writes: True where an answer is a text, which takes much longer than a step, and `selection` is none of `metrics`.
-    calibration: "softmax" or "sigmoid" where the output is logits that can be calibrated, "conformal" where it is
-    numbers that get intervals, else None. usual_share: the network's in a blend with a floor, and how far from it a
-    share lies. balances: whether examples of rare classes count more where classes are unbalanced. sampling: the
-    options of writing (a dataclass) for tasks whose networks write on from a prompt, else None.
-    context: tokens that such a network sees at once. converses: whether it replies in conversations.
-    ranks: True where an output is scores of all items (B, I), by which network and floors can be blended.
-    forecasts: True where an output is steps ahead (B, H, C, A), the expected value first, then quantiles.
-    divides_rows: True where rows are not divided among splits: `examples` divides what is in each.
+    answers: which kind they are; what is fitted after training, scored, kept and shown hangs on it.
+    usual_share: the network's in a blend with a floor, and how far from it a share lies.
+    balances: whether examples of rare classes count more where classes are unbalanced.
     """
 
     inputs: ClassVar[Mapping[str, Any]] = {}
     target: ClassVar[Mapping[str, Any]] = {}
     metrics: tuple[Any, ...] = ()
     floors: ClassVar[tuple[Any, ...]] = ()
+    floors_compete: bool = True
     options: ClassVar[type] = NoOptions
     couples_examples: ClassVar[bool] = False
-    calibration: ClassVar[str | None] = None
+    answers: ClassVar[Answers] = Answers()
     usual_share: ClassVar[tuple[float, float]] = (0.5, 0.3)
     balances: ClassVar[bool] = True
-    writes: ClassVar[bool] = False
-    sampling: ClassVar[type | None] = None
-    context: ClassVar[int] = 0
-    converses: ClassVar[bool] = False
-    ranks: ClassVar[bool] = False
-    forecasts: ClassVar[bool] = False
-    divides_rows: ClassVar[bool] = False
     sizes: ClassVar[Mapping[str, Worth]] = {}
 
     @property
@@ -149,13 +140,21 @@ class Task:
         return snake_case(type(self).__name__)
 
     @property
-    def gives_logits(self) -> bool:
-        """Whether answers are classes, of which the output is the logits."""
-        return self.calibration in ("softmax", "sigmoid")
+    def competing(self) -> list[str]:
+        """The names of the floors that may be delivered, alone or blended with the network."""
+        return [floor.name for floor in self.floors if floor.deliverable] if self.floors_compete else []
+
+    @property
+    def asked(self) -> str:
+        """The command by which a run of it is asked, its folder written RUN; "" where its maker alone can ask it."""
+        return self.answers.asked if self.inputs else ""
 
     @property
     def selection(self) -> Any:
-        """The metric that selects the best weights in training; reads `Step.output`. By default the first metric."""
+        """The metric that selects the best weights in training; reads `Step.output`. By default the first metric.
+
+        Where answers are texts, which take too long to be made in training, it is none of `metrics`.
+        """
         return self.metrics[0]
 
     def matches(self, table: Any) -> Evidence:
@@ -175,6 +174,7 @@ class Task:
     ) -> Any:
         """Return a table of other rows, where a row of the user's is no value by itself; None leaves it as it is.
 
+        Its rows are not divided among splits: `examples` divides what is in each.
         target, inputs: columns that the user named, which are then done with. wishes: see `engram.core.wishes`.
         features: fitted ones, by role, where a run is asked about new data. division: "time", "random" or "".
         """
@@ -237,11 +237,11 @@ class Task:
 
         By default the likeliest label, where outputs are logits. features: by role, as attributes.
         """
-        if not self.gives_logits:
+        if not self.answers.are_logits:
             return None
         from engram.core.claim import Claim, log_odds
 
-        exclusive = self.calibration == "softmax"
+        exclusive = self.answers.calibration == "softmax"
 
         def scores(model: Any, batch: Batch) -> Tensor:
             logits_BC = self.predict(model, batch, self.options()).double()
@@ -258,9 +258,14 @@ class Task:
         """
         return answer
 
-    def plain(self) -> Task:
-        """The task as one would have written its step by hand (`recipe="plain"`): without what was not asked for."""
-        return self
+    def plain(self) -> Self:
+        """The task as one would have written its step by hand (`recipe="plain"`): without what was not asked for.
+
+        What is delivered is the network then, which floors are scored beside and do not replace.
+        """
+        task = copy.copy(self)
+        task.floors_compete = False
+        return task
 
     @classmethod
     def sample(cls) -> Sample:

@@ -19,7 +19,7 @@ from torch.utils.data import IterableDataset, default_collate
 
 from engram.core import events, machine
 from engram.core.errors import ConfigError, DataError
-from engram.core.task import Batch, tensors_in
+from engram.core.task import tensors_in
 from engram.core.units import format_bytes
 from engram.data.examples import Examples
 from engram.data.order import uniform
@@ -43,17 +43,9 @@ class DatasetExamples(Examples):
     collate: Callable[[list[Any]], Any] = default_collate
     kept: list[Any] | None = None
 
-    def batch(
-        self,
-        rows: np.ndarray,
-        *,
-        roles: Sequence[str] = (),
-        augmentation: Any = None,
-        seed: int = 0,
-        epoch: np.ndarray | int = 0,
-    ) -> Batch:
+    def made(self, rows: np.ndarray, *, seed: int, epoch: np.ndarray) -> dict[str, Any]:
         """Make some examples of an epoch and put them together. DataError where the data set or collating fails."""
-        found = self.made(rows, seed=seed, epoch=epoch) if self.kept is None else [self.kept[row] for row in rows]
+        found = self.asked(rows, seed=seed, epoch=epoch) if self.kept is None else [self.kept[row] for row in rows]
         try:
             examples = self.collate(found)
         except Exception as error:  # whatever the user's own code raises
@@ -61,13 +53,13 @@ class DatasetExamples(Examples):
                 f"expected examples that can be put together to a batch; {type(error).__name__}: {error} (one of them "
                 f"is {described(found[0])}). Give them one shape, or collate=FUNCTION, which takes a list of examples."
             ) from error
-        return Batch(rows=rows, importance=self._importance(rows), examples=examples)
+        return {"examples": examples}
 
     def num_values(self) -> int:
         """How many numbers there are in one example, its target among them."""
         return sum(tensor.numel() for tensor in tensors_in(self.batch(self.splits["train"][:1]).examples)) or 1
 
-    def made(self, rows: np.ndarray, *, seed: int, epoch: np.ndarray | int) -> list[Any]:
+    def asked(self, rows: np.ndarray, *, seed: int, epoch: np.ndarray | int) -> list[Any]:
         """Ask the data sets for some examples, each with its own random numbers; global ones stay as they were."""
         seeds = (uniform(np.asarray(rows), epoch, seed=seed, stream=STREAM) * 2**32).astype(np.uint64)
         with _random_states_kept():
@@ -92,7 +84,7 @@ class DatasetExamples(Examples):
     def keep(self, *, seed: int) -> None:
         """Make every example once and keep it in memory. DataError where that is too small."""
         rows = np.arange(sum(map(len, self.sets)))
-        size = sum(tensor.nbytes for tensor in tensors_in(self.made(rows[:1], seed=seed, epoch=0))) * len(rows)
+        size = sum(tensor.nbytes for tensor in tensors_in(self.asked(rows[:1], seed=seed, epoch=0))) * len(rows)
         if size > 0.8 * machine.free_memory():
             raise DataError(
                 f"expected examples that fit the memory when kept (deterministic=True); these need about "
@@ -101,7 +93,7 @@ class DatasetExamples(Examples):
             )
         kept: list[Any] = []
         for start in range(0, len(rows), 1000):
-            kept += self.made(rows[start : start + 1000], seed=seed, epoch=0)
+            kept += self.asked(rows[start : start + 1000], seed=seed, epoch=0)
             events.emit("progress", name="preparing examples", done=len(kept), total=len(rows))
         self.kept = kept
 
@@ -111,7 +103,7 @@ class DatasetExamples(Examples):
         They are not where their randomness is not that of torch, numpy.random or random; content then says nothing.
         """
         rows = np.unique(np.linspace(0, sum(map(len, self.sets)) - 1, ASKED_TWICE).astype(np.int64))
-        first, second = (_digest(self.made(rows, seed=seed, epoch=0)) for _ in range(2))
+        first, second = (_digest(self.asked(rows, seed=seed, epoch=0)) for _ in range(2))
         known = [*map(len, self.sets), *(len(chosen) for chosen in self.splits.values())]
         return f"{'-'.join(map(str, known))}-{first if first == second else 'unknown'}", first == second
 

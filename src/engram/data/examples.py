@@ -44,16 +44,33 @@ class Examples:
     ) -> Batch:
         """Gather and encode some rows of some roles (none named: all). An augmentation gives each a random view.
 
-        The views depend on (seed, epoch, rows) alone, never on what was drawn before.
+        The views depend on (seed, epoch, rows) alone, never on what was drawn before. Examples that are no rows of the
+        table know neither roles nor augmentations.
         """
-        gathered = {role: self.stored[role].gather(rows) for role in roles or self.stored}
+        rows = np.asarray(rows)
+        found = self.made(rows, seed=seed, epoch=np.broadcast_to(np.asarray(epoch), rows.shape))
+        if found is None:
+            found = self._encoded(rows, roles or list(self.stored), augmentation, seed=seed, epoch=epoch)
+        return Batch(rows=rows, importance=self._importance(rows), **found)
+
+    def made(self, rows: np.ndarray, *, seed: int, epoch: np.ndarray) -> dict[str, Any] | None:
+        """Make what a batch holds, where examples are no rows of the table, such as windows; None where they are.
+
+        epoch: (B,), which one each example is taken in. What is drawn is a function of (seed, epoch, rows).
+        """
+        return None
+
+    def _encoded(
+        self, rows: np.ndarray, roles: Sequence[str], augmentation: Any, *, seed: int, epoch: np.ndarray | int
+    ) -> dict[str, Any]:
+        gathered = {role: self.stored[role].gather(rows) for role in roles}
         views = None
         if augmentation is not None:
             views = augmentation.views(gathered, rows=rows, seed=seed, epoch=epoch)
-        encoded = {role: self.features[role].encode(values, views) for role, values in gathered.items()}
+        encoded: dict[str, Any] = {r: self.features[r].encode(values, views) for r, values in gathered.items()}
         if augmentation is not None:
             encoded = augmentation.change(encoded, rows=rows, seed=seed, epoch=epoch)
-        return Batch(rows=rows, importance=self._importance(rows), **encoded)
+        return encoded
 
     def _importance(self, rows: np.ndarray) -> Tensor:
         import torch

@@ -8,7 +8,6 @@ Shapes: N users, E interactions of all, B examples, W wanted items of one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +15,6 @@ import numpy as np
 
 from engram.core import events
 from engram.core.errors import DataError
-from engram.core.task import Batch
 from engram.data.examples import Examples
 from engram.data.table import Lazy
 from engram.features._catalogue import Catalogue
@@ -173,17 +171,8 @@ class HistoryExamples(Examples):
         """Of a usual history."""
         return 200
 
-    def batch(
-        self,
-        rows: np.ndarray,
-        *,
-        roles: Sequence[str] = (),
-        augmentation: Any = None,
-        seed: int = 0,
-        epoch: np.ndarray | int = 0,
-    ) -> Batch:
+    def made(self, rows: np.ndarray, *, seed: int, epoch: np.ndarray) -> dict[str, Any]:
         """What is known and what is wanted of some examples."""
-        rows = np.asarray(rows)
         users, asked = self._row[rows], self._known[rows]
         size = self._begins[users + 1] - self._begins[users]
         place, example = spans(self._begins[users], size), np.repeat(np.arange(len(rows)), size)
@@ -195,7 +184,7 @@ class HistoryExamples(Examples):
         known = np.where(target == 0, (side == 0) & ~last, side < target)
         wanted = np.where(target == 0, (side == 0) if self.by_rating else last, side == target)
         feature: Any = self.features[self.role]
-        found = {
+        return {
             self.role: feature.encode_flat(
                 self._item[place[known]],
                 self._rating[place[known]],
@@ -204,7 +193,6 @@ class HistoryExamples(Examples):
             ),
             **self._wanted(place[wanted], _counts(example[wanted], len(rows))),
         }
-        return Batch(rows=rows, importance=self._importance(rows), **found)
 
     def _wanted(self, place: np.ndarray, sizes: np.ndarray) -> dict[str, Any]:
         import torch

@@ -18,7 +18,7 @@ import numpy as np
 from engram.core.errors import ConfigError, DataError, unknown
 from engram.core.evidence import Evidence, Finding
 from engram.data.histories import Histories, divided_at_random, divided_by_time
-from engram.data.moments import moments
+from engram.data.moments import seconds
 from engram.data.roles import COUNTED, ROLES, called
 from engram.data.source.catalogues import catalogue_beside
 from engram.data.source.fingerprint import digest
@@ -181,7 +181,7 @@ class _Rows:
     def read_times(self) -> None:
         """Seconds since 1970, whatever they were written in."""
         if "time" in self.found:
-            self.time, found = moments(self.column("time"), self.found["time"])
+            self.time, found = seconds(self.column("time"), self.found["time"])
             self.findings += found
             self.timed = bool(np.isfinite(self.time).any())
 

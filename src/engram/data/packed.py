@@ -115,6 +115,29 @@ def distinct(values: Sequence[Any], *, most: int | None = None) -> list[Any]:
     return list(dict.fromkeys(value for value in values if value is not None and value == value))
 
 
+def coded(values: Sequence[Any]) -> tuple[list[Any], np.ndarray]:
+    """The different values, missing ones among them, and the place (int64 (N,)) of each value there; what cannot be
+    looked up (lists, arrays) has a place of its own."""
+    import polars
+
+    if isinstance(values, Packed):
+        different = values.series.unique(maintain_order=True)
+        known, number = different.drop_nulls(), len(different) - 1
+        places = polars.int_range(len(known), dtype=polars.Int64, eager=True)
+        code = values.series.replace_strict(known, places, default=None, return_dtype=polars.Int64)
+        return [*known.to_list(), *([None] if known.len() <= number else [])], code.fill_null(number).to_numpy()
+    found: dict[Any, int] = {}
+    kept: list[Any] = []
+
+    def place(value: Any) -> int:
+        key = (type(value), value) if isinstance(value, str | int | float | np.generic | None) else (list, len(kept))
+        if (known := found.setdefault(key, len(kept))) == len(kept):
+            kept.append(value)
+        return known
+
+    return kept, np.fromiter((place(value) for value in values), np.int64, len(values))
+
+
 class Rows(Sequence[Any]):
     """Rows of several columns: `rows[3]` is a dictionary of the fourth row's values by column."""
 

@@ -14,6 +14,8 @@ import numpy as np
 
 from engram.core.errors import DataError
 from engram.core.evidence import Finding
+from engram.data.packed import coded
+from engram.data.stored import equal_digests
 
 SPLITS = ("train", "val", "test")
 SHARE = 0.1
@@ -110,12 +112,11 @@ def _divide_in_order(side: np.ndarray, position: np.ndarray, wanted: dict[int, f
 
 def _units(digests: np.ndarray, groups: np.ndarray | Sequence[Any] | None, usable: np.ndarray) -> np.ndarray:
     """Number the sets of rows that must stay together: equal content, equal group, and chains of both."""
-    content = np.ascontiguousarray(digests).view(np.dtype((np.void, digests.shape[1]))).reshape(-1)
-    unit = np.unique(content, return_inverse=True)[1].reshape(-1)
+    unit = equal_digests(digests)[1]
     unit[~usable] = unit.max(initial=0) + 1 + np.arange((~usable).sum())  # nothing is known of their content
     if groups is None:
         return unit
-    group = _numbers(_group_names(groups))[1]
+    group = coded(_group_names(groups))[1]
     while True:  # spread the least number through shared groups and shared content until nothing changes
         spread = _least(_least(unit, group), unit)
         if (spread == unit).all():
@@ -135,23 +136,15 @@ def _least(values: np.ndarray, by: np.ndarray) -> np.ndarray:
     return least[by]
 
 
-def _numbers(values: Sequence[Any]) -> tuple[list[Any], np.ndarray]:
-    """Return (different values, number of each row's value)."""
-    index: dict[Any, int] = {}
-    numbers = np.fromiter((index.setdefault(v, len(index)) for v in values), dtype=np.int64, count=len(values))
-    return list(index), numbers
-
-
 def _label_numbers(labels: Sequence[Any] | None, number: int) -> tuple[list[str], np.ndarray]:
     """Number labels by their sorted names; several labels of one row count as one joined name."""
     if labels is None:
         return [""], np.zeros(number, dtype=np.int64)
-    joined = [v if isinstance(v, str) else _joined(v) for v in labels]
-    names, found = _numbers(joined)
-    order = sorted(range(len(names)), key=lambda n: names[n])
-    rank = np.empty(len(names), dtype=np.int64)
-    rank[order] = np.arange(len(names))
-    return [names[n] for n in order], rank[found]
+    different, code = coded(labels)
+    joined = [v if isinstance(v, str) else _joined(v) for v in different]
+    names = sorted(set(joined))
+    rank = {name: place for place, name in enumerate(names)}
+    return names, np.array([rank[name] for name in joined], np.int64)[code]
 
 
 def _joined(label: Any) -> str:

@@ -23,6 +23,7 @@ import numpy as np
 from engram.core import durable, events
 from engram.core.errors import DataError
 from engram.core.units import format_bytes
+from engram.data.packed import coded
 from engram.data.read_values import CHUNK, Read, read_all, read_value
 from engram.data.recognised import FORMAT, store_names
 from engram.data.stored import Problem, Ragged, Stored, collate, ragged
@@ -80,31 +81,19 @@ def in_memory(column: Column, feature: Feature) -> Stored:
     """Read every value of a column as the feature stores it, and keep nothing on disk."""
     if (whole := feature.store_all(column)) is not None:
         return _at_once(column, whole)
-    arrays: dict[str, list[Any]] = {}
-    ok = np.zeros(len(column), dtype=bool)
-    digests = []
-    problems = []
-    read_before: dict[Any, Read | str] = {}  # labels repeat: each different one is read once
-    for row in range(len(column)):
-        value = None if column.lazy else column.values[row]
-        key = (type(value), value) if isinstance(value, str | int | float) else None
-        result = read_before.get(key) if key is not None else None
-        if result is None:
-            result = read_value(feature, column.values, row)
-            if key is not None:
-                read_before[key] = result
-        if isinstance(result, str):
-            problems.append(Problem(row, column.where(row), result))
-            digests.append(bytes(16))
-            continue
-        ok[row] = True
-        digests.append(result.digest)
-        for name, stored in result.values.items():
-            if name not in arrays:
-                arrays[name] = [None] * len(column)
-            arrays[name][row] = stored
-    digest = np.frombuffer(b"".join(digests), dtype=np.uint8).reshape(-1, 16)
-    return Stored(dict(arrays), ok, digest, problems)
+    # Labels repeat: each different one is read once.
+    different, code = (column.values, np.arange(len(column))) if column.lazy else coded(column.values)
+    read = [read_value(feature, different, place) for place in range(len(different))]
+    wrong = np.array([isinstance(one, str) for one in read], bool)
+    digest = np.frombuffer(b"".join(bytes(16) if isinstance(one, str) else one.digest for one in read), np.uint8)
+    names = next((one.values for one in read if isinstance(one, Read)), {})
+    arrays = {}
+    for name in names:
+        held = [one.values[name] if isinstance(one, Read) else None for one in read]
+        arrays[name] = [held[place] for place in code.tolist()]
+    rows = np.flatnonzero(wrong[code])
+    problems = [Problem(row, column.where(row), str(read[code[row]])) for row in rows.tolist()]
+    return Stored(arrays, ~wrong[code], digest.reshape(-1, 16)[code], problems)
 
 
 def _at_once(column: Column, whole: Whole) -> Stored:

@@ -100,6 +100,16 @@ def ragged(flat: np.ndarray, sizes: np.ndarray) -> Ragged:
     return Ragged(flat, np.cumsum(sizes) - sizes, sizes[:, None])
 
 
+def equal_digests(digest: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The first row (G,) of each group of equal digests (uint8 (N, 16)), and the group (N,) of each row."""
+    words = np.ascontiguousarray(digest).view(np.uint64)
+    _, first, group = np.unique(words[:, 0], return_index=True, return_inverse=True)
+    if (words[first[group]] == words).all():
+        return first, group
+    _, first, group = np.unique(words, axis=0, return_index=True, return_inverse=True)
+    return first, group.reshape(-1)
+
+
 def is_named(stored: Stored) -> bool:
     """Tell whether values are names out of a set, one or several a row, as labels are."""
     return bool({"name", "names"} & set(stored.arrays))

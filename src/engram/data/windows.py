@@ -9,14 +9,13 @@ Shapes: B windows, T + 1 tokens of a window, N documents.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from engram.core.task import Batch
 from engram.core.vocabulary import BEGIN, END, PADDING
 from engram.data.examples import Examples
 from engram.data.stored import Ragged
@@ -105,31 +104,20 @@ class Windows(Examples):
         """All are alike."""
         return None
 
-    def batch(
-        self,
-        rows: np.ndarray,
-        *,
-        roles: Sequence[str] = (),
-        augmentation: Any = None,
-        seed: int = 0,
-        epoch: np.ndarray | int = 0,
-    ) -> Batch:
+    def made(self, rows: np.ndarray, *, seed: int, epoch: np.ndarray) -> dict[str, Any]:
         """Cut some windows out of their streams; the offset in training is a pure function of (seed, epoch)."""
         import torch
 
-        rows = np.asarray(rows)
-        epochs = np.broadcast_to(np.asarray(epoch), rows.shape)
         text_BT = np.full((len(rows), self.context + 1), PADDING, np.int64)
         scored_BT = np.zeros((len(rows), self.context), bool)
         bytes_B = np.zeros(len(rows), np.float32)
-        for place, (row, now) in enumerate(zip(rows.tolist(), epochs.tolist(), strict=True)):
+        for place, (row, now) in enumerate(zip(rows.tolist(), epoch.tolist(), strict=True)):
             split = next(name for name in reversed(self.splits) if row >= self._first[name])
             ids, asked = self._window(split, row - self._first[split], seed=seed, epoch=now)
             text_BT[place, : len(ids)], scored_BT[place, : len(ids) - 1] = ids, asked[1:]
             bytes_B[place] = asked[1:].sum() * self._bytes_per_token[split]
         tensors = {"text": text_BT, "scored": scored_BT, "bytes": bytes_B}
-        chosen = {name: torch.from_numpy(value) for name, value in tensors.items()}
-        return Batch(rows=rows, importance=self._importance(rows), **chosen)
+        return {name: torch.from_numpy(value) for name, value in tensors.items()}
 
     def _window(self, split: str, number: int, *, seed: int, epoch: int) -> tuple[np.ndarray, np.ndarray]:
         stream, known = self.streams[split], 0

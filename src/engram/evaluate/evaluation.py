@@ -83,11 +83,11 @@ def collect(
     for batch in examples.batches(ordered, size=batch_size):
         output, unfamiliarity_B = answer(task, module, batch, precision=precision)
         known = all(getattr(batch, role, None) is not None for role in task.target)
-        if task.calibration is not None:
-            parts["logits" if task.gives_logits else "numbers"].append(output.numpy())
+        if task.answers.calibration is not None:
+            parts["logits" if task.answers.are_logits else "numbers"].append(output.numpy())
             if known:
                 parts["label"].append(getattr(batch, next(iter(task.target))).cpu().numpy())
-        if task.writes:
+        if task.answers.written:
             written += task.decode(output, namespace(examples.features), task.options())
         if unfamiliarity_B is not None:
             parts["unfamiliarity"].append(unfamiliarity_B.numpy())
@@ -146,7 +146,7 @@ def evaluate(
         if first is not None
     }
     label = outputs.label
-    single = task.gives_logits and label is not None and label.ndim == 1
+    single = task.answers.are_logits and label is not None and label.ndim == 1
     unfamiliar = outputs.unfamiliarity
     return {
         "task": task.name,
@@ -158,7 +158,7 @@ def evaluate(
         "against_floors": against,
         "per_class": per_class(outputs, names),
         "confusion": confusion(outputs, len(names)).tolist() if single else None,
-        "calibration": calibration(outputs) if task.gives_logits else None,
+        "calibration": calibration(outputs) if task.answers.are_logits else None,
         "unfamiliar": float((unfamiliar > 1).mean()) if unfamiliar is not None and len(unfamiliar) else None,
     }
 

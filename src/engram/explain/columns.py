@@ -75,9 +75,9 @@ class Asked:
     def answers(self, encoded: Tensor) -> np.ndarray:
         """Probabilities, or numbers (N, A)."""
         output = self._output(encoded)
-        if not self.predictor.task.gives_logits:
+        if not self.predictor.task.answers.are_logits:
             return np.asarray(output[:, :1].double())
-        return probabilities(output.numpy(), several=self.predictor.task.calibration == "sigmoid")
+        return probabilities(output.numpy(), several=self.predictor.task.answers.calibration == "sigmoid")
 
     def _output(self, encoded: Tensor) -> Tensor:
         output: Tensor = self.predictor.output(Batch(rows=np.arange(len(encoded)), **{self.role: encoded}))[0]
@@ -92,7 +92,7 @@ def asked(predictor: Predictor, items: Sequence[Any], label: np.ndarray) -> Aske
     """Put scored items so that their columns can be exchanged; None where they have none, or are too few."""
     role = next(iter(predictor.task.inputs), "")
     axes = predictor.features[role].axes() if role else []
-    if not axes or predictor.task.calibration is None or len(items) < LEAST_ROWS:
+    if not axes or predictor.task.answers.calibration is None or len(items) < LEAST_ROWS:
         return None
     encoded = getattr(predictor.encode(items), role)
     metrics = predictor.task.metrics

@@ -76,7 +76,7 @@ def walk(predictor: Predictor, picture: np.ndarray, classes: Sequence[int], *, c
     Runs in float32 and leaves no gradients behind.
     """
     task = predictor.task
-    if task.calibration is None:
+    if task.answers.calibration is None:
         return None
     role = next(iter(task.inputs))
     batch = moved(predictor.encode([picture]), predictor.module)
@@ -85,10 +85,10 @@ def walk(predictor: Predictor, picture: np.ndarray, classes: Sequence[int], *, c
         logits_C = _logits(predictor, batch, role, x)[0]
     label_C = torch.zeros_like(logits_C)
     label_C[list(classes)] = 1
-    loss = _loss(logits_C, label_C, task.calibration)
+    loss = _loss(logits_C, label_C, task.answers.calibration)
     named = [(name, p) for name, p in predictor.network.named_parameters() if p.requires_grad]
     gradients = torch.autograd.grad(loss, [p for _, p in named], allow_unused=True)
-    several = task.calibration == "sigmoid"
+    several = task.answers.calibration == "sigmoid"
     probabilities = logits_C.sigmoid() if several else logits_C.softmax(0)
     return Walk(
         passed=_summed_up(passed),
@@ -180,12 +180,12 @@ def _pushed(
 
 def _saliency(predictor: Predictor, batch: Batch, role: str, label_C: Tensor, *, copies: int) -> np.ndarray:
     """How much each pixel moves the loss, as the mean over noisy copies, from 0 to 1."""
-    assert predictor.task.calibration is not None
+    assert predictor.task.answers.calibration is not None
     plain = getattr(batch, role).detach()
     noise = torch.randn(copies, *plain.shape[1:], generator=torch.Generator().manual_seed(0)).to(plain)
     x = (plain + NOISE * noise * plain.std()).requires_grad_()
     with torch.enable_grad():
-        loss = _loss(_logits(predictor, batch, role, x), label_C.expand(copies, -1), predictor.task.calibration)
+        loss = _loss(_logits(predictor, batch, role, x), label_C.expand(copies, -1), predictor.task.answers.calibration)
     (gradient,) = torch.autograd.grad(loss, [x])
     strength = gradient.abs().mean(0).sum(0)
     return np.asarray((strength / strength.max().clamp(min=1e-20)).float().cpu())

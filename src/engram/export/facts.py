@@ -32,15 +32,15 @@ def facts(run: RunDirectory, task: Task, features: Mapping[str, Any]) -> tuple[d
         before, own = feature.before()
         inputs[role] = {"feature": feature.name, "varying": {str(k): v for k, v in feature.varying.items()}, **before}
         arrays |= {f"{role}/{name}": array for name, array in own.items()}
-    calibrated = task.calibration is not None
+    calibrated = task.answers.calibration is not None
     return {
         "format": FORMAT,
         "exported_by": f"engram {__version__}",
         "task": task.name,
-        "several_labels": task.calibration == "sigmoid",
+        "several_labels": task.answers.calibration == "sigmoid",
         "classes": list(class_names(task, features)),
         "inputs": inputs,
-        "outputs": {name: OUTPUTS[name] for name in OF_KIND[task.calibration]},
+        "outputs": {name: OUTPUTS[name] for name in OF_KIND[task.answers.calibration]},
         "calibrated": calibrated,
         "views": (record.get("delivered") or {}).get("views", ["plain"]),
         "unfamiliar_above": UNFAMILIAR_ABOVE if calibrated else None,

@@ -118,7 +118,7 @@ def prove(kind: str, path: Path, predictor: Predictor, rows: Rows) -> Proof:
 
 def together(predictor: Predictor, rows: Rows) -> list[np.ndarray]:
     """Cut rows into batches; values that are encoded in the graph are alike in shape within each."""
-    classes = predictor.task.calibration is not None
+    classes = predictor.task.answers.calibration is not None
     most, size = (len(rows), BATCH_SIZE) if classes else (MOST_UNCLASSED, BATCH_SIZE // 8)
     encoded = [role for role in predictor.task.graph_inputs if predictor.features[role].graph() is not None]
     groups: dict[Any, list[int]] = {}
@@ -140,7 +140,9 @@ def reference(predictor: Predictor, rows: Rows, batch: np.ndarray) -> Answers:
     encoded = _inputs(predictor, rows, batch, lambda feature, values: feature.encode(values))
     task = predictor.task
     output, unfamiliarity_B = output_of(task.graph, task, predictor.module, Batch(rows=batch, **encoded))
-    return {name: value.numpy() for name, value in named(output, unfamiliarity_B, kind=task.calibration).items()}
+    return {
+        name: value.numpy() for name, value in named(output, unfamiliarity_B, kind=task.answers.calibration).items()
+    }
 
 
 def _inputs(
@@ -150,7 +152,7 @@ def _inputs(
     roles = predictor.task.graph_inputs
     gathered = predictor.gather([rows.stored[row] for row in batch], roles)
     found = {role: made(predictor.features[role], gathered[role]) for role in roles}
-    if predictor.task.calibration is None:
+    if predictor.task.answers.calibration is None:
         for role in roles:
             for axis in predictor.features[role].varying:
                 found[role] = found[role].narrow(axis, 0, min(MOST_LENGTH, found[role].shape[axis])).contiguous()
@@ -196,7 +198,7 @@ def _as_classes(
     predictor: Predictor, rows: Rows, batches: Sequence[np.ndarray], wanted: list[Answers], got: list[Answers]
 ) -> dict[str, Any]:
     """What is said of answers that are classes: the fields of a `Proof`; nothing where they are none."""
-    if not predictor.task.gives_logits:
+    if not predictor.task.answers.are_logits:
         return {"other_answers": 0, "metrics": {}}
     order = np.argsort(np.concatenate(batches))
     logits = {
@@ -231,7 +233,7 @@ def _metrics(predictor: Predictor, rows: Rows, logits: Mapping[str, np.ndarray])
 def _said(predictor: Predictor, logits_NC: np.ndarray) -> list[Any]:
     """The names that answers come to, one or several each."""
     names = predictor.names
-    if predictor.task.calibration == "softmax":
+    if predictor.task.answers.calibration == "softmax":
         return [names[number] for number in logits_NC.argmax(1).tolist()]
     return [[names[number] for number in np.flatnonzero(row_C > 0).tolist()] for row_C in logits_NC]
 

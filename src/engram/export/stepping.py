@@ -49,7 +49,7 @@ class Stepping(nn.Module):
 
 def can_step(predictor: Predictor) -> bool:
     """Whether a run writes, with a network that goes on from what it has read."""
-    return predictor.task.sampling is not None and hasattr(predictor.network, "step")
+    return predictor.task.answers.sampling is not None and hasattr(predictor.network, "step")
 
 
 def beside(path: Path) -> Path:

@@ -19,7 +19,7 @@ from engram.predict.predictor import Predictor
 def exported(predictor: Predictor) -> Exported:
     """Return the module that is exported, on the CPU in evaluation mode."""
     encoders = [predictor.features[role].graph() for role in predictor.task.graph_inputs]
-    return Exported(predictor.module, encoders, kind=predictor.task.calibration).eval()
+    return Exported(predictor.module, encoders, kind=predictor.task.answers.calibration).eval()
 
 
 def axes(predictor: Predictor) -> list[dict[int, str]]:

@@ -32,8 +32,8 @@ class Entry:
     """How a person or another program gives a value.
 
     kind: what a page asks for: "picture", "text", "turns" (a conversation), "form" (a row of a table), "items"
-    (things to choose). unit: what its size is counted in. schema: of the value as JSON (JSON Schema). example: such a
-    value. details: what a page needs to know besides, ready for JSON.
+    (things to choose), "series" (numbers over time). unit: what its size is counted in. schema: of the value as JSON
+    (JSON Schema). example: such a value. details: what a page needs to know besides, ready for JSON.
     """
 
     kind: str

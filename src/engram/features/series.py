@@ -16,9 +16,10 @@ from engram.core.errors import DataError, RunError
 from engram.core.evidence import Evidence
 from engram.core.parts import Parts
 from engram.core.wishes import Wish
+from engram.features import _given_series
 from engram.features._clock import Clock
 from engram.features._seasons import season_of
-from engram.features.feature import Arrays, Feature
+from engram.features.feature import Arrays, Entry, Feature
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,6 +33,8 @@ LOOKBACK = 512
 LEAST_SCALE = 1e-6
 MOST_KEPT = 16_000_000
 """Numbers of the ends of histories that a run keeps, to be continued."""
+
+SHOWN = 5
 
 
 @dataclass
@@ -209,6 +212,21 @@ class Series(Feature):
     def at_hand(self) -> list[History]:
         """The ends of the histories that were learned from."""
         return self.kept
+
+    def entry(self) -> Entry:
+        """A history in JSON, or the name of one that is remembered."""
+        return _given_series.entry_of(self)
+
+    def received(self, value: Any, *, most: int) -> History:
+        """Take an object with start and values, or with the name of a series that was learned from."""
+        name, start, numbers = _given_series.read(self, value, most=most)
+        if numbers is not None:
+            return History(name, start, numbers, {}, self.clock)
+        for end in self.kept:
+            if end.name == name:
+                return end
+        known = ", ".join(end.name for end in self.kept[:SHOWN]) or "none"
+        raise DataError(f"expected values, or a series that is remembered ({known}); got {name!r:.60}")
 
     def scales(self, called: str, values: np.ndarray) -> np.ndarray:
         """The spread, and the mean step from season to season, (2, C) of a series; of an unknown one, its own."""

@@ -18,6 +18,7 @@ from engram.core.evidence import Evidence, Finding, Fix
 from engram.core.parts import Parts
 from engram.core.vocabulary import BEGIN, END, PADDING, UNKNOWN
 from engram.features import _text_quality, _wording
+from engram.features._moments import dates_of
 from engram.features._tokenizers import (
     KINDS,
     MOST_FITTED_BYTES,
@@ -80,7 +81,9 @@ class Text(Feature):
 
     @classmethod
     def matches(cls, column: Any) -> Evidence:
-        """Text of several words, mostly different from row to row; whatever stands in files of text."""
+        """Text of several words, mostly different from row to row, and no dates; whatever stands in files of text."""
+        import polars
+
         if column.kind != "text":
             return Evidence(0.0, f"its values are of kind {column.kind}")
         if column.lazy:
@@ -91,6 +94,9 @@ class Text(Feature):
         words = float(np.mean([len(split_words(value[:1000])) for value in some[:: max(1, len(some) // 200)]]))
         distinct = len(set(some)) / len(some)
         said = f"{words:.0f} words a text, {distinct:.0%} of them different"
+        dates = dates_of(polars.Series([value for value in some if isinstance(value, str)], dtype=polars.String))
+        if dates.readable or dates.contradictory:
+            return Evidence(0.0, f"it holds dates, such as {some[0]}")
         if words >= 3 and distinct > 0.3:
             return Evidence(0.9, said)
         return Evidence(0.3 if distinct > 0.5 else 0.0, said)

@@ -57,14 +57,15 @@ class Marked:
 
 
 def fit_naive_bayes(
-    marked: Marked, label: Tensor, *, num_classes: int, until: float, ridge: tuple[float, float] | None = None
+    marked: Marked, label: Tensor, *, aims_CC: Tensor, until: float, ridge: tuple[float, float] | None = None
 ) -> dict[str, Tensor]:
     """Fit and return {"weight": (F, C), "bias": (C,), "ridge": (2,)} for features that are there (1) or not (0).
 
-    label: class numbers (N,), or yes or no (N, C). until: a `time.monotonic()` value after which the steps end
-    early; before it the result depends on the data alone. ridge: one of `CANDIDATES`; None chooses it.
+    label: class numbers (N,), or yes or no (N, C). aims_CC: see `engram.core.scale`. until: a `time.monotonic()` value
+    after which the steps end early; before it the result depends on the data alone. ridge: one of `CANDIDATES`; None
+    chooses it.
     """
-    target_NC = _hot(label, num_classes)
+    target_NC = label.float() if label.ndim == 2 else aims_CC[label.long()]
     if ridge is None:
         ridge = _choose_ridge(marked, target_NC, label.ndim == 2, until)
     weight_FC, bias_C = _Descent(marked, target_NC, label.ndim == 2).to(ridge, until)
@@ -148,10 +149,6 @@ def _loss(logits_NC: Tensor, target_NC: Tensor, several: bool) -> Tensor:
         losses_NC = nn.functional.binary_cross_entropy_with_logits(logits_NC, target_NC, reduction="none")
         return losses_NC.sum(1).mean()
     return nn.functional.cross_entropy(logits_NC, target_NC)
-
-
-def _hot(label: Tensor, num_classes: int) -> Tensor:
-    return label.float() if label.ndim == 2 else nn.functional.one_hot(label.long(), num_classes).float()
 
 
 def _sparse(row_E: Tensor, column_E: Tensor, value_E: Tensor, shape: tuple[int, int]) -> Tensor:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from engram.core.scale import aims
 from engram.core.spelling import Spelling, pairs
 from engram.floors._gathering import gathered
 from engram.floors._naive_bayes import Marked, fit_naive_bayes
@@ -58,7 +59,7 @@ class LinearOnText(Floor):
         fitted = fit_naive_bayes(
             marked.of(known_N),
             label[known_N],
-            num_classes=features.label.size,
+            aims_CC=aims(features.label.size, ordered=getattr(features.label, "ordered", False)),
             until=began + seconds,
             ridge=ridge,
         )

@@ -1,4 +1,4 @@
-"""Cross entropy of the tokens of a text, for large vocabularies.
+"""Cross entropy of the tokens of a text: the loss of all that learns what comes next.
 
 Shapes: B rows, T positions, V ids.
 """
@@ -22,9 +22,11 @@ def token_cross_entropy(logits_BTV: Tensor, ids_BT: Tensor, *, smoothing: float 
     if logits_BTV.requires_grad and logits_BTV.dtype == torch.bfloat16:
         loss_BT: Tensor = _InPlace.apply(logits_BTV, ids_BT, smoothing)
         return loss_BT
-    return functional.cross_entropy(
-        logits_BTV.float().transpose(1, 2), ids_BT, label_smoothing=smoothing, ignore_index=PADDING, reduction="none"
-    )
+    loss_N = functional.cross_entropy(
+        logits_BTV.float().flatten(0, 1), ids_BT.flatten(), label_smoothing=smoothing, ignore_index=PADDING,
+        reduction="none",
+    )  # fmt: skip
+    return loss_N.view(ids_BT.shape)
 
 
 class _InPlace(torch.autograd.Function):

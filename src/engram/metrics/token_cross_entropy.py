@@ -1,4 +1,4 @@
-"""Cross entropy of a language model: how surprised it is by each token, in nats."""
+"""Cross entropy of tokens: how surprised a model is by each token of the true text, in nats."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from engram.metrics._tokens import TokenMetric
 
 
 class TokenCrossEntropy(TokenMetric):
-    """Mean nats per token; where tokens are characters, nats per character."""
+    """Mean nats per token, those of long texts and short ones alike; where tokens are characters, per character."""
 
     @property
     def name(self) -> str:

@@ -5,9 +5,9 @@ Shapes: B examples, C classes, D width of the network's last hidden layer, R whi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -103,6 +103,19 @@ class Delivered(nn.Module):
             record |= {"floor": self.floor_name, "share_of_network": round(self.share.item(), 4)}
         return record
 
+    @classmethod
+    def rebuilt(cls, record: Mapping[str, Any], network: nn.Module, floor: Callable[[str], nn.Module]) -> Self:
+        """Build around a network what `record` says, its numbers unfilled. floor: makes one by its name."""
+        views, outputs, hidden = tuple(record["views"]), int(record["num_outputs"]), int(record["num_hidden"])
+        module = cls(network, views=views, num_outputs=outputs, num_hidden=hidden)
+        if (name := record.get("floor")) is not None:
+            module.blend(floor(name), name)
+        return module
+
+    def alone(self) -> nn.Module | None:
+        """Return what the network answers by itself, where a floor counts in what this answers; else None."""
+        return NetworkAlone(self).eval() if self.floor is not None else None
+
     def forward(self, *inputs: Tensor) -> Tensor:
         """Return calibrated logits (B, C): the network's, perhaps blended, over the temperature, plus the bias."""
         logits_BC = self.seen(*inputs)
@@ -113,7 +126,7 @@ class Delivered(nn.Module):
 
     def seen(self, *inputs: Tensor) -> Tensor:
         """Return the network's logits (B, C), the mean over views."""
-        if len(self.views) > 1 and not torch.compiler.is_exporting() and len(self.views) * len(inputs[0]) <= FEW:
+        if len(self.views) > 1 and self._are_few(inputs[0]):
             return self._seen_at_once(*inputs)
         if self.views == ("plain",):
             logits_BC: Tensor = self.network(*inputs).float()
@@ -124,12 +137,18 @@ class Delivered(nn.Module):
             logits_BC = seen_BC if view == self.views[0] else logits_BC + seen_BC
         return logits_BC
 
+    def _are_few(self, x: Tensor) -> bool:
+        """Whether all views are computed at once; a traced program is for few, an exported one for any number."""
+        if torch.jit.is_tracing():
+            return True
+        return not torch.compiler.is_exporting() and len(self.views) * len(x) <= FEW
+
     def _seen_at_once(self, *inputs: Tensor) -> Tensor:
         """The same for few examples, where calling the network takes longer than what it computes: all views in one."""
         looks = zip(*(look(view, inputs) for view in self.views), strict=True)
         logits_NC = self.network(*(joined(looked) for looked in looks)).float()
         if kept := _kept.get():
-            kept[-1] = kept[-1][: len(inputs[0])]
+            kept[-1] = kept[-1][: inputs[0].shape[0]]
         parts = logits_NC.chunk(len(self.views))
         return torch.stack([weight * part for weight, part in zip(self.view_weights, parts, strict=True)]).sum(0)
 

@@ -9,9 +9,9 @@ Shapes: B rows, T positions, V ids of the vocabulary, K kinds of what the floor 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -42,6 +42,15 @@ class TokenBlend(nn.Module):
     def record(self) -> dict[str, Any]:
         """What run.json says of it: what builds it again around its network."""
         return {"floor": self.name, "kinds": len(self.share)}
+
+    @classmethod
+    def rebuilt(cls, record: Mapping[str, Any], network: nn.Module, floor: Callable[[str], nn.Module]) -> Self:
+        """Build around a network what `record` says, its shares unfilled. floor: makes one by its name."""
+        return cls(network, floor(record["floor"]), name=record["floor"], kinds=int(record["kinds"]))
+
+    def alone(self) -> nn.Module:
+        """Return the network."""
+        return self.network
 
     def forward(self, text_BT: Tensor, caches: Remembered | None = None) -> Tensor:
         """Ids -> log-probabilities (B, T, V) of the next id. With caches, `text_BT` goes on where they end."""

@@ -37,7 +37,7 @@ def output_of(
     device = device_of(module)
     inputs = moved(batch, module)
     with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
-        if isinstance(module, Delivered) and task.calibration is not None:
+        if isinstance(module, Delivered) and task.answers.calibration is not None:
             output, unfamiliarity_B = module.watched(lambda model: call(model, inputs))
             return on_cpu(output), on_cpu(unfamiliarity_B)
         return on_cpu(call(module, inputs)), None
@@ -67,8 +67,12 @@ def device_of(module: nn.Module) -> torch.device:
 
 def moved(batch: Batch, module: nn.Module) -> Batch:
     """Return the batch where a module's numbers are, pictures laid out as its filters are (some take no other)."""
-    channels_last = any(p.ndim == 4 and not p.is_contiguous() for p in module.parameters())
-    return batch.to(device_of(module), channels_last=channels_last)
+    return batch.to(device_of(module), channels_last=filters_last(module))
+
+
+def filters_last(module: nn.Module) -> bool:
+    """Whether filters are laid out in memory with their channels last."""
+    return any(p.ndim == 4 and not p.is_contiguous() for p in module.parameters())
 
 
 def on_cpu(output: Any) -> Any:

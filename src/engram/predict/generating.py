@@ -52,7 +52,7 @@ class Writing:
 
 def check_writes(predictor: Predictor) -> None:
     """ConfigError for a run that does not write."""
-    if predictor.task.sampling is None:
+    if predictor.task.answers.sampling is None:
         raise ConfigError(
             f"expected a run that writes text; {predictor.run} is one of {predictor.task.name}. Ask it with: "
             f"engram predict {predictor.run} ITEMS"
@@ -62,7 +62,7 @@ def check_writes(predictor: Predictor) -> None:
 def check_converses(predictor: Predictor) -> None:
     """ConfigError for a run that does not answer in conversations."""
     check_writes(predictor)
-    if not predictor.task.converses:
+    if not predictor.task.answers.converses:
         raise ConfigError(
             f"expected a run that was trained on conversations; {predictor.run} is one of "
             f"{predictor.task.name}. Let it write with: engram generate {predictor.run} --prompt TEXT"
@@ -71,7 +71,7 @@ def check_converses(predictor: Predictor) -> None:
 
 def sampling_of(predictor: Predictor, options: Mapping[str, Any]) -> Any:
     """Return the options of writing; ConfigError for one that does not exist or cannot be."""
-    kind = predictor.task.sampling
+    kind = predictor.task.answers.sampling
     assert kind is not None, "asked for a run that writes"
     fields = {field.name for field in dataclasses.fields(kind)}
     for name in options:
@@ -93,7 +93,7 @@ def continued(predictor: Predictor, prompt: str, sampling: Any) -> Writing:
     """Write on from a prompt; of one that is longer than the network sees at once its end is read."""
     tokenizer = predictor.by_role.text.tokenizer
     ids = ids_of(predictor, prompt)
-    writer = Writer(predictor.module, predictor.task.context, tokenizer.size)
+    writer = Writer(predictor.module, predictor.task.answers.context, tokenizer.size)
     return Writing(writer, ids, Stream(tokenizer, ids, sampling.stop), sampling)
 
 
@@ -104,7 +104,7 @@ def ids_of(predictor: Predictor, prompt: str) -> list[int]:
 
 def replied(predictor: Predictor, turns: Sequence[tuple[str, str]], sampling: Any) -> tuple[Writing, int]:
     """Answer as the assistant after turns (role, text). Returns (the answer, how many of the first are not read)."""
-    feature, context = predictor.by_role.text, predictor.task.context
+    feature, context = predictor.by_role.text, predictor.task.answers.context
     ids, dropped = feature.prompt(turns, most=context - feature.least_reply)
     writer = Writer(predictor.module, context, feature.tokenizer.size)
     return Writing(writer, ids, Stream(feature.tokenizer, (), sampling.stop), sampling), dropped

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from engram.core.answers import Answers, Forecasts, Labels, Numbers, Rankings, Tokens
 from engram.core.errors import EngramError, RunError
 from engram.core.registry import find
 from engram.core.rundir import RunDirectory
@@ -25,6 +26,16 @@ from engram.models.delivered_ranking import DeliveredRanking
 from engram.models.token_blend import TokenBlend
 
 FLOORS = "floors.safetensors"
+DELIVERED: Mapping[type[Answers], Any] = {
+    Answers: Delivered,
+    Labels: Delivered,
+    Numbers: DeliveredNumber,
+    Rankings: DeliveredRanking,
+    Forecasts: DeliveredForecast,
+    Tokens: TokenBlend,
+}
+"""What is delivered of a network, by the kind of its answers, where it is not the network alone."""
+
 SHOWN = 4
 
 
@@ -99,23 +110,11 @@ def delivered(record: Any, network: nn.Module, run: RunDirectory, *, task: Task,
         return network
     floors = {floor.name: floor for floor in task.floors}
     try:
-        if "kinds" in record:
-            name = record["floor"]
-            return TokenBlend(network, floors[name].build(features), name=name, kinds=int(record["kinds"]))
-        views, outputs, hidden = tuple(record["views"]), int(record["num_outputs"]), int(record["num_hidden"])
-        module = _kind(task)(network, views=views, num_outputs=outputs, num_hidden=hidden)
-        if (name := record.get("floor")) is not None:
-            module.blend(floors[name].build(features), name)
+        kind = task.answers.among(DELIVERED)
+        module: nn.Module = kind.rebuilt(record, network, lambda name: floors[name].build(features))
         return module
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise RunError(f"what {run / 'run.json'} says of the delivered model is damaged ({error}).") from None
-
-
-def _kind(task: Task) -> type[Delivered]:
-    """What is delivered of a task's networks."""
-    if task.calibration == "conformal":
-        return DeliveredNumber
-    return DeliveredRanking if task.ranks else DeliveredForecast if task.forecasts else Delivered
 
 
 def floors_of(run: RunDirectory, task: Task, features: Any) -> dict[str, nn.Module]:

@@ -93,7 +93,7 @@ def _weak(facts: Facts) -> list[str]:
 
 
 def _calibration(facts: Facts) -> str:
-    if not facts.task.gives_logits:
+    if not facts.task.answers.are_logits:
         return ""
     error = (facts.result.get("calibration") or {}).get("expected_calibration_error")
     if error is None:

@@ -141,13 +141,13 @@ class Facts:
         """Whether kept examples have one class each, and it is known which."""
         kept = self.kept
         known = kept is not None and kept.label is not None and kept.label.ndim == 1
-        return known and self.task.gives_logits and bool(self.names)
+        return known and self.task.answers.are_logits and bool(self.names)
 
     def label_of(self, place: int) -> str:
         """The label, or labels, of a kept example in words."""
         assert self.kept is not None and self.kept.label is not None
         label = self.kept.label[place]
-        if not self.task.gives_logits:
+        if not self.task.answers.are_logits:
             return f"{float(label):,.4g}"
         if label.ndim:
             return ", ".join(name for name, yes in zip(self.names, label, strict=False) if yes > 0.5) or "none"

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from engram.core import durable
+from engram.core.answers import Forecasts
 from engram.core.errors import ConfigError
 from engram.predict.predictor import Predictor
 from engram.report import page
@@ -24,7 +25,7 @@ PAST = 3
 
 def write(predictor: Predictor, items: Sequence[Any], answers: Sequence[Mapping[str, Any]], path: str | Path) -> Path:
     """Draw answers behind the ends of what they continue. ConfigError for what is no forecast, or no HTML file."""
-    if not predictor.task.forecasts:
+    if not isinstance(predictor.task.answers, Forecasts):
         raise ConfigError(f"expected a run that forecasts, to be drawn; {predictor.run} is of {predictor.task.name}.")
     if Path(path).suffix.lower() not in (".html", ".htm"):
         raise ConfigError(f"expected an .html file to draw to; got {path}")

@@ -175,8 +175,10 @@ def described(model: Model) -> dict[str, Any]:
         "promoted": model.version.promoted or None,
         "inputs": inputs,
         "options": options_model(task).model_json_schema(),
-        "sampling": schema_of(task.sampling, name="Sampling").model_json_schema() if task.sampling else None,
-        "converses": task.converses,
+        "sampling": schema_of(task.answers.sampling, name="Sampling").model_json_schema()
+        if task.answers.sampling
+        else None,
+        "converses": task.answers.converses,
         "explains": model.version.explains,
     }
 

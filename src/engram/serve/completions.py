@@ -122,7 +122,7 @@ class InTheirWords(Refused):
 
 def add(app: FastAPI, models: Models, limits: Limits) -> None:
     """Offer both to whoever writes; nothing where no model does."""
-    writers = [model for model in models if model.version.predictor.task.sampling]
+    writers = [model for model in models if model.version.predictor.task.answers.sampling]
     if not writers:
         return
 
@@ -160,7 +160,7 @@ async def _asked(request: Request, schema: type[BaseModel], models: Models, limi
     found = next((model for model in models if model.name == asked.model), None)
     if found is None:
         raise Refused(404, f"there is no model {asked.model!r}; there are: {', '.join(model.name for model in models)}")
-    if found.version.predictor.task.sampling is None:
+    if found.version.predictor.task.answers.sampling is None:
         raise Refused(400, f"{asked.model} does not write; ask it at /v1/models/{asked.model}/predict")
     return asked, found
 

@@ -98,7 +98,9 @@ class Gate:
             if refusal := self.access.refusal(scope["path"], scope["headers"]):
                 raise Refused(*refusal, close=True)
             await self._read(scope, receive, exchange.received)
-            await self.app(scope, _replaying(b"".join(exchange.received), receive), sending)
+            body = b"".join(exchange.received)
+            exchange.received[:] = [body]  # and its pieces are no longer held
+            await self.app(scope, _replaying(body, receive), sending)
         except Refused as refused:
             if not exchange.status:
                 await refused(scope, receive, sending)

@@ -23,7 +23,8 @@ class Limits:
     json_values: int = _limit(300_000, "in one request's JSON")
     pixels: int = _limit(25_000_000, "of one picture")
     characters: int = _limit(100_000, "of one text")
-    queue_items: int = _limit(1024, "that wait for one model; more are answered 429")
+    steps: int = _limit(100_000, "of one series")
+    queue_items: int = _limit(512, "that wait for one model; more are answered 429")
     queue_seconds: float = _limit(1.0, "that an item would wait; where it would be longer, it is answered 429")
     batch_seconds: float = _limit(0.1, "that one batch may take, which bounds its size")
     request_seconds: float = _limit(30.0, "until a request is answered, from when its body is there")
@@ -38,7 +39,7 @@ class Limits:
     goodbye_seconds: float = _limit(0.0, "to go on as before, not ready any more, before it stops listening")
 
     def of(self, unit: str) -> int:
-        """How many units (pixels, characters) one value may have."""
+        """How many units (pixels, characters, steps) one value may have."""
         return int(getattr(self, unit))
 
 

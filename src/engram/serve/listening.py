@@ -27,6 +27,9 @@ from engram.serve.limits import Limits
 PARTING_SECONDS = 0.3
 """When the server ends, a connection stays open so long without a request: one may be on its way."""
 
+BUSY = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+"""What is said where there are too many connections, and each has a request that is being answered."""
+
 MOST_HEADERS = 64 << 10
 """Bytes of a request that are neither its body nor what stands between pieces of it."""
 
@@ -44,18 +47,28 @@ class Patient(HttpToolsProtocol):
         self._headers: asyncio.TimerHandle | None = None
         self._unread: asyncio.TimerHandle | None = None
         self._unparsed = 0
+        self._turned_away = False
 
     @property
     def _busy(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Make room where there are too many, and expect headers soon."""
+        """Make room where there are too many, or say that there is none; and expect headers soon."""
         super().connection_made(transport)
         if len(self.connections) > self._limits.connections:
-            longest = next(iter(self._waiting), self)
+            if (longest := next(iter(self._waiting), None)) is None:
+                return self._turn_away()
+            del self._waiting[longest]  # it takes a while to go
             longest.transport.abort()
         self._expect_headers()
+
+    def _turn_away(self) -> None:
+        """Every other connection is being answered. Whoever came last is heard to the end, so as to read it."""
+        self._turned_away = True
+        self.transport.write(BUSY)
+        self.transport.write_eof()
+        self.loop.call_later(PARTING_SECONDS, self.transport.abort)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget it."""
@@ -66,6 +79,8 @@ class Patient(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Read on; the time for headers runs from their first byte, however many follow. The gate times the body."""
+        if self._turned_away:
+            return
         self._unparsed += len(data)
         super().data_received(data)
         if self._unparsed > MOST_HEADERS and not self.transport.is_closing():

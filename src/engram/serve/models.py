@@ -116,6 +116,7 @@ class Models:
         predictor = self._opening(run)
         given = entries(predictor)
         example = _example(predictor, given)
+        predictor = predictor.recorded(example)
         predictor.answers([example], predictor.task.options(), names=["warm-up"])  # the first who asks need not wait
         explains = ask(predictor, example) is not None
         promoted = current.promoted if current else ""

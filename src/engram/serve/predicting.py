@@ -22,6 +22,8 @@ INLINE_BYTES = 64 << 10
 
 _NOT_PLAIN = re.compile(r"[^!-~]")  # names of folders may hold what a header may not
 
+_written = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+
 ERRORS = {
     400: "The body is no JSON, or no form.",
     401: "A token is needed.",
@@ -97,8 +99,7 @@ async def answered(model: Model, found: Asked, limits: Limits) -> list[dict[str,
 
 def as_json(value: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """Return a value as JSON; what is no text (a lone surrogate) is written as its escape."""
-    content = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    body = content.encode("utf-8", "backslashreplace")
+    body = _written(value).encode("utf-8", "backslashreplace")
     return Response(body, status_code=status, headers=headers, media_type="application/json")
 
 

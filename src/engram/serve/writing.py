@@ -52,9 +52,9 @@ class Asked(BaseModel):
 def add(app: FastAPI, model: Model, limits: Limits) -> None:
     """Offer to write, where the model's task does."""
     task = model.version.predictor.task
-    if task.sampling is None:
+    if task.answers.sampling is None:
         return
-    options = schema_of(task.sampling, name=f"{type(task).__name__}Sampling")
+    options = schema_of(task.answers.sampling, name=f"{type(task).__name__}Sampling")
     schema = create_model("Generate", __base__=Asked, options=(options, options()))
 
     async def generate(request: Request) -> Any:
@@ -83,7 +83,7 @@ def add(app: FastAPI, model: Model, limits: Limits) -> None:
             200: {"description": "The text, or events of its pieces.", "content": {"application/json": {}}},
             **{status: {"description": text} for status, text in ERRORS.items()},
         },
-        openapi_extra=body_of(schema, {"messages": [_HELLO]} if task.converses else {"prompt": "Once upon"}),
+        openapi_extra=body_of(schema, {"messages": [_HELLO]} if task.answers.converses else {"prompt": "Once upon"}),
     )
 
 

@@ -9,7 +9,9 @@ from typing import Any, ClassVar, Self
 
 from torch import Tensor, nn
 
+from engram.core.answers import Labels, Tags
 from engram.core.evidence import Evidence
+from engram.core.scale import aims
 from engram.core.task import Batch, Step, Task
 from engram.data.table import Table
 from engram.features.categories import Categories
@@ -50,7 +52,7 @@ class LabelTask(Task):
 
     def plain(self) -> Self:
         """Without label smoothing."""
-        task = type(self)()
+        task = super().plain()
         task.smoothing = 0.0
         return task
 
@@ -64,18 +66,22 @@ class OneLabel(LabelTask):
 
     target: ClassVar = {"label": Category}
     metrics: tuple[Any, ...] = (Accuracy(), CrossEntropy(), MacroF1(), Auroc())
-    calibration: ClassVar = "softmax"
+    answers: ClassVar = Labels()
     smoothing = 0.1
+    ordered = False
 
     def see(self, features: Any) -> None:
         """Labels that are steps of a scale are scored by how many steps an answer is off, too."""
-        if getattr(features.get("label"), "ordered", False):
+        self.ordered = getattr(features.get("label"), "ordered", False)
+        if self.ordered:
             self.metrics = (*type(self).metrics, Mae(), QuadraticKappa())
 
     def step(self, model: nn.Module, batch: Batch) -> Step:
-        """Cross entropy with label smoothing."""
+        """Cross entropy with label smoothing: over all classes, or over the neighbours of a step of a scale."""
         logits_BC = model(getattr(batch, self.role))
-        loss_B = cross_entropy(logits_BC, batch.label, smoothing=self.smoothing) * batch.importance
+        aims_CC = aims(logits_BC.shape[1], ordered=True) if self.ordered and self.smoothing else None
+        smoothing = self.smoothing if aims_CC is None else 0.0
+        loss_B = cross_entropy(logits_BC, batch.label, smoothing=smoothing, aims_CC=aims_CC) * batch.importance
         return Step(loss_B.sum(), weight=batch.importance.sum(), output=logits_BC)
 
     def decode(self, output: Tensor, features: Any, options: LabelOptions) -> list[dict[str, Any]]:
@@ -88,7 +94,7 @@ class SeveralLabels(LabelTask):
 
     target: ClassVar = {"label": Categories}
     metrics: tuple[Any, ...] = (MeanAveragePrecision(), BinaryCrossEntropy(), MacroF1(), Auroc())
-    calibration: ClassVar = "sigmoid"
+    answers: ClassVar = Tags()
     smoothing = 0.02
 
     def step(self, model: nn.Module, batch: Batch) -> Step:

@@ -48,6 +48,10 @@ class TextTask(LabelTask):
     def matches(self, table: Table) -> Evidence:
         """A text with a label, and little beside it."""
         found, columns = super().matches(table), columns_of(table)
+        if columns is not None and columns.target is not None:
+            (label,) = (feature.matches(columns.target) for feature in self.target.values())
+            if not label:
+                return Evidence(0.0, f"{columns.target.name} is no label: {label.reason}")
         if columns is not None and columns.many:
             return Evidence(min(found.score, 0.3), f"{found.reason}, one of {len(table.columns):,} columns")
         return found

@@ -12,11 +12,12 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from engram.core.answers import Tokens
 from engram.core.claim import Claim, log_odds
 from engram.core.task import Batch, Step, Task, Worth
 from engram.core.vocabulary import BEGIN, NUM_SPECIAL, PADDING
 from engram.floors.n_gram import NGram
-from engram.losses.cross_entropy import cross_entropy
+from engram.losses.token_cross_entropy import token_cross_entropy
 from engram.metrics.bits_per_byte import BitsPerByte
 from engram.metrics.perplexity import Perplexity
 from engram.metrics.token_cross_entropy import TokenCrossEntropy
@@ -41,14 +42,9 @@ class Sampling:
 
 
 class TokenTask(Task):
-    """Predict every token from those before it. Where its texts come from, a task says itself.
+    """Predict every token from those before it. Where its texts come from, a task says itself."""
 
-    context: tokens that the network sees at once.
-    """
-
-    context: ClassVar = 256
-    sampling: ClassVar = Sampling
-
+    answers: ClassVar = Tokens(Sampling)
     metrics = (TokenCrossEntropy(), Perplexity(), BitsPerByte())
     floors: ClassVar = (NGram(),)
     sizes: ClassVar = {  # a guess, not measured: in the time that medium sees these, small sees twice as many
@@ -58,7 +54,7 @@ class TokenTask(Task):
 
     def model(self, size: str, features: Any) -> nn.Module:
         """A transformer that reads a text from its beginning."""
-        return build.named("decoder", vocabulary=features.text.size, context=self.context, **sized(size))
+        return build.named("decoder", vocabulary=features.text.size, context=self.answers.context, **sized(size))
 
     def most_passes(self, rows: int) -> float:
         """A guess, not measured: beyond these a text is learned by heart."""
@@ -67,20 +63,22 @@ class TokenTask(Task):
     def step(self, model: nn.Module, batch: Batch) -> Step:
         """Cross entropy of every token that is asked for."""
         logits_BTV = model(batch.text[:, :-1])
-        nats_BT = surprise(logits_BTV, batch.text[:, 1:])
+        nats_BT = token_cross_entropy(logits_BTV, batch.text[:, 1:])
         return Step((nats_BT * batch.scored).sum(), weight=batch.scored.sum(), output=nats_BT.detach())
 
     def predict(self, model: nn.Module, inputs: Batch, options: Any) -> Tensor:
         """Return the nats (B, T) of each token of texts (B, T + 1) but the first, -1 where there is none."""
-        return nats(model, inputs.text, context=self.context).masked_fill(~asked(inputs.text), -1.0)
+        return nats(model, inputs.text, context=self.answers.context).masked_fill(~asked(inputs.text), -1.0)
 
     def claim(self, model: nn.Module, example: Batch, features: Any) -> Claim:
         """The likeliest next token, from as much of a text's end as the network sees at once."""
 
         def scores(model: nn.Module, batch: Batch) -> Tensor:
             length_B = (batch.text != PADDING).sum(1)
-            start_B = (length_B - self.context).clamp(min=0)
-            place_BT = start_B[:, None] + torch.arange(min(self.context, batch.text.shape[1]), device=start_B.device)
+            start_B = (length_B - self.answers.context).clamp(min=0)
+            place_BT = start_B[:, None] + torch.arange(
+                min(self.answers.context, batch.text.shape[1]), device=start_B.device
+            )
             seen_BT = batch.text.gather(1, place_BT.clamp(max=batch.text.shape[1] - 1))
             size = max(1, MOST_LOGITS // (seen_BT.shape[1] * features.text.size))
             pieces = zip(seen_BT.split(size), (length_B - 1 - start_B).split(size), strict=True)
@@ -111,11 +109,6 @@ def asked(text_BT: Tensor) -> Tensor:
     return (text_BT[:, 1:] != PADDING) & (text_BT[:, 1:] != BEGIN)
 
 
-def surprise(logits_BTV: Tensor, next_BT: Tensor) -> Tensor:
-    """Return the nats (B, T) of the tokens that came."""
-    return cross_entropy(logits_BTV.flatten(0, 1), next_BT.flatten()).view(next_BT.shape)
-
-
 def nats(model: nn.Module, text_BT: Tensor, *, context: int) -> Tensor:
     """Return the nats (B, T) of each token of texts but the first, by a network, a floor, or a blend of the two."""
     if isinstance(model, TokenBlend):
@@ -140,5 +133,5 @@ def _by_rows(model: nn.Module, window_BT: Tensor) -> Tensor:
     """A few rows at a time, so that the logits of all ids fit into memory."""
     found, size = [], max(1, MOST_LOGITS // (window_BT.shape[1] * int(model(window_BT[:1, :1]).shape[-1])))
     for rows in window_BT.split(size):
-        found.append(surprise(model(rows[:, :-1]), rows[:, 1:]))
+        found.append(token_cross_entropy(model(rows[:, :-1]), rows[:, 1:]))
     return torch.cat(found)

@@ -7,20 +7,21 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from engram.core.answers import Tokens
 from engram.core.evidence import Evidence
 from engram.core.task import Sample
 from engram.data import windows
 from engram.data.examples import Examples
 from engram.data.table import Table
 from engram.features.turns import Turns
-from engram.tasks._tokens import TokenTask
+from engram.tasks._tokens import Sampling, TokenTask
 
 
 class Conversation(TokenTask):
     """Learn to reply. Replies alone are learned and scored; what they answer is read."""
 
     inputs: ClassVar = {"text": Turns}
-    converses: ClassVar = True
+    answers: ClassVar = Tokens(Sampling, converses=True)
 
     def matches(self, table: Table) -> Evidence:
         """A column of conversations."""
@@ -34,7 +35,7 @@ class Conversation(TokenTask):
             ids, replies = (windows.part(stored.arrays[name], row, start, stop) for name in ("tokens", "replies"))
             return ids.astype(np.int64), replies.astype(bool)
 
-        return windows.over(examples, role="text", tokens="tokens", context=self.context, read=read, ends=False)
+        return windows.over(examples, role="text", tokens="tokens", context=self.answers.context, read=read, ends=False)
 
     @classmethod
     def sample(cls) -> Sample:

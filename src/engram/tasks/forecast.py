@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from engram.core.answers import Forecasts
 from engram.core.claim import Claim
 from engram.core.evidence import Evidence
 from engram.core.quantiles import QUANTILES
@@ -52,8 +53,7 @@ class Forecast(Task):
         WeightedQuantileLoss(),
     )
     floors: ClassVar = (Naive(), SeasonalNaive(), Ridge())
-    forecasts: ClassVar = True
-    divides_rows: ClassVar = True
+    answers: ClassVar = Forecasts()
     sizes: ClassVar = {  # a guess, not measured
         "medium": Worth(rows=30_000, passes=5, examples=1_000_000),
         "large": Worth(rows=300_000, passes=5, examples=5_000_000),

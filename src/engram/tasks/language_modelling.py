@@ -29,7 +29,7 @@ class LanguageModelling(TokenTask):
 
     def examples(self, examples: Examples) -> Windows:
         """Windows of the texts, one after the other."""
-        return over_texts(examples, role="text", context=self.context)
+        return over_texts(examples, role="text", context=self.answers.context)
 
     @classmethod
     def sample(cls) -> Sample:

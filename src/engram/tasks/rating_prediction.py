@@ -37,7 +37,6 @@ class RatingPrediction(Task):
     metrics = (RmseOfRatings(), MaeOfRatings())
     floors: ClassVar = (Biases(),)
     options: ClassVar = RecommendationOptions
-    divides_rows: ClassVar = True
 
     def matches(self, table: Table) -> Evidence:
         """Users, items and ratings, where ratings are asked for: else it is the items that are to be ranked."""

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 from torch import Tensor, nn
 
+from engram.core.answers import Rankings
 from engram.core.claim import Claim, log_odds
 from engram.core.evidence import Evidence
 from engram.core.task import Batch, Sample, Step, Task, Worth
@@ -44,8 +45,7 @@ class Recommendation(Task):
     metrics: tuple[Any, ...] = (Ndcg(10), Recall(20), Mrr(), CatalogueCoverage(10), Novelty(10))
     floors: ClassVar = (Popularity(), ItemNeighbours(), Ease(), EaseByRecency())
     options: ClassVar = RecommendationOptions
-    ranks: ClassVar = True
-    divides_rows: ClassVar = True
+    answers: ClassVar = Rankings()
     sizes: ClassVar = {  # a guess, not measured
         "medium": Worth(rows=20_000, passes=20, examples=2_000_000),
         "large": Worth(rows=500_000, passes=10, examples=20_000_000),

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
+from engram.core.answers import Numbers
 from engram.core.claim import Claim
 from engram.core.errors import ConfigError
 from engram.core.evidence import Evidence
@@ -51,7 +52,7 @@ class TableRegression(TableTask):
     metrics = (Rmse(), Mae(), R2(), Mse(), Coverage(), IntervalWidth())
     floors: ClassVar = floors("number", MeanValue())
     options: ClassVar = NumberOptions
-    calibration: ClassVar = "conformal"
+    answers: ClassVar = Numbers()
     unit: float = 1.0
 
     def judged(self, target: Column) -> Evidence:

@@ -8,12 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from engram.core.answers import Texts
 from engram.core.claim import Claim
 from engram.core.evidence import Evidence
 from engram.core.task import Batch, Sample, Step, Task, Worth
@@ -26,7 +27,7 @@ from engram.floors.nearest_source import NearestSource
 from engram.losses.token_cross_entropy import token_cross_entropy
 from engram.metrics.bleu import Bleu
 from engram.metrics.chrf import Chrf
-from engram.metrics.sequence_cross_entropy import SequenceCrossEntropy
+from engram.metrics.token_cross_entropy import TokenCrossEntropy
 from engram.models import build
 from engram.models.encoder_decoder import SIZES
 
@@ -67,14 +68,14 @@ class Translation(Task):
         "medium": Worth(rows=10_000, passes=8, examples=2_000_000),
         "large": Worth(rows=300_000, passes=5, examples=10_000_000),
     }
-    writes: ClassVar = True
+    answers: ClassVar = Texts()
     graph_inputs: ClassVar = ROLES
     smoothing: float = 0.1
 
     @property
-    def selection(self) -> SequenceCrossEntropy:
+    def selection(self) -> TokenCrossEntropy:
         """Decoding takes too long to be done during training."""
-        return SequenceCrossEntropy()
+        return TokenCrossEntropy(scored=lambda batch: batch.target[:, 1:] != PADDING)
 
     def matches(self, table: Table) -> Evidence:
         """Two columns of sentences, called by languages or by their roles, or two and nothing else."""
@@ -106,23 +107,20 @@ class Translation(Task):
         """A guess, not measured: by then a network knows few pairs by heart."""
         return 60
 
-    def plain(self) -> Translation:
+    def plain(self) -> Self:
         """Without label smoothing."""
-        task = Translation()
-        task.metrics, task.smoothing = self.metrics, 0.0
+        task = super().plain()
+        task.smoothing = 0.0
         return task
 
     def step(self, model: nn.Module, batch: Batch) -> Step:
-        """Cross entropy of every token of the target, given those before it; the output is what each text adds up to.
-
-        Output: (B, 2), losses and numbers of tokens.
-        """
+        """Cross entropy of every token of the target, given those before it."""
         next_BT = batch.target[:, 1:]
         smoothing = self.smoothing if model.training else 0.0
         loss_BT = token_cross_entropy(model(batch.source, batch.target[:, :-1]), next_BT, smoothing=smoothing)
-        totals_B2 = torch.stack([loss_BT.sum(1), (next_BT != PADDING).sum(1)], 1)
-        loss, weight = (totals_B2 * batch.importance[:, None]).sum(0)
-        return Step(loss, weight=weight.detach(), output=totals_B2.detach())
+        importance_B1 = batch.importance[:, None]
+        weight = ((next_BT != PADDING) * importance_B1).sum()
+        return Step((loss_BT * importance_B1).sum(), weight=weight, output=loss_BT.detach())
 
     def predict(self, model: nn.Module, inputs: Batch, options: TranslationOptions) -> Tensor:
         """Ids (B, T), closed by END and padded. What is empty stays so."""

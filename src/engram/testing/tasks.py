@@ -14,6 +14,7 @@ from torch import nn
 
 from engram import api
 from engram.api.reading import Reading, read
+from engram.api.requests import DataRequest
 from engram.core.task import Batch, Sample, Step, Task
 from engram.data.examples import namespace
 from engram.train import check
@@ -25,7 +26,7 @@ NUM_ROWS, FEW_ROWS = 12, 4
 def check_task(task: type[Task]) -> None:
     """Check a task class that the registry finds by its name, on the data of its `sample()`."""
     sample = task.sample()
-    reading = read(sample.data, task=task().name)
+    reading = read(sample.data, DataRequest(task=task().name))
     made = reading.task
     network = made.model("small", namespace(reading.examples.features)).eval()
     batch = reading.examples.batch(reading.examples.splits["train"][:NUM_ROWS])
@@ -53,7 +54,7 @@ def check_metrics(task: Task, network: nn.Module, step: Step, batch: Batch) -> N
     assert task.metrics, "expected at least one metric: the first counts"
     by_step, output = task.selection, step.output.detach()
     read = {by_step: output}
-    read |= {m: _answer(task, network, batch) if task.writes else output for m in task.metrics}
+    read |= {m: _answer(task, network, batch) if task.answers.written else output for m in task.metrics}
     for metric, seen in read.items():
         statistics = metric.update(seen, batch)
         for name, values in statistics.items():

@@ -54,7 +54,7 @@ def measure(task: Task, model: nn.Module, examples: Examples, plan: Plan, *, aug
         trainer.fit()
         scores.time(lambda: trainer.statistics(rows), trainer)
         score = answer = scores.best / len(rows)
-        if task.writes:
+        if task.answers.written:
             answers.time(lambda: _answer(trainer, rows[:WRITTEN]), trainer)
             answer = answers.best / len(rows[:WRITTEN])
     step = steps.best * plan.batch_size / number

@@ -87,6 +87,7 @@ _FOLLOWS = ("optimizer", "reasons", "passes")
 
 SET = "set by you"
 
+SIZES = ("small", "medium", "large")
 RECIPES = ("standard", "plain")
 RATES = ("optimizer.head_learning_rate", "optimizer.vector_learning_rate")
 """Rates of AdamW that follow `optimizer.learning_rate` where nobody says otherwise."""

@@ -10,7 +10,9 @@ import numpy as np
 
 from engram.core.evidence import Finding
 from engram.data.doctor.naming import SHOWN
+from engram.data.source.cells import NOTHING
 from engram.data.stored import is_named
+from engram.features._fields.field import is_missing
 
 if TYPE_CHECKING:
     from engram.data.examples import Examples
@@ -42,6 +44,7 @@ def classes(labels: Stored, splits: Mapping[str, np.ndarray]) -> Iterator[Findin
     yield Finding("info", "class_counts", f"{len(ranked):,} classes", listed)
     yield from _number_of_classes(ranked, several="names" in labels.arrays)
     yield from _look_alike(counts)
+    yield from _called_like_nothing(counts)
     if "train" in splits:
         yield from _unseen(names, splits, several="names" in labels.arrays)
 
@@ -137,6 +140,14 @@ def _look_alike(counts: Mapping[str, int]) -> Iterator[Finding]:
             tuple(" = ".join(f"{name!r} ({counts[name]:,})" for name in names) for names in pairs[:SHOWN]),
             "write each label in one way",
         )
+
+
+def _called_like_nothing(counts: Mapping[str, int]) -> Iterator[Finding]:
+    """Labels that elsewhere stand for a missing one, such as NA, are learned as classes: perhaps they are none."""
+    odd = [f"{name!r}: {number:,}" for name, number in counts.items() if is_missing(name) or name in NOTHING]
+    if odd:
+        message = f"{len(odd):,} classes are called like a missing label, and are learned as classes"
+        yield Finding("warning", "missing_class", message, tuple(odd), "leave these cells empty, if that is meant")
 
 
 def _unseen(names: Sequence[Any], splits: Mapping[str, np.ndarray], *, several: bool) -> Iterator[Finding]:

@@ -17,6 +17,7 @@ import numpy as np
 from engram.core import events
 from engram.data.doctor.banded import sharing_pairs
 from engram.data.doctor.near import close_pairs
+from engram.data.stored import equal_digests
 
 if TYPE_CHECKING:
     from engram.data.stored import Stored
@@ -67,9 +68,8 @@ def find(feature: Feature, stored: Stored, *, near: bool = True) -> Copies:
 def _first_equal(stored: Stored) -> np.ndarray:
     """Of each row the first with the same digest; rows that could not be read stand alone."""
     leader, rows = np.arange(len(stored)), np.flatnonzero(stored.ok)
-    content = np.ascontiguousarray(stored.digest[rows]).view(np.dtype((np.void, stored.digest.shape[1]))).reshape(-1)
-    _, first, of_row = np.unique(content, return_index=True, return_inverse=True)
-    leader[rows] = rows[first][of_row.reshape(-1)]
+    first, group = equal_digests(stored.digest[rows])
+    leader[rows] = rows[first][group]
     return leader
 
 

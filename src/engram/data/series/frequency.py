@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from engram.core.errors import DataError
-from engram.data.series.timestamps import Moments
+from engram.data.moments import Moments
 from engram.features._clock import DAY, HOUR, SECOND, Clock
 
 ON_TIME = 0.1

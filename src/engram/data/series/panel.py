@@ -17,8 +17,8 @@ import numpy as np
 
 from engram.core.errors import ConfigError, DataError, unknown
 from engram.core.evidence import Finding
+from engram.data.moments import NAMES, Moments, moments
 from engram.data.series.frequency import clock_of
-from engram.data.series.timestamps import NAMES, Moments, moments
 from engram.data.source.fingerprint import digest
 from engram.data.source.rows import as_names, take
 from engram.data.table import Column, Table

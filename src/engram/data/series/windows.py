@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from engram.core.errors import DataError
-from engram.core.task import Batch
 from engram.data.examples import Examples
 from engram.features.series import TEST, TRAIN, VAL, Series
 
@@ -59,19 +59,11 @@ class SeriesWindows(Examples):
         """All are alike."""
         return None
 
-    def batch(
-        self,
-        rows: np.ndarray,
-        *,
-        roles: Sequence[str] = (),
-        augmentation: object = None,
-        seed: int = 0,
-        epoch: np.ndarray | int = 0,
-    ) -> Batch:
+    def made(self, rows: np.ndarray, *, seed: int, epoch: np.ndarray) -> dict[str, Any]:
         """Cut some windows out of their histories."""
         import torch
 
-        rows, feature = np.asarray(rows), self.feature
+        feature = self.feature
         place_BT = self.origin[rows, None] + np.arange(-feature.lookback, feature.horizon)
         series_BTF = self.given[place_BT]
         series_BTF[:, feature.lookback :, : feature.num_given] = 0
@@ -83,8 +75,7 @@ class SeriesWindows(Examples):
             "season_step": scale_B2C[:, 1],
             "position": self.position[rows],
         }
-        made = {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in tensors.items()}
-        return Batch(rows=rows, importance=self._importance(rows), **made)
+        return {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in tensors.items()}
 
     def past(self, rows: np.ndarray, steps: int) -> np.ndarray:
         """The steps before some windows' horizons (B, steps, C)."""

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from engram.core.errors import DataError
 from engram.core.evidence import Finding
 from engram.data.roles import ROLES, called, snake
@@ -19,6 +21,9 @@ from engram.features.category import ID_NAMES, canonical
 
 TABLES = (".csv", ".tsv", ".jsonl", ".parquet")
 HEADERLESS = (".dat", ".item", ".user")
+MOST_TWICE = 0.1
+"""So many rows of a table of items may be of items that it has before."""
+
 JOINS = 0.5
 """Share of the items, or users, that a table has to know to be theirs."""
 
@@ -40,9 +45,17 @@ def catalogue_beside(
     for path in _candidates(Path(origin), role):
         columns = _columns(path, key, other=other)
         names = _names(columns.pop(next(iter(columns)))) if columns and columns.keys() - {key} else []
-        keys = [name for name in names if name]
-        if not keys or len(set(keys)) < len(keys):
+        if not any(names):
             continue
+        if twice := len(names) - len(set(names)) - max(0, names.count("") - 1):
+            joins = twice <= MOST_TWICE * len(names)
+            said = f"{path.name} has {twice:,} rows of {role}s that it has before; "
+            said += "the first of each is taken" if joins else "it is not joined"
+            findings.append(Finding("warning", f"repeated_{role}s", said, fix=f"write one row for each {role}"))
+            if not joins:
+                continue
+            first = np.unique(names, return_index=True)[1].tolist()
+            names, columns = [names[row] for row in first], {n: [v[row] for row in first] for n, v in columns.items()}
         known = len(set(items).intersection(names))
         if known < JOINS * len(items):
             said = (

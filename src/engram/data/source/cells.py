@@ -43,31 +43,40 @@ class Typed:
 
 
 def typed(series: polars.Series, *, name: str, decimal_comma: bool = False) -> Typed:
-    """Return a column of texts as numbers if it holds such; what has a leading zero or sign stays text.
+    """Return a column of texts as numbers if it holds such; what has a leading zero or sign stays text, and numbers are
+    what they are.
 
     decimal_comma: whether a comma before three digits is rather a decimal one, as between semicolons.
     """
-    if (numbers := _plain(series)) is not None:
-        return Typed(series if _coded(series) or numbers.null_count() == len(series) else numbers)
+    import polars
+
+    if series.dtype != polars.String:
+        return Typed(series)
+    if (numbers := plain_numbers(series)) is not None:
+        return Typed(series if _coded(series) else numbers)
     given = series.set(series.is_in(NOTHING), None)
     present = given.drop_nulls()
     if not len(present) or _coded(present):
         return Typed(series)
-    if len(present) < len(series) - series.null_count() and (numbers := _plain(given)) is not None:
+    if len(present) < len(series) - series.null_count() and (numbers := plain_numbers(given)) is not None:
         return Typed(numbers)
     sample = present.head(100 * SAMPLE).unique(maintain_order=True).head(SAMPLE)
     if not sample.str.contains(r"\d").any():
         return Typed(series)
-    bare, around = _bare(given)
+    (bare, around), left = _bare(given), None
     for style, numbers in _styled(bare, sample, decimal_comma=decimal_comma):
         said = [*([around] if around else []), *([style] if style else [])]
         lost = given.is_not_null() & numbers.is_null()
         odd = int(lost.sum())
         if odd and (odd > MOST_ODD * len(present) or numbers.n_unique() <= FEW):
+            mostly = odd < len(present) / 2 and numbers.n_unique() > FEW
+            left = left or (_mixed(name, series, lost, "so that all of them are read as texts") if mostly else None)
             continue
         note = f"The column {name} is read as numbers with {' and '.join(said)}, such as {present[0]!r}."
-        return Typed(numbers, note if said else "", _mixed(name, series, lost) if odd else None)
-    return Typed(series)
+        return Typed(
+            numbers, note if said else "", _mixed(name, series, lost, "they count as missing") if odd else None
+        )
+    return Typed(series, finding=left)
 
 
 def _coded(present: polars.Series) -> bool:
@@ -77,10 +86,12 @@ def _coded(present: polars.Series) -> bool:
     return bool(first.str.contains(r"^(?:[+]|-?0\d)").any())
 
 
-def _plain(given: polars.Series) -> polars.Series | None:
-    """Whole numbers or fractions, where all texts are some."""
+def plain_numbers(given: polars.Series) -> polars.Series | None:
+    """Whole numbers or fractions, where all texts are some, and there is one."""
     import polars
 
+    if given.null_count() == len(given):
+        return None
     some = given.head(SAMPLE).str.strip_chars()
     for kind in (polars.Int64, polars.Float64):
         if some.cast(kind, strict=False).null_count() > some.null_count():
@@ -112,6 +123,8 @@ def _styled(bare: polars.Series, sample: polars.Series, *, decimal_comma: bool) 
     ways = [("", bare.cast(polars.Float64, strict=False))]
     first = "decimal commas" if _decimal(bare, decimal_comma) else "thousands separators"
     for style, pattern, groups, fraction in sorted(_STYLES, key=lambda style: style[0] != first):
+        if groups == _GROUPS and not sample.str.contains(rf"\d{_GROUPS}\d").any():
+            style = "decimal commas and points"
         texts = bare.str.replace_all(groups, "", literal=len(groups) == 1)
         texts = texts.str.replace(fraction, ".", literal=True) if fraction else texts
         fits = bare.str.contains(f"^(?:{pattern})$")
@@ -126,12 +139,12 @@ def _decimal(bare: polars.Series, likely: bool) -> bool:
     return bool(sure.any()) or (likely and len(commas) > 0)
 
 
-def _mixed(name: str, series: polars.Series, lost: polars.Series) -> Finding:
+def _mixed(name: str, series: polars.Series, lost: polars.Series, follows: str) -> Finding:
     odd = series.filter(lost)
     kinds = odd.unique(maintain_order=True).head(5).to_list()
     message = (
-        f"{len(odd):,} of {len(series):,} cells of the column {name} are no numbers as the others are; they count as "
-        f"missing: {', '.join(map(repr, kinds))}"
+        f"{len(odd):,} of {len(series):,} cells of the column {name} are no numbers as the others are, {follows}: "
+        f"{', '.join(map(repr, kinds))}"
     )
     rows = lost.arg_true().head(20).to_list()
     return Finding("warning", "mixed_types", message, tuple(f"{name}[{row}]" for row in rows), "write numbers there")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,8 @@ import numpy as np
 
 from engram.core.errors import DataError
 from engram.core.evidence import Finding
-from engram.data.source.header import completed, different, header_at, is_row
+from engram.data.source.cells import plain_numbers
+from engram.data.source.header import LOOKED_AT, completed, different, header_at, is_row
 from engram.data.source.separated import Records, records_of, separator_of
 
 if TYPE_CHECKING:
@@ -31,13 +32,14 @@ MISSING = ("", "nan", "NaN", "null", "NULL", "N/A", "#N/A")
 MOST_ODD = 0.2
 """Where a larger share of lines has another number of fields, the file is no table."""
 
+NO_HEADER = "The first line is a row and no header; columns are called column_1 and so on."
 FOOTER = re.compile(r"(grand |sub)?total|sum|average|mean|summe|gesamt|source:.*|notes?:.*", re.I)
 SHOWN = 20
 
 
 @dataclass
 class Delimited:
-    """A table of texts, what stands between its fields, and what was found on the way."""
+    """A table of texts and plain numbers, what stands between its fields, and what was found on the way."""
 
     frame: polars.DataFrame
     separator: str
@@ -46,7 +48,7 @@ class Delimited:
 
 
 def read_delimited(content: bytes, *, path: str, separator: str | None = None, plain: bool = True) -> Delimited:
-    """Read a text in UTF-8 with separators into columns of texts. DataError where it is no table.
+    """Read a text in UTF-8 with separators into columns of texts and plain numbers. DataError where it is no table.
 
     path: where the text comes from; plain: whether it stands there just so. separator: known from the name.
     """
@@ -59,9 +61,12 @@ def read_delimited(content: bytes, *, path: str, separator: str | None = None, p
     kept[:first] = False
     findings = _odd_lines(records, np.flatnonzero(~kept & (records.fields > 0)), first, path)
     given = path if plain and kept.all() else io.BytesIO(content if kept.all() else records.only(kept))
-    frame = _frame(given, records, header=bool(kept[first]))
-    if kept[first] and is_row(frame, names):
-        frame, names = _frame(given, records, header=False), [f"column_{n + 1}" for n in range(records.width)]
+    header, some = bool(kept[first]), _some(records, kept)
+    looked = _frame(some, records, header=header)
+    if header and is_row(looked, names):
+        header, names, note = False, [f"column_{n + 1}" for n in range(records.width)], NO_HEADER
+    numbers = _numbers(looked, records) if kept.all() and len(kept) > 2 * LOOKED_AT else {}
+    frame = _frame(given, records, header=header, kinds=numbers)
     frame.columns, twice = different(names)
     if twice:
         message = f"{len(twice)} names stand above several columns; the later ones are called {twice[0]}_2 and so on"
@@ -84,27 +89,54 @@ def _odd_lines(records: Records, odd: np.ndarray, first: int, path: str) -> list
     if not len(odd):
         return []
     width, sign = records.width, records.separator
-    where = tuple(f"line {records.line(row)}: {records.fields[row]} fields" for row in odd[:SHOWN].tolist())
-    if len(odd) > MOST_ODD * total:
+    lines = [records.text(row).count("\n") for row in odd[:SHOWN].tolist()]
+    said = [
+        f"{records.fields[row]} fields{f' in {n:,} lines' if n > 1 else ''}" for row, n in zip(odd, lines, strict=False)
+    ]
+    where = tuple(f"line {records.line(row)}: {what}" for row, what in zip(odd.tolist(), said, strict=False))
+    if len(odd) + sum(lines) - len(lines) > MOST_ODD * (total + sum(lines) - len(lines)):
         raise DataError(
             f"expected {width} fields in every line of {path}; {len(odd):,} of {total:,} have others "
-            f"({'; '.join(where[:5])}). Put texts that hold {sign!r} in quotes, or save the table anew."
+            f"({'; '.join(where[:5])}). Close quotes, put texts that hold {sign!r} in quotes, or save the table anew."
         )
     message = f"{len(odd):,} lines do not have {width} fields and were left out"
-    fix = f"put texts that hold {sign!r} or a line break in quotes, and complete lines that were cut"
+    fix = f"close quotes, put texts that hold {sign!r} or a line break in quotes, and complete lines that were cut"
     return [Finding("warning", "ragged_lines", message, where, fix)]
 
 
-def _frame(given: str | io.BytesIO, records: Records, *, header: bool) -> polars.DataFrame:
-    """Read everything as text: a label 007 is no number, and no row decides the kind of those after it."""
+def _some(records: Records, kept: np.ndarray) -> io.BytesIO:
+    """The first records, the last ones and others evenly spread."""
+    rows = np.flatnonzero(kept)
+    some = np.zeros(len(kept), bool)
+    some[np.concatenate([rows[:LOOKED_AT], rows[:: 1 + len(rows) // LOOKED_AT], rows[-SHOWN:]])] = True
+    return io.BytesIO(records.only(some))
+
+
+def _numbers(looked: polars.DataFrame, records: Records) -> dict[str, polars.DataType]:
+    """The columns that are plain numbers in some records, and in no record begin as a text does: names and kinds."""
+    written = {looked.columns[place] for place in records.written_columns}
+    found = {name: plain_numbers(looked[name]) for name in looked.columns if name not in written}
+    return {name: numbers.dtype for name, numbers in found.items() if numbers is not None}
+
+
+def _frame(
+    given: str | io.BytesIO, records: Records, *, header: bool, kinds: Mapping[str, polars.DataType] | None = None
+) -> polars.DataFrame:
+    """Read everything as text, but for plain numbers: a label 007 is no number, and no row decides the kind of those
+    after it. kinds: of the columns that seem to be numbers; where a cell is none after all, they are text too."""
     import polars
 
     if isinstance(given, io.BytesIO):
         given.seek(0)
-    return polars.read_csv(
-        given, separator=records.separator, infer_schema=False, has_header=header, null_values=list(MISSING),
-        quote_char='"' if records.quoted else None, truncate_ragged_lines=True,
-    )  # fmt: skip
+    try:
+        return polars.read_csv(
+            given, separator=records.separator, infer_schema=False, has_header=header, null_values=list(MISSING),
+            quote_char='"' if records.quoted else None, truncate_ragged_lines=True, schema_overrides=kinds or None,
+        )  # fmt: skip
+    except polars.exceptions.ComputeError:
+        if not kinds:
+            raise
+        return _frame(given, records, header=header)
 
 
 def _without_empty(found: Delimited, names: Sequence[str]) -> Delimited:
@@ -130,11 +162,11 @@ def _without_footer(found: Delimited) -> Delimited:
     while cut < 3 and frame.width > 1 and frame.height - cut > 5:
         cells = frame.row(frame.height - 1 - cut)
         place = next((number for number, cell in enumerate(cells) if cell), 0)
-        if not FOOTER.fullmatch((cells[place] or "").strip()) or (frame.to_series(place) == cells[place]).sum() > 1:
+        if not FOOTER.fullmatch(str(cells[place] or "").strip()) or (frame.to_series(place) == cells[place]).sum() > 1:
             break  # a word that other rows hold too is a value
         cut += 1
     if cut:
-        last = [" ".join(filter(None, row)) for row in frame.tail(cut).rows()]
+        last = [" ".join(map(str, filter(None, row))) for row in frame.tail(cut).rows()]
         message = f"the last {cut} lines sum up or explain the others and were left out"
         finding = Finding("warning", "footer", message, tuple(last), "remove them from the table")
         return replace(found, frame=frame.head(frame.height - cut), findings=[*found.findings, finding])

@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -17,10 +17,12 @@ from engram.core.errors import DataError
 from engram.core.evidence import Finding
 from engram.data.source.arrays import Part, from_parts
 from engram.data.source.columns import kind_of, to_table
+from engram.data.source.header import different
 from engram.data.source.located import looks_like_paths
 from engram.data.source.npz import parts_by_name
 from engram.data.source.splits import ORDER, split_named
 from engram.data.table import Table
+from engram.features._fields.field import is_nothing
 
 ORIGIN = "data in memory"
 
@@ -100,7 +102,7 @@ def _columns(data: Any) -> dict[str, Sequence[Any]] | None:
     if isinstance(data, Mapping):
         return {str(name): _plain(values) for name, values in data.items()}
     if hasattr(data, "columns") and hasattr(data, "__getitem__") and not hasattr(data, "detach"):
-        return {str(name): _of_frame(data[name]) for name in data.columns}
+        return _frame_columns(data)
     known = isinstance(data, list | tuple) or (hasattr(data, "__getitem__") and hasattr(data, "__len__"))
     if not known or isinstance(data, str | bytes | np.ndarray) or not len(data) or not isinstance(data[0], Mapping):
         return None
@@ -109,14 +111,32 @@ def _columns(data: Any) -> dict[str, Sequence[Any]] | None:
     return None if parts_by_name(names) else {name: [_plain(item.get(name)) for item in items] for name in names}
 
 
+def _frame_columns(frame: Any) -> dict[str, Sequence[Any]]:
+    """The columns of a data frame; an index of times is one of them."""
+    names, _ = different([str(name) for name in frame.columns])
+    if not hasattr(frame, "iloc"):
+        return {name: _of_frame(frame[own]) for name, own in zip(names, frame.columns, strict=True)}
+    columns = {name: _of_frame(frame.iloc[:, place]) for place, name in enumerate(names)}
+    index = frame.index
+    if type(index).__name__ not in ("DatetimeIndex", "PeriodIndex"):
+        return columns
+    return {str(index.name or "time"): [None if is_nothing(time) else str(time) for time in index], **columns}
+
+
 def _of_frame(column: Any) -> Sequence[Any]:
-    """The values of a column of a data frame: plain numbers as one array, anything else as Python has it."""
+    """The values of a column of a data frame: plain numbers as one array, spans of time as seconds, categories as text,
+    anything else as Python has it."""
     if type(column).__module__.startswith("polars"):
         from engram.data.source.tabular import values_of
 
         return values_of(column)
-    plain = getattr(getattr(column, "dtype", None), "kind", "") in ("b", "i", "u", "f")
-    return column.to_numpy() if plain else column.to_list()
+    dtype = getattr(column, "dtype", None)
+    if isinstance(dtype, np.dtype) and dtype.kind in "biuf":
+        return cast(Sequence[Any], np.asarray(column))
+    if getattr(dtype, "kind", "") == "m":
+        return cast(Sequence[Any], np.asarray(column.dt.total_seconds()))
+    values = [None if is_nothing(value) else value for value in column.to_list()]
+    return [None if v is None else str(v) for v in values] if str(dtype) == "category" else values
 
 
 def _from_columns(columns: Mapping[str, Sequence[Any]]) -> Table:
@@ -130,8 +150,7 @@ def _from_columns(columns: Mapping[str, Sequence[Any]]) -> Table:
 def _missing_as_none(values: Sequence[Any]) -> Sequence[Any]:
     if isinstance(values, np.ndarray):
         return values if values.ndim > 1 or values.dtype.kind in "biuf" else _missing_as_none(values.tolist())
-    # Not a number is how data frames write a missing text.
-    return [None if isinstance(value, float) and value != value else value for value in values]
+    return [None if is_nothing(value) else value for value in values]
 
 
 def _part(split: str, data: Any) -> Part:

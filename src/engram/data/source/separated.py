@@ -11,27 +11,32 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from engram.core import machine
+
 SEPARATORS = "\t;|,"
 """The later ones stand within texts and numbers more often, and must fit better."""
 
-CHUNK = 1 << 23
+CHUNK = 1 << 22
 """Bytes looked at together: memory stays flat."""
 
 MOST_ABOVE = 20
 """Lines that stand above a header at most."""
 
 BREAK, RETURN, QUOTE = 10, 13, 34
+_SIGNED = np.isin(np.arange(256), list(b'+-0"'))
 
 
 @dataclass
 class Records:
-    """The records of a text. ends: the byte after each. fields: how many each has, 0 for a blank line."""
+    """The records of a text. ends: the byte after each. fields: how many each has, 0 for a blank line. written: the
+    fields, by their place among those of all records, that begin as no plain number does."""
 
     content: bytes
     separator: str
     quoted: bool
     ends: np.ndarray
     fields: np.ndarray
+    written: np.ndarray
 
     @property
     def starts(self) -> np.ndarray:
@@ -61,6 +66,12 @@ class Records:
         start = self.ends[number - 1] if number else 0
         return int(np.count_nonzero(np.frombuffer(self.content, np.uint8)[:start] == BREAK)) + 1
 
+    @property
+    def written_columns(self) -> list[int]:
+        """The columns with fields below the first record that begin with a sign, a quote, or a zero before a digit; of
+        records that are all of one width."""
+        return np.unique(self.written[self.written >= self.width] % self.width).tolist()
+
     def only(self, kept: np.ndarray) -> bytes:
         """The records that are kept (bool (N,)), runs of them at once."""
         edges, starts = np.flatnonzero(np.diff(kept.astype(np.int8), prepend=0, append=0)), self.starts
@@ -70,15 +81,14 @@ class Records:
 def records_of(content: bytes, separator: str) -> Records:
     """Find every record of a text and count its fields."""
     quoted = _quotes_enclose(content, separator)
-    ends, fields = _scan(content, separator, quoted=quoted)
-    return Records(content, separator, quoted, ends, fields)
+    return Records(content, separator, quoted, *_scan(content, separator, quoted=quoted))
 
 
 def separator_of(sample: bytes) -> str:
     """The sign that the first lines have in equal numbers, the header too."""
     best, score = ",", 0.0
     for separator in SEPARATORS:
-        _, fields = _scan(sample, separator, quoted=b'"' in sample)
+        _, fields, _ = _scan(sample, separator, quoted=b'"' in sample)
         fields = fields[fields > 0]
         if not len(fields):
             continue
@@ -103,27 +113,47 @@ def _quotes_enclose(content: bytes, separator: str) -> bool:
     return opening > 0 and (separator != "\t" or opening == closing)
 
 
-def _scan(content: bytes, separator: str, *, quoted: bool) -> tuple[np.ndarray, np.ndarray]:
-    """The byte after each record, and how many fields it has; 0 for a blank line."""
-    signs, ends, counts = np.frombuffer(content, np.uint8), [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
-    within, splits = 0, 0  # whether a quote is open, and how many separators there were so far
-    for start in range(0, len(signs), CHUNK):
+def _scan(content: bytes, separator: str, *, quoted: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The byte after each record, how many fields it has (0 for a blank line), and the fields of `Records.written`."""
+    signs = np.frombuffer(content, np.uint8)
+    starts = range(0, len(signs), CHUNK)
+    chunks = starts if quoted else ()
+    quotes = machine.each(lambda start: int(np.count_nonzero(signs[start : start + CHUNK] == QUOTE)), chunks)
+    opened = (np.cumsum([0, *quotes]) % 2).astype(np.uint8) if quoted else None  # whether a chunk begins within a quote
+
+    def marked(start: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
         some = signs[start : start + CHUNK]
-        marks = (some == BREAK) | (some == ord(separator))
-        if quoted:
-            inside = np.bitwise_xor.accumulate((some == QUOTE).view(np.uint8)) ^ within
-            within = int(inside[-1])
-            marks &= inside == 0
-        places = np.flatnonzero(marks)
-        breaks = np.flatnonzero(some[places] == BREAK)
-        ends.append(places[breaks] + start + 1)
-        counts.append(breaks - np.arange(len(breaks)) + splits)
-        splits += len(places) - len(breaks)
-    end, count = np.concatenate(ends), np.concatenate(counts)
+        found = (some == BREAK) | (some == ord(separator))
+        if opened is not None:
+            inside = np.bitwise_xor.accumulate((some == QUOTE).view(np.uint8)) ^ opened[start // CHUNK]
+            found &= inside == 0
+        places = np.flatnonzero(found) + start
+        breaks = np.flatnonzero(signs[places] == BREAK)
+        return places[breaks] + 1, breaks, _written(signs, places + 1), len(places)
+
+    ends, breaks, odd, numbers = zip(*machine.each(marked, starts), strict=True) if len(signs) else ([], [], [], [])
+    before = np.cumsum([0, *numbers])  # marks before each chunk
+    end, mark, written = (
+        np.concatenate([np.zeros(0, np.int64), *map(np.add, parts, shift)])
+        for parts, shift in ((ends, np.zeros_like(before)), (breaks, before), (odd, before + 1))
+    )
     if len(signs) and (not len(end) or end[-1] < len(signs)):
-        end, count = np.append(end, len(signs)), np.append(count, splits)
-    fields, length = np.diff(count, prepend=0) + 1, np.diff(end, prepend=0)
+        end, mark = np.append(end, len(signs)), np.append(mark, before[-1])
+    fields, length = np.diff(mark, prepend=-1), np.diff(end, prepend=0)
     broken = signs[end - 1] == BREAK
     returned = broken & (signs[np.maximum(end - 2, 0)] == RETURN)
     fields[(broken & (length == 1)) | (returned & (length == 2))] = 0
-    return end, fields
+    return end, fields, written
+
+
+def _written(signs: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Which fields (their first bytes given) begin with a plus, a quote, or a zero before a digit."""
+
+    def sign(places: np.ndarray) -> np.ndarray:
+        return signs[np.minimum(places, len(signs) - 1)]
+
+    fields = np.flatnonzero(_SIGNED[sign(places)])
+    first = sign(places[fields])
+    number = places[fields] + (first == ord("-"))
+    coded = (sign(number) == ord("0")) & (sign(number + 1) - ord("0") < 10)  # unsigned: what is below is far above
+    return fields[coded | (first == ord("+")) | (first == QUOTE)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import mmap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -123,17 +124,26 @@ def _encoded(path: str, encoding: Encoding) -> list[Finding]:
 
 
 def _spreadsheet(path: str) -> Sheet:
-    """Read the first sheet of a spreadsheet, where a reader is installed."""
-    import polars
-
+    """Read the first sheet of a spreadsheet, where a reader is installed, by the rules for text with separators."""
     try:
-        frame = polars.read_excel(path)
-    except (ImportError, ModuleNotFoundError):
+        import fastexcel
+    except ImportError:
         raise DataError(
             f"expected a table that can be read; {path} is a spreadsheet, for which no reader is installed. Save it as "
-            "CSV from the program that wrote it, or install one: pip install fastexcel"
+            "CSV from the program that wrote it, or install one: pip install 'engram[spreadsheets]'"
         ) from None
-    return Sheet(from_frame(frame), ["Of the spreadsheet the first sheet is read."])
+    try:
+        book = fastexcel.read_excel(path)
+        frame = book.load_sheet(0, header_row=None, dtypes="string").to_polars()
+    except fastexcel.FastExcelError as error:
+        raise OSError(str(error)) from None
+    text = io.BytesIO()
+    frame.write_csv(text, include_header=False)
+    sheet = typed_columns(read_delimited(text.getvalue(), path=path, separator=",", plain=False))
+    first, *others = book.sheet_names
+    left = f"; not read: {', '.join(others)} (save one as CSV to use it)" if others else ""
+    sheet.notes.insert(0, f"Of the spreadsheet the first sheet is read, {first}{left}.")
+    return sheet
 
 
 def values_of(series: polars.Series) -> Sequence[Any]:

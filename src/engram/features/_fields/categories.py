@@ -21,7 +21,7 @@ FEW = 50
 RARE = 3
 """Of more names than `FEW`, those of fewer training rows are rare."""
 
-SHOWN, MOST_NAMES = 3, 10
+SHOWN, MOST_NAMES, MOST_SHOWN = 3, 10, 40
 
 
 class CategoryField(Field):
@@ -130,6 +130,12 @@ class CategoryField(Field):
         counts = np.bincount(stored[stored > 0].astype(np.int64), minlength=len(self.levels) + 1)
         most = [place for place in np.argsort(-counts, kind="stable")[:SHOWN].tolist() if counts[place]]
         total = max(1, len(stored))
-        often = ", ".join(f"{self.levels[place - 1]} {counts[place] / total:.0%}" for place in most)
+        often = ", ".join(f"{_shown(self.levels[place - 1])} {counts[place] / total:.0%}" for place in most)
         rare = len(self.levels) + self.single - len(self.known)
         return f"{often}{f'; {rare:,} rare ones count as one' if rare else ''}"
+
+
+def _shown(name: str) -> str:
+    """A name on one line, its beginning where it is long."""
+    line = " ".join(name.split())
+    return line if len(line) <= MOST_SHOWN else f"{line[:MOST_SHOWN]}…"

@@ -23,9 +23,16 @@ MISSING = frozenset({"", "?", "na", "n/a", "#n/a", "nan", "null", "nil"})
 """What stands for a missing cell, in small letters."""
 
 
+def is_nothing(value: Any) -> bool:
+    """Whether a value is none: None, NaN, and what pandas has in their place (NA, NaT)."""
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    return isinstance(value, float | np.floating | np.datetime64) and bool(value != value)
+
+
 def is_missing(value: Any) -> bool:
-    """Whether a cell holds nothing: None, NaN, or a text that says so."""
-    return value is None or value != value or (isinstance(value, str) and value.strip().lower() in MISSING)
+    """Whether a cell holds nothing, or a text that says so."""
+    return is_nothing(value) or (isinstance(value, str) and value.strip().lower() in MISSING)
 
 
 class Field:

@@ -133,10 +133,11 @@ class Scale:
         """Return float32 scores; NaN for what is not finite."""
         (first, last), (low, high), (before, after) = self.knots[[0, -1]], self.heights[[0, -1]], self._slopes()
         scores = np.interp(numbers, self.knots, self.heights)
-        with np.errstate(invalid="ignore"):
-            scores = np.where(numbers < first, low - np.log1p(before * (first - numbers)), scores)
-            scores = np.where(numbers > last, high + np.log1p(after * (numbers - last)), scores)
-        return np.where(np.isfinite(numbers), scores, np.nan).astype(np.float32)
+        below, above = numbers < first, numbers > last
+        scores[below] = low - np.log1p(before * (first - numbers[below]))
+        scores[above] = high + np.log1p(after * (numbers[above] - last))
+        scores[~np.isfinite(numbers)] = np.nan
+        return scores.astype(np.float32)
 
     def decode(self, scores: np.ndarray) -> np.ndarray:
         """Return float64 numbers for scores."""

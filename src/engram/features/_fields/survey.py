@@ -11,9 +11,10 @@ import numpy as np
 from engram.core.errors import ConfigError, unknown
 from engram.features._fields.categories import CategoryField
 from engram.features._fields.field import MISSING, Field
-from engram.features._fields.moments import FORMATS, PARTS, MomentField, parsed, part_of, twin
+from engram.features._fields.moments import PARTS, MomentField, part_of
 from engram.features._fields.numbers import NumberField
 from engram.features._fields.words import WordsField
+from engram.features._moments import DAYS, PERIODS, Dates, dates_of, serial, twin
 from engram.features.category import ID_NAMES, canonical
 
 if TYPE_CHECKING:
@@ -23,13 +24,10 @@ KINDS: dict[str, type[Field]] = {field.kind: field for field in (NumberField, Ca
 
 IGNORE = "ignore"
 LOOKED_AT = 1000
-"""Different texts by which it is told whether they are dates, and how many words they have."""
+"""Different texts by which it is told how many words they have."""
 
 FEW = 20
 """So many different values are categories, however few rows there are."""
-
-READABLE = 0.95
-"""This share of the texts of a column of dates has one of its formats."""
 
 DATE_NAMES = re.compile(r"date|datum|day|time|stamp|when|birth|(^|_)(at|on|dt|ts|dob)(_|$)", re.I)
 
@@ -107,17 +105,27 @@ def _wished(name: str, present: polars.Series, wish: str, *, optional: bool) -> 
     if kind not in KINDS:
         raise unknown("kind of column", kind, [*KINDS, IGNORE])
     if kind == "date":
-        formats = [form] if form else _formats(present) or _serial(name, present, sure=True)
-        if not formats:
-            example = f"values such as {present[0]!r}" if len(present) else "no value"
-            raise ConfigError(
-                f"expected dates in the column {name}; got {example}. Say how they are written, such as "
-                f"{name}=date:%d/%m/%Y."
-            )
-        return _moment(name, present, formats, reason="as asked", optional=optional)
+        return _wished_date(name, present, form, optional=optional)
     if kind == "category":
         return _category(name, present, reason="as asked", optional=optional)
     return KINDS[kind](name, reason="as asked", optional=optional)
+
+
+def _wished_date(name: str, present: polars.Series, form: str, *, optional: bool) -> Field:
+    import polars
+
+    found = [form] if form else _serial(name, present, sure=True)
+    if not found and present.dtype == polars.String:
+        dates = dates_of(present, (*DAYS, *PERIODS))
+        found = dates.forms if dates.readable else []
+    field = _moment(name, present, found, reason="as asked", optional=optional) if found else None
+    if field is None or (len(present) and not np.isfinite(field.read(present)).any()):
+        example = f"values such as {present[0]!r}" if len(present) else "no value"
+        raise ConfigError(
+            f"expected dates in the column {name}; got {example}. Say how their days are written, such as "
+            f"{name}=date:%d/%m/%Y."
+        )
+    return field
 
 
 def _number(name: str, column: Any, present: polars.Series, number: int, *, optional: bool) -> Field | LeftOut:
@@ -129,7 +137,7 @@ def _number(name: str, column: Any, present: polars.Series, number: int, *, opti
     if whole and number == len(present) > FEW and (ID_NAMES.search(name.lower()) or _counts_on(present)):
         return "it numbers the rows: every one has another"
     if formats := _serial(name, present):
-        reason = "numbers of days as spreadsheets count them" if formats[0] == "excel" else "seconds since 1970"
+        reason = "numbers of days as spreadsheets count them" if formats[0] == "excel" else f"{formats[0]} time"
         return _moment(name, present, formats, reason=f"{reason}, by its name", optional=optional)
     kind = "whole numbers" if whole else "numbers"
     return NumberField(name, reason=f"{number:,} different {kind}", optional=optional)
@@ -144,17 +152,19 @@ def _serial(name: str, present: polars.Series, *, sure: bool = False) -> list[st
     """How numbers say moments, where the name says that they do."""
     if not present.dtype.is_numeric() or not (sure or DATE_NAMES.search(name)):
         return []
-    low, high = float(present.quantile(0.01) or 0), float(present.quantile(0.99) or 0)
-    ranges = {"excel": (10_000, 73_051), "unix": (3e8, 4.2e9), "unix milliseconds": (3e11, 4.2e12)}
-    return [form for form, (least, most) in ranges.items() if least <= low and high <= most][:1]
+    form = serial(float(present.quantile(0.01) or 0), float(present.quantile(0.99) or 0))
+    return [form] if form else []
 
 
 def _text(name: str, present: polars.Series, number: int, *, optional: bool) -> Field | LeftOut:
-    if formats := _formats(present):
-        return _moment(name, present, formats, reason=_dated(present, formats, name), optional=optional)
+    dates = dates_of(present)
+    if dates.readable and not dates.contradictory:
+        return _moment(name, present, dates.forms, reason=_dated(dates, name), optional=optional)
     words = _words(present)
     share = number / len(present)
     said = f"{number:,} different texts in {len(present):,} rows"
+    if dates.contradictory:
+        said += f"; dates both day first and month first, {' and '.join(dates.contradictory)}, cannot be read as such"
     if number <= FEW or share <= 0.2 or (share <= 0.9 and words < 4):
         return _category(name, present, reason=said, optional=optional)
     if words >= 3:
@@ -169,43 +179,15 @@ def _words(present: polars.Series) -> float:
     return float(np.mean(some.str.count_matches(r"\w+").to_numpy())) if len(some) else 0.0
 
 
-def _formats(present: polars.Series) -> list[str]:
-    """How dates are written, the commonest format first; nothing where they are no dates."""
-    import polars
-
-    if present.dtype != polars.String:
-        return []
-    rest = present.head(100 * LOOKED_AT).unique(maintain_order=True).head(LOOKED_AT)
-    total, left = len(rest), [*FORMATS]
-    found: list[str] = []
-    if not total or (rest.str.contains(r"\d").sum() or 0) < READABLE * total:
-        return []
-    while len(rest) and len(found) < 4:
-        reads = {form: parsed(rest, form).is_not_null() for form in left}
-        best = max(reads, key=lambda form: int(reads[form].sum()))
-        if not reads[best].any():
-            break
-        rest = rest.filter(~reads[best])
-        found.append(best)
-        other = twin(best)
-        left = [form for form in left if form not in reads or (reads[form].any() and form != best)]
-        left = [form for form in left if other is None or twin(form) is None or _same_order(form, best)]
-    return found if len(rest) <= (1 - READABLE) * total else []
-
-
-def _same_order(form: str, other: str) -> bool:
-    """Whether two formats have day and month in the same order."""
-    return (form.index("%d") < form.index("%m")) == (other.index("%d") < other.index("%m"))
-
-
-def _dated(present: polars.Series, formats: list[str], name: str) -> str:
+def _dated(dates: Dates, name: str) -> str:
     """Say how dates were read, and that there was another way where both fit."""
-    other = twin(formats[0])
-    said = f"dates such as {present[0]}"
-    if other is None or parsed(present.head(100 * LOOKED_AT), other).null_count():
+    form, said = dates.forms[0], f"dates such as {dates.days[0]}"
+    if len(dates.unread):
+        said += f"; what is none counts as missing, such as {dates.unread[0]!r}"
+    if not dates.undecided:
         return said
-    first = "the month" if formats[0].index("%m") < formats[0].index("%d") else "the day"
-    return f"{said}, read with {first} first; if that is wrong: --columns {name}=date:{other}"
+    first = "the month" if form.index("%m") < form.index("%d") else "the day"
+    return f"{said}, read with {first} first; if that is wrong: --columns {name}=date:{twin(form)}"
 
 
 def _moment(name: str, present: polars.Series, formats: list[str], *, reason: str, optional: bool) -> MomentField:

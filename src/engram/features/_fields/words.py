@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from engram.core.errors import DataError, RunError
-from engram.features._fields.field import Field, is_missing, saved
+from engram.features._fields.field import MISSING, Field, is_missing, saved
 
 if TYPE_CHECKING:
     import polars
@@ -37,6 +37,8 @@ Texts = tuple[np.ndarray, np.ndarray]
 
 TOGETHER = 1 << 16
 WORD = r"\w+"
+SPACED = r"[^\w ]|^ | $|  |^$"
+"""What texts hold that are no words with one space between."""
 
 
 class WordsField(Field):
@@ -59,17 +61,15 @@ class WordsField(Field):
         """Return the places of all words, uint16, and how many each text has."""
         import polars
 
-        parts, sizes = [], np.zeros(len(series), np.int64)
+        numbered, place_of = polars.Categorical(polars.Categories.random()), np.zeros(0, np.uint16)
+        places, sizes = [place_of], [np.zeros(0, np.int64)]
         for start in range(0, len(series), TOGETHER):
-            some = series.slice(start, TOGETHER)
-            if some.dtype == polars.String:
-                lists = some.str.to_lowercase().str.extract_all(WORD)
-            else:
-                lists = some.cast(polars.List(polars.String)).list.drop_nulls()
-            sizes[start : start + len(some)] = lists.list.len().fill_null(0).to_numpy()
-            words = lists.explode(empty_as_null=False, keep_nulls=False)
-            parts.append(_places_of(words))
-        return np.concatenate(parts) if parts else np.zeros(0, np.uint16), sizes
+            lists = _words_of(series.slice(start, TOGETHER))
+            words = lists.explode(empty_as_null=False, keep_nulls=False).cast(numbered)
+            place_of = _with_new(place_of, words.unique())
+            places.append(place_of[words.to_physical().to_numpy()])
+            sizes.append(lists.list.len().fill_null(0).cast(polars.Int64).to_numpy())
+        return np.concatenate(places), np.concatenate(sizes)
 
     def read_one(self, value: Any) -> np.ndarray:
         """Return the places of a text's words."""
@@ -169,15 +169,30 @@ def place(word: str) -> int:
     return zlib.crc32(word.encode("utf-8", "replace")) % TABLE
 
 
-def _places_of(words: polars.Series) -> np.ndarray:
-    """The places of many words, each different one hashed once."""
+def _with_new(place_of: np.ndarray, words: polars.Series) -> np.ndarray:
+    """The places of words by their number, and those of the words that have a new number: each is hashed once."""
     import polars
 
-    different = words.unique()
-    if not len(different):
-        return np.zeros(0, np.uint16)
-    places = polars.Series([place(word) for word in different.to_list()], dtype=polars.UInt16)
-    return words.replace_strict(different, places, return_dtype=polars.UInt16).to_numpy()
+    number = words.to_physical().to_numpy().astype(np.int64)
+    new = number >= len(place_of)
+    more = np.zeros(max(0, int(number.max(initial=-1)) + 1 - len(place_of)), np.uint16)
+    place_of = np.concatenate([place_of, more])
+    place_of[number[new]] = [place(word) for word in words.cast(polars.String).filter(new).to_list()]
+    return place_of
+
+
+def _words_of(texts: polars.Series) -> polars.Series:
+    """The words of texts as lists; of lists of names, the names."""
+    import polars
+
+    if texts.dtype != polars.String:
+        return texts.cast(polars.List(polars.String)).list.drop_nulls()
+    if (texts.str.len_bytes() <= max(map(len, MISSING))).any():
+        texts = texts.set(texts.str.strip_chars().str.to_lowercase().is_in(list(MISSING)), None)
+    texts = texts.str.to_lowercase()
+    if texts.str.contains(SPACED).any():
+        return texts.str.extract_all(WORD)
+    return texts.str.split(" ")  # twice as fast, where there is nothing but words with one space between
 
 
 def _spread(place: np.ndarray, sizes: np.ndarray) -> Texts:

@@ -63,7 +63,12 @@ def _reliability(facts: Facts) -> Iterator[Figure]:
 
 def _before(facts: Facts) -> list[dict[str, float]]:
     """The same bins for uncalibrated answers, worked out backwards; empty where not all probabilities are kept."""
-    if facts.answers is None or facts.predictor is None or facts.task.calibration != "softmax" or not facts.names:
+    if (
+        facts.answers is None
+        or facts.predictor is None
+        or facts.task.answers.calibration != "softmax"
+        or not facts.names
+    ):
         return []
     columns = [f"probability of {name}" for name in facts.names]
     if not set(columns) <= set(facts.answers.columns):
@@ -97,7 +102,7 @@ def _unfamiliarity(facts: Facts) -> Iterator[Figure]:
 
 def _strange(facts: Facts) -> Iterator[Any]:
     """The least familiar examples."""
-    if facts.kept is None or not facts.task.gives_logits:
+    if facts.kept is None or not facts.task.answers.are_logits:
         return
     known = [e for e in facts.known.values() if e["split"] == facts.split and (e["unfamiliarity"] or 0) > 1]
     tiles = []

@@ -83,7 +83,7 @@ def _bars(facts: Facts, rows: Asked, found: list[Importance]) -> Figure:
 
 
 def _said(facts: Facts) -> str:
-    what = "probability" if facts.task.gives_logits else "answer"
+    what = "probability" if facts.task.answers.are_logits else "answer"
     return (
         f"All rows are given one value of a column after another, and the mean {what} is shown. It is what the model "
         "does, not what would happen in the world."
@@ -96,7 +96,7 @@ def _course(facts: Facts, rows: Asked, one: Importance) -> Figure:
     assert course is not None
     answer_GA = columns.course(rows, one.axis)
     shown = _shown(facts, answer_GA)
-    say = (lambda share: words.percent(share, 0)) if facts.task.gives_logits else words.amount
+    say = (lambda share: words.percent(share, 0)) if facts.task.answers.are_logits else words.amount
     name = one.axis.name if not course.unit else f"{one.axis.name} ({course.unit})"
     if not course.edges:
         at = shown[0]
@@ -116,10 +116,10 @@ def _course(facts: Facts, rows: Asked, one: Importance) -> Figure:
 
 def _shown(facts: Facts, answer_GA: np.ndarray) -> list[int]:
     """Which answers are drawn: the number, the second of two classes, or those that vary most."""
-    if answer_GA.shape[1] == 1 or (answer_GA.shape[1] == 2 and facts.task.calibration == "softmax"):
+    if answer_GA.shape[1] == 1 or (answer_GA.shape[1] == 2 and facts.task.answers.calibration == "softmax"):
         return [answer_GA.shape[1] - 1]
     return np.argsort(-np.ptp(answer_GA, axis=0), kind="stable")[: len(TONES)].tolist()
 
 
 def _of(facts: Facts, at: int) -> str:
-    return f"probability of {facts.names[at]}" if facts.task.gives_logits else "answer"
+    return f"probability of {facts.names[at]}" if facts.task.answers.are_logits else "answer"

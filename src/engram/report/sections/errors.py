@@ -23,7 +23,7 @@ Entry = dict[str, Any]
 
 def section(facts: Facts) -> Section | None:
     """Confusions, mistakes, doubtful labels, classes; nothing for a task without classes."""
-    if not facts.task.gives_logits:
+    if not facts.task.answers.are_logits:
         return None
     found = Section("errors", "Where it errs")
     if not facts.result:
@@ -166,7 +166,9 @@ def _labels(facts: Facts, doubtful: Sequence[Entry]) -> Iterator[Any]:
 def _legend(facts: Facts) -> str:
     """How the names under an example are to be read."""
     return (
-        ": what it is → what was said" if facts.task.calibration == "softmax" else ": which labels were missed or wrong"
+        ": what it is → what was said"
+        if facts.task.answers.calibration == "softmax"
+        else ": which labels were missed or wrong"
     )
 
 

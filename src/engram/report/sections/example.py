@@ -24,7 +24,7 @@ MOST_BARS = 16
 
 def section(facts: Facts) -> Section | None:
     """The walk; a sentence where it cannot be made; nothing for a task without classes or pictures."""
-    if not facts.task.gives_logits or facts.thing != "picture":
+    if not facts.task.answers.are_logits or facts.thing != "picture":
         return None
     found = Section("example", "One example, there and back")
     if facts.predictor is None or facts.kept is None or not facts.known:
@@ -132,7 +132,7 @@ def _answer(facts: Facts, walked: Walk, number: int) -> Iterator[Step]:
     """Logits, probabilities and the loss."""
     names = facts.names
     top = np.argsort(-walked.logits)[:MOST_CLASSES].tolist()
-    several = facts.task.calibration == "sigmoid"
+    several = facts.task.answers.calibration == "sigmoid"
     low = float(min(0.0, walked.logits[top].min() - 0.5))
     bars = [chart.Bar(names[c], float(walked.logits[c]), tone=_tone(walked, c)) for c in top]
     lead = f"{names[top[0]]} has the highest, {words.signed(walked.logits[top[0]])}"
@@ -163,7 +163,7 @@ def _gap(walked: Walk, top: list[int]) -> str:
 
 def _loss(facts: Facts, walked: Walk) -> str:
     true = [facts.names[c] for c in np.flatnonzero(walked.label).tolist()]
-    if facts.task.calibration == "sigmoid":
+    if facts.task.answers.calibration == "sigmoid":
         return (
             f"The loss is {walked.loss:.2f}: how surprised the network is by each yes and no, summed over all labels."
         )

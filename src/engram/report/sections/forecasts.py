@@ -21,7 +21,7 @@ TONES = {"delivered": "accent"}
 
 def section(facts: Facts) -> Section | None:
     """Pictures of forecasts, coverage, error by step; nothing for other tasks."""
-    kept = forecasts.read(facts.run) if facts.task.forecasts else None
+    kept = forecasts.read(facts.run)
     if kept is None or facts.predictor is None:
         return None
     found = Section("forecasts", "What it forecasts")

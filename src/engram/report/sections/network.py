@@ -100,7 +100,7 @@ def _short(kind: str) -> str:
 
 def _last(facts: Facts) -> str:
     """What the network's output is called."""
-    return "logits" if facts.task.gives_logits else "output"
+    return "logits" if facts.task.answers.are_logits else "output"
 
 
 def _caption(facts: Facts) -> str:

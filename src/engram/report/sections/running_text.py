@@ -102,14 +102,14 @@ def _samples(facts: Facts, token_MT: np.ndarray) -> Iterator[Any]:
 
 def _sample(facts: Facts, ids: list[int]) -> Tile:
     predictor = facts.predictor
-    assert predictor is not None and facts.task.sampling is not None
+    assert predictor is not None and facts.task.answers.sampling is not None
     feature = predictor.by_role.text
     begins = [at for at, token in enumerate(ids[:READ]) if token == BEGIN]
     prompt = feature.opening(ids[begins[-1] if begins else 0 :], most=READ)
-    writer = Writer(predictor.module, facts.task.context, feature.tokenizer.size)
+    writer = Writer(predictor.module, facts.task.answers.context, feature.tokenizer.size)
     spoken = [token for token in prompt if token < feature.tokenizer.size]  # roles are no part of what is said
     stream, written = Stream(feature.tokenizer, spoken), ""
-    for token in writer.write(prompt, facts.task.sampling(max_tokens=WRITTEN, seed=0)):
+    for token in writer.write(prompt, facts.task.answers.sampling(max_tokens=WRITTEN, seed=0)):
         written += stream.add(token)
         if facts.left < LEAST_LEFT / 2:
             break

@@ -53,7 +53,7 @@ def _said(facts: Facts, weak: list[Slice], tried: int) -> str:
 
 
 def _good(facts: Facts) -> str:
-    return "right" if facts.task.gives_logits else "off by no more than half of all answers are"
+    return "right" if facts.task.answers.are_logits else "off by no more than half of all answers are"
 
 
 def _bars(facts: Facts, weak: list[Slice]) -> Figure:
@@ -70,7 +70,7 @@ def _bars(facts: Facts, weak: list[Slice]) -> Figure:
 
 def _mistakes(facts: Facts, worst: Slice) -> Iterator[Any]:
     """Some of the mistakes in the weakest group."""
-    if facts.kept is None or not facts.task.gives_logits:
+    if facts.kept is None or not facts.task.answers.are_logits:
         return
     rows = [row for row in worst.rows.tolist() if row in facts.known][:SHOWN]
     tiles = [tile(facts, entry, title=confused(entry), tone="wrong") for entry in (facts.known[row] for row in rows)]

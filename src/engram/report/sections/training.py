@@ -72,7 +72,7 @@ def _loss(facts: Facts, steps: Sequence[dict[str, Any]]) -> Figure:
     width = max(1, round(SMOOTHED_OVER * len(losses)))
     smooth = [_mean(losses[max(0, i - width) : i + width + 1]) for i in range(len(losses))]
     series = [Series("loss", x, losses, tone="pale"), Series("loss, smoothed", x, smooth)]
-    kept_up = f" {KEPT_UP[facts.thing]}" if facts.thing in KEPT_UP and facts.task.gives_logits else ""
+    kept_up = f" {KEPT_UP[facts.thing]}" if facts.thing in KEPT_UP and facts.task.answers.are_logits else ""
     return Figure(
         lines(series, x_name=name, y_name="training loss", y_from=0.0),
         "How far the network is off on the training examples. It should fall fast, then ever more slowly, "

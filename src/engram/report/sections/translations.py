@@ -30,7 +30,7 @@ BY_LENGTH = 5
 
 def section(facts: Facts) -> Section | None:
     """Examples, score by length, attention; nothing for a task that does not write."""
-    if not facts.task.writes or (frame := written.read(facts.run)) is None:
+    if not facts.task.answers.written or (frame := written.read(facts.run)) is None:
         return None
     frame = frame.filter(frame["split"] == facts.split)
     metric = facts.task.metrics[-1].name

@@ -24,7 +24,7 @@ def section(facts: Facts) -> Section | None:
         predictor is None
         or kept is None
         or kept.label is None
-        or not facts.task.gives_logits
+        or not facts.task.answers.are_logits
         or facts.left < LEAST_LEFT
     ):
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from engram.core.answers import Forecasts, Rankings
 from engram.core.units import format_bytes, format_duration
 from engram.report import words
 from engram.report.facts import Facts
@@ -44,17 +45,18 @@ def commands(facts: Facts) -> str:
 
 def _asking(facts: Facts, run: str) -> list[tuple[str, str]]:
     """The verbs that give answers, each with what it gives."""
-    if facts.task.converses:
-        return [(f"engram chat {run}", "talk with it")]
-    if facts.task.sampling is not None:
-        return [(f"engram generate {run} --prompt TEXT", "what it writes on from a beginning")]
-    if facts.task.ranks:
-        return [(f"engram recommend {run} --user USER", "items for a user")]
-    if facts.task.forecasts:
-        drawn = f"engram predict {run} NEWER.csv --draw FILE.html"
-        return [(f"engram predict {run}", "continues the series"), (drawn, "continues newer ones, and draws them")]
+    asked = f"engram {facts.task.asked.replace('RUN', run)}"
+    if facts.task.answers.converses:
+        return [(asked, "talk with it")]
+    if facts.task.answers.sampling is not None:
+        return [(asked, "what it writes on from a beginning")]
+    if isinstance(facts.task.answers, Rankings):
+        return [(asked, "items for a user")]
+    if isinstance(facts.task.answers, Forecasts):
+        drawn = f"{asked} NEWER.csv --draw FILE.html"
+        return [(asked, "continues the series"), (drawn, "continues newer ones, and draws them")]
     item = {"text": "TEXT...", "picture": "PICTURE..."}.get(facts.thing, "FILE...")
-    answers = "labels with probabilities" if facts.task.gives_logits else "answers"
+    answers = "labels with probabilities" if facts.task.answers.are_logits else "answers"
     return [(f"engram predict {run} {item}", answers), (f"engram explain {run} {item}", "why these answers")]
 
 
@@ -68,11 +70,11 @@ def program(facts: Facts) -> str:
             "predictor.network      # the network itself, with what it learned"
         )
     opened = f"import engram\n\npredictor = engram.load({str(facts.run)!r})"
-    if facts.task.converses:
+    if facts.task.answers.converses:
         return f'import engram\n\nchat = engram.chat({str(facts.run)!r})\nprint(chat.say("Good morning."))'
-    if facts.task.sampling is not None:
+    if facts.task.answers.sampling is not None:
         return f'import engram\n\nprint(engram.generate({str(facts.run)!r}, "Once upon a time"))'
-    if facts.task.forecasts:
+    if isinstance(facts.task.answers, Forecasts):
         return f"import engram\n\nengram.predict({str(facts.run)!r})   # continues the series"
     item = {"text": '"not bad at all"', "picture": '"picture.png"', "row": '{"column": value, ...}'}.get(
         facts.thing, "item"
@@ -82,9 +84,9 @@ def program(facts: Facts) -> str:
 
 def _answer(facts: Facts) -> str:
     """The form of an answer."""
-    if facts.task.calibration == "sigmoid":
+    if facts.task.answers.calibration == "sigmoid":
         return '{"labels": [...], "probabilities": {...}}'
-    if facts.task.gives_logits:
+    if facts.task.answers.are_logits:
         return '{"label": ..., "probability": ..., "unfamiliar": ...}'
     return "a dictionary"
 

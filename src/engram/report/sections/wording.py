@@ -34,7 +34,7 @@ def section(facts: Facts) -> Section | None:
     role = next(iter(facts.task.inputs))
     batch = predictor.encode([{role: word} for word in asked])
     logits_WC, _ = answer(facts.task, floor, batch)
-    odds_WC = logits_WC if facts.task.calibration == "sigmoid" else log_odds(logits_WC)
+    odds_WC = logits_WC if facts.task.answers.calibration == "sigmoid" else log_odds(logits_WC)
     odds_WC = odds_WC - odds_WC.mean(0)
     rows = []
     for number, label in enumerate(facts.names[:MOST_CLASSES]):

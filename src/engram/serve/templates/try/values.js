@@ -64,7 +64,7 @@ function items(kind, role) {
   return {node, read: () => { add(); return picked.size ? [{value: [...picked]}] : []; }};
 }
 
-const KINDS = {picture, text, form, items};
+const KINDS = {picture, text, form, items, series};
 
 // Options by name, from the schema of all of them
 

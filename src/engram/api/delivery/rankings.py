@@ -1,4 +1,4 @@
-"""Deliver rankings: network, floor and blend compete by how they rank what validation examples want.
+"""Rankings: network, floor and blend compete by how they rank what validation examples want.
 
 Shapes: B examples, I items.
 """
@@ -13,9 +13,9 @@ from torch import nn
 
 from engram.api import floors as fitted_floors
 from engram.api.competing import SHARES, Choice
+from engram.api.delivery.kind import Exam, Fitted, Kind, Modules
 from engram.api.reading import Reading
 from engram.core.task import Batch, Task
-from engram.evaluate.evaluation import Outputs, collect
 from engram.models.delivered_ranking import DeliveredRanking, standardised
 from engram.predict.answering import BATCH_SIZE, output_of
 from engram.train.trainer import Trainer
@@ -24,24 +24,23 @@ MOST_RANKED = 5_000
 """Examples by which rankings compete, at most."""
 
 
-def delivered_ranking(
-    reading: Reading, trainer: Trainer, floors: Mapping[str, nn.Module]
-) -> tuple[nn.Module, dict[str, Outputs], Choice | None]:
-    """Return the network, or a blend with the floor that ranks best with it, and its answers on validation rows."""
-    task, examples, module, choice = reading.task, reading.examples, trainer.model, None
-    rows = examples.splits["val"]
-    offered = {name: floors[name] for name in fitted_floors.deliverable(task) if name in floors}
-    if offered:
-        some = rows[np.linspace(0, len(rows) - 1, min(len(rows), MOST_RANKED)).astype(np.int64)]
-        ordered, _ = examples.sorted(some)
-        choice = choose_ranking(task, trainer.model, offered, examples.batches(ordered, size=BATCH_SIZE))
-        if choice.chosen != "network":
-            number = _scores(task, trainer.model, examples.batch(rows[:1])).shape[1]
-            module = DeliveredRanking(trainer.model, num_outputs=number, num_hidden=0)
-            module.blend(floors[choice.floor], choice.floor, share=choice.share, temperatures=choice.temperatures)
-            module.to(trainer.device).eval()
-    found = collect(task, module, examples, rows, precision=trainer.plan.precision)
-    return module, {"val": found}, choice
+class RankingKind(Kind):
+    """Scores of all items."""
+
+    def fit(self, reading: Reading, trainer: Trainer, floors: Modules) -> Fitted:
+        """Blend the network with the floor that ranks best with it, where that is better."""
+        task, examples, module, choice = reading.task, reading.examples, trainer.model, None
+        rows = examples.splits["val"]
+        if offered := fitted_floors.offered(task, floors):
+            some = rows[np.linspace(0, len(rows) - 1, min(len(rows), MOST_RANKED)).astype(np.int64)]
+            ordered, _ = examples.sorted(some)
+            choice = choose_ranking(task, trainer.model, offered, examples.batches(ordered, size=BATCH_SIZE))
+            if choice.chosen != "network":
+                number = _scores(task, trainer.model, examples.batch(rows[:1])).shape[1]
+                module = DeliveredRanking(trainer.model, num_outputs=number, num_hidden=0)
+                module.blend(floors[choice.floor], choice.floor, share=choice.share, temperatures=choice.temperatures)
+                module.to(trainer.device).eval()
+        return Fitted(module, self.answered(Exam.of(reading, trainer, floors), module, rows), choice)
 
 
 def choose_ranking(task: Task, network: nn.Module, floors: Mapping[str, nn.Module], batches: Iterable[Batch]) -> Choice:

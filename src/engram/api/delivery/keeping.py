@@ -17,8 +17,10 @@ import numpy as np
 
 from engram.api.reading import Reading
 from engram.core.rundir import RunDirectory
+from engram.evaluate import predictions
 from engram.evaluate.evaluation import Outputs
 from engram.explain.kept import FILE
+from engram.predict.answering import class_names
 
 KEPT_BYTES = 8_000_000
 """Pictures that a run keeps to be shown in its report."""
@@ -36,7 +38,14 @@ METADATA_VALUES = 30
 
 
 def keep(run: RunDirectory, reading: Reading, outputs: Mapping[str, Outputs]) -> None:
-    """Keep some scored examples, and some that were learned from."""
+    """Keep each answer, with what its example is like; and some scored examples, and some that were learned from."""
+    names, role = class_names(reading.task, reading.examples.features), next(iter(reading.task.inputs))
+    where, digest = reading.roles[role].where, reading.examples.stored[role].digest
+    predictions.write(run, outputs, names, where=where, digest=digest, traits=lambda rows: traits(reading, rows))
+    _keep_examples(run, reading, outputs)
+
+
+def _keep_examples(run: RunDirectory, reading: Reading, outputs: Mapping[str, Outputs]) -> None:
     role, target = next(iter(reading.task.inputs)), next(iter(reading.task.target))
     feature: Any = reading.examples.features[role]
     outputs = {name: found for name, found in outputs.items() if len(found)}

@@ -1,4 +1,4 @@
-"""Second opinions: what small models that never saw an example's label say that it is, to find wrong labels.
+"""Labels in doubt: what small models that never saw an example's label say that it is, against what it is said to be.
 
 The data is divided into parts; for each part a small network learns from the others for a moment and answers, or the
 floor, where that is good enough to be delivered (confident learning, Northcutt et al. 2021, arXiv:1911.00068).
@@ -27,7 +27,7 @@ from engram.evaluate.doubts import doubts
 from engram.evaluate.evaluation import collect, probabilities
 from engram.predict.answering import answer
 from engram.train.callbacks.callback import Callback
-from engram.train.plan import Plan
+from engram.train.plan import SIZES, Plan
 from engram.train.trainer import Trainer
 
 SECONDS = 45.0
@@ -52,13 +52,13 @@ MANY_DOUBTS = 0.03
 """Of sound data, too, a share of labels looks doubtful to such a network: 1.8 % of fashion_mnist's."""
 
 
-def doubtful_labels(reading: Reading, *, seconds: float = SECONDS, device: str | None = None) -> list[Finding]:
+def find(reading: Reading, *, seconds: float = SECONDS, device: str | None = None) -> list[Finding]:
     """Return the finding of labels that are probably wrong, with a fix for each; none where nothing is in doubt.
 
     It takes about `seconds`. Only labels that exclude one another are examined.
     """
     role = next(iter(reading.task.target), "")
-    if reading.task.calibration != "softmax" or role not in reading.examples.stored:
+    if reading.task.answers.calibration != "softmax" or role not in reading.examples.stored:
         return []
     with events.stage("looking for wrong labels"):
         rows, label_N, opinion_NC = opinions(reading, seconds=seconds, device=device)
@@ -132,7 +132,7 @@ def _plan(reading: Reading, device: str | None) -> tuple[Plan, networks.Cost]:
     plan = planning.foundation(reading, device=device, seed=0, recipe="standard")
     plan.batch_size = plan.micro_batch = min(plan.batch_size, BATCH_SIZE)
     _, cost = networks.choose(
-        reading, plan, size=networks.SIZES[0], model=None, settings={"batch_size": plan.batch_size},
+        reading, plan, size=SIZES[0], model=None, settings={"batch_size": plan.batch_size},
         seconds_left=lambda _: float("inf"),
     )  # fmt: skip
     plan.micro_batch = plan.batch_size
@@ -172,7 +172,7 @@ def _of_network(reading: Reading, plan: Plan, *, learned: np.ndarray, asked: np.
     examples: Examples = dataclasses.replace(reading.examples, splits={"train": learned})
     features = namespace(examples.features)
     torch.manual_seed(plan.seed)
-    network = reading.task.model(networks.SIZES[0], features)
+    network = reading.task.model(SIZES[0], features)
     networks.initialise(network, dataclasses.replace(reading, examples=examples))
     # Examples are not augmented: what may be changed about them (mirrored, turned) nobody has tried yet.
     trainer = Trainer(reading.task, network, examples, plan, callbacks=[_Telling(told)])

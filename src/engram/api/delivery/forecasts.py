@@ -1,4 +1,4 @@
-"""Deliver forecasts: network, floor and blend compete by validation windows; then quantiles are moved into place.
+"""Forecasts: network, floor and blend compete by validation windows; then quantiles are moved into place.
 
 Shapes: N windows, B of a batch, H steps ahead, C columns, A numbers of an answer, the expected value first.
 """
@@ -15,10 +15,11 @@ from torch import Tensor, nn
 
 from engram.api import floors as fitted_floors
 from engram.api.competing import Choice
+from engram.api.delivery.kind import Exam, Fitted, Kind, Modules
 from engram.api.reading import Reading
 from engram.core.rundir import RunDirectory
 from engram.evaluate import quantiles
-from engram.evaluate.evaluation import Outputs, collect
+from engram.evaluate.evaluation import Outputs
 from engram.evaluate.forecasts import keep_forecasts
 from engram.models.delivered_forecast import DeliveredForecast
 from engram.predict.answering import BATCH_SIZE, answer
@@ -56,30 +57,36 @@ class Answers:
         return float(off_NHC.double().square().nanmean())
 
 
-def delivered_forecast(
-    reading: Reading, trainer: Trainer, floors: Mapping[str, nn.Module]
-) -> tuple[DeliveredForecast, dict[str, Outputs], Choice | None]:
-    """Wrap the network, perhaps with a floor, and place its quantiles; return it with its answers for validation."""
-    task, splits = reading.task, reading.examples.splits
-    offered = {name: floors[name] for name in fitted_floors.deliverable(task) if name in floors}
-    modules = {"network": trainer.model, **offered}
-    val = answers(reading, modules, splits["val"], precision=trainer.plan.precision)
-    module = DeliveredForecast(trainer.model, num_outputs=val.truth.shape[1])
-    horizons = (len(splits["val"]) + val.truth.shape[1] - 1) / val.truth.shape[1]
-    choice = compete(val, list(offered), horizons=horizons) if offered else None
-    if choice is not None and choice.chosen != "network":
-        module.blend(floors[choice.floor], choice.floor, share=choice.share)
-    module.to(trainer.device).eval()
-    rows = splits["val"]
-    if len(splits["train"]) >= MANY:
-        rows = _evenly(np.concatenate([splits["train"], rows]), 2 * len(rows))
-    placed = answers(reading, {"all": module}, rows, precision=trainer.plan.precision)
-    moved = quantiles.correction(
-        placed.found["all"], placed.truth, placed.scale, independent=horizons * placed.truth.shape[2]
-    )
-    module.correction.copy_(moved)
-    found = collect(task, module, reading.examples, splits["val"], precision=trainer.plan.precision)
-    return module, {"val": found}, choice
+class ForecastKind(Kind):
+    """Expected values and quantiles of steps ahead."""
+
+    def fit(self, reading: Reading, trainer: Trainer, floors: Modules) -> Fitted:
+        """Wrap the network, perhaps with a floor, and place its quantiles."""
+        task, splits, precision = reading.task, reading.examples.splits, trainer.plan.precision
+        offered = fitted_floors.offered(task, floors)
+        val = answers(reading, {"network": trainer.model, **offered}, splits["val"], precision=precision)
+        module = DeliveredForecast(trainer.model, num_outputs=val.truth.shape[1])
+        horizons = (len(splits["val"]) + val.truth.shape[1] - 1) / val.truth.shape[1]
+        choice = compete(val, list(offered), horizons=horizons) if offered else None
+        if choice is not None and choice.chosen != "network":
+            module.blend(floors[choice.floor], choice.floor, share=choice.share)
+        module.to(trainer.device).eval()
+        rows = splits["val"]
+        if len(splits["train"]) >= MANY:
+            rows = _evenly(np.concatenate([splits["train"], rows]), 2 * len(rows))
+        placed = answers(reading, {"all": module}, rows, precision=precision)
+        moved = quantiles.correction(
+            placed.found["all"], placed.truth, placed.scale, independent=horizons * placed.truth.shape[2]
+        )
+        module.correction.copy_(moved)
+        return Fitted(module, self.answered(Exam.of(reading, trainer, floors), module, splits["val"]), choice)
+
+    def keep(self, run: RunDirectory, reading: Reading, outputs: Mapping[str, Outputs], modules: Modules) -> None:
+        """Keep some forecasts of the last split, and by how much each part errs at each step ahead, for the report."""
+        rows = _evenly(reading.examples.splits[list(outputs)[-1]], 500)
+        found = answers(reading, modules, rows, precision="float32")
+        windows: Any = reading.examples
+        keep_forecasts(run, windows, _evenly(rows, len(found.truth)), found.found, found.truth, found.scale)
 
 
 def answers(reading: Reading, modules: Mapping[str, nn.Module], rows: np.ndarray, *, precision: str) -> Answers:
@@ -113,15 +120,6 @@ def compete(val: Answers, floors: list[str], *, horizons: float) -> Choice:
     lost = val.loss(torch.lerp(floor_NHC, network_NHC, share)) / max(val.loss(floor_NHC), 1e-30) - 1
     chosen = "floor" if share < NEAR or lost > DOUBTFUL / horizons else "network" if share > 1 - NEAR else "blend"
     return Choice(chosen, name, {"network": 1.0, "floor": 0.0, "blend": share}[chosen], (1.0, 1.0))
-
-
-def keep(run: RunDirectory, reading: Reading, module: nn.Module, floors: Mapping[str, nn.Module]) -> None:
-    """Keep some forecasts of the last split, and by how much each part errs at each step ahead, for the report."""
-    split = "test" if "test" in reading.examples.splits else "val"
-    rows = _evenly(reading.examples.splits[split], 500)
-    found = answers(reading, {"delivered": module, **floors}, rows, precision="float32")
-    windows: Any = reading.examples
-    keep_forecasts(run, windows, _evenly(rows, len(found.truth)), found.found, found.truth, found.scale)
 
 
 def _evenly(rows: np.ndarray, most: int) -> np.ndarray:
