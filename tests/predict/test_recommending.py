@@ -9,13 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from click.testing import CliRunner
 
 import engram
 from engram.cli import cli
 from engram.core.errors import ConfigError, DataError
-from engram.predict.recommending import highest
 
 ITEMS = 40
 
@@ -71,15 +69,6 @@ def test_many_users_are_answered_as_each_alone(run: str) -> None:
     together = engram.recommend(run, user=[4, 5, 6], k=6)
     alone = [engram.recommend(run, user=user, k=6, because=False) for user in (4, 5, 6)]
     assert [numbers(one) for one in together] == [numbers(one) for one in alone]
-
-
-def test_the_best_are_found_piece_by_piece() -> None:
-    score_BI = torch.randn(3, 1000, generator=torch.Generator().manual_seed(0))
-    score_BI[0, :995] = -torch.inf
-    found, numbers = highest(score_BI, 6)
-    expected = score_BI.topk(6, dim=1)
-    assert torch.equal(found, expected.values)
-    assert torch.equal(numbers[1:], expected.indices[1:])
 
 
 def test_somebody_new_by_titles(run: str) -> None:

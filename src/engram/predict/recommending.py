@@ -28,9 +28,6 @@ if TYPE_CHECKING:
 AT_ONCE = 4_000_000
 """Scores that are computed together: few enough to stay near the processor while they are blended and searched."""
 
-PIECE = 64
-"""Items of which the best are looked for together."""
-
 REASONS, LOOKED_AT = 2, 100
 """Items that are named as the reason for one, out of so many of the last that were taken."""
 
@@ -115,7 +112,8 @@ class Recommender:
                 score_BI[np.repeat(np.arange(len(users)), some.size), some.item] = -torch.inf
             if allowed is not None:
                 score_BI[:, torch.from_numpy(~allowed)] = -torch.inf
-            score_BK[users], item_BK[users] = (part.numpy() for part in highest(score_BI, most))
+            found = score_BI.topk(most, dim=1)
+            score_BK[users], item_BK[users] = found.values.numpy(), found.indices.numpy()
         return np.where(np.isfinite(score_BK), item_BK, -1), score_BK
 
     def like(self, item: int, *, k: int, allowed: np.ndarray | None = None) -> list[tuple[int, float]]:
@@ -153,25 +151,6 @@ class Recommender:
         if score is not None:
             said["score"] = round(score, 4)
         return said
-
-
-def highest(score_BI: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """Return the k highest scores of each user (B, K), the best first, and whose they are.
-
-    As `topk` does, several times as fast: the items are cut into pieces, and what is among the best is in one of the
-    k pieces with the highest maxima.
-    """
-    num_pieces = score_BI.shape[1] // PIECE
-    if num_pieces < 2 * k:
-        found = score_BI.topk(k, dim=1)
-        return found.values, found.indices
-    cut_BPN = score_BI[:, : num_pieces * PIECE].unflatten(1, (PIECE, num_pieces))
-    piece_BK = cut_BPN.amax(1).topk(k, dim=1).indices
-    number_BC = (piece_BK[:, None] + num_pieces * torch.arange(PIECE)[:, None]).flatten(1)
-    rest_C = torch.arange(num_pieces * PIECE, score_BI.shape[1])
-    number_BC = torch.cat([number_BC, rest_C.expand(len(number_BC), -1)], 1)
-    found = score_BI.gather(1, number_BC).topk(k, dim=1)
-    return found.values, number_BC.gather(1, found.indices)
 
 
 def recommend(
