@@ -120,6 +120,7 @@ class Task:
     couples_examples: True where one example's loss depends on the others in its batch, so that it may not be taken
     in pieces.
     sizes: larger networks than "small", and from when on they pay.
+    least_steps: that a training may take, however many passes over the data they are.
     answers: which kind they are; what is fitted after training, scored, kept and shown hangs on it.
     usual_share: the network's in a blend with a floor, and how far from it a share lies.
     balances: whether examples of rare classes count more where classes are unbalanced.
@@ -139,6 +140,7 @@ class Task:
     usual_share: ClassVar[tuple[float, float]] = (0.5, 0.3)
     balances: ClassVar[bool] = True
     sizes: ClassVar[Mapping[str, Worth]] = {}
+    least_steps: ClassVar[int] = 450
 
     @property
     def name(self) -> str:

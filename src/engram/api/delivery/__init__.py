@@ -5,6 +5,7 @@ What differs from one kind of answers to another lies in a file a kind; which ki
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -102,15 +103,17 @@ def deliver(
 
 
 def _refitted(reading: Reading, module: Delivered, *, seconds: float) -> nn.Module:
-    """Fit the floor in what is delivered on validation rows too, now that they have nothing left to choose.
+    """Fit the floor on validation rows too, now that they have nothing left to choose; deliver several of its kind.
 
     Scores on validation rows are of the floor before; share and calibration stay as they were found with it, which
     more rows make no worse.
     """
     assert module.floor is not None
-    device = module.bias.device
-    module.floor = fitted_floors.refit(reading, module.floor_name, module.floor, seconds=seconds).to(device)
-    return module.floor
+    name, until = module.floor_name, time.monotonic() + seconds
+    again = fitted_floors.refit(reading, name, module.floor, seconds=seconds)
+    several = fitted_floors.several(reading, name, again, seconds=until - time.monotonic())
+    module.floor = several.to(module.bias.device)
+    return again
 
 
 def _scores(reading: Reading, found: Mapping[str, Answered]) -> dict[str, Any]:
