@@ -133,7 +133,7 @@ def test_a_reply_hangs_on_what_was_said_before_it(tmp_path) -> None:
     predictor = load(writing_run.make(tmp_path / "run"))
     talk, reply = [("user", "how are you"), ("assistant", "fine, thank you")], len("fine, thank you") + 1
     asked = ask(predictor, talk)
-    assert asked is not None and asked.answer == "“fine, thank you”" and asked.parts.names == ["how", "are", "you"]
+    assert asked is not None and asked.answer == "fine, thank you" and asked.parts.names == ["how", "are", "you"]
     nats = predictor.output(predictor.encode([talk]))[0][0, -reply:]
     (support,) = asked.support(np.zeros((1, 3), bool))
     assert asked.probability(support) == pytest.approx(float((-nats.mean()).exp()), rel=1e-4)
@@ -151,4 +151,4 @@ def test_what_nobody_has_replied_to_is_explained_by_the_likeliest_reply(tmp_path
     written = list(
         Writer(predictor.module, predictor.task.answers.context, feature.tokenizer.size).write(prompt, sampling)
     )
-    assert feature.tokenizer.decode(written).strip() == asked.answer[1:-1]
+    assert feature.tokenizer.decode(written).strip() == asked.answer

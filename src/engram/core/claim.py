@@ -48,7 +48,7 @@ class Claim:
             mean_B = scores(model, batch).double().clamp(max=-1e-9)
             return (mean_B - (-torch.expm1(mean_B)).log())[:, None]
 
-        return cls(odds, 0, lambda _: f"“{written}”", behind=behind, each="a token, on average")
+        return cls(odds, 0, lambda _: written, behind=behind, each="a token, on average")
 
 
 def log_odds(logits_BC: Tensor) -> Tensor:

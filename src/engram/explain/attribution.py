@@ -159,9 +159,11 @@ def _scaled_embeddings(module: nn.Module, alpha_K: Tensor, found: list[tuple[Ten
     next_of: dict[nn.Module, int] = {}
 
     def scale(part: nn.Module, __: Any, vector: Tensor) -> Tensor:
-        first = next_of.get(part, 0)
-        next_of[part] = first + len(vector)
-        alpha_B = alpha_K[(first + torch.arange(len(vector))) % len(alpha_K)]
+        alpha_B = alpha_K  # of all copies at once, or for what all of them share
+        if len(vector) not in (1, len(alpha_K)):
+            first = next_of.get(part, 0)
+            next_of[part] = first + len(vector)
+            alpha_B = alpha_K[(first + torch.arange(len(vector))) % len(alpha_K)]
         scaled = (vector.detach() * alpha_B.to(vector.dtype).view(-1, *[1] * (vector.ndim - 1))).requires_grad_()
         found.append((scaled, vector.detach()[:1]))
         return scaled

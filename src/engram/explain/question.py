@@ -43,6 +43,11 @@ class Question:
         """What was answered."""
         return self.claim.name(self.claim.chosen)
 
+    @property
+    def told(self) -> str:
+        """The same within a sentence: a text in quotes."""
+        return f"“{self.answer}”" if self.claim.each else self.answer
+
     def of(self, encoded: Tensor) -> Batch:
         """The same input with other values of the role, one after the other."""
         number = len(encoded)

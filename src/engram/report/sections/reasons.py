@@ -122,7 +122,7 @@ def _example(facts: Facts, entry: Entry, item: Any, alike: Resembling) -> list[A
 
 def _told(facts: Facts, entry: Entry, found: Why) -> tuple[str, str]:
     """What was answered, as a heading and in a sentence."""
-    answer = found.question.answer
+    answer = found.question.told
     if not entry:
         if facts.texts:
             return f"… {answer}", f"What comes next is {certainty(found)}."

@@ -27,7 +27,7 @@ def blocks(why: Why, *, note: str = "") -> list[Any]:
 
 def certainty(why: Why) -> str:
     """The answer with its probability, or its value."""
-    answer, claim = why.question.answer, why.question.claim
+    answer, claim = why.question.told, why.question.claim
     return f"{answer} ({words.percent(float(why.curve[0]))} {claim.each}".rstrip() + ")" if claim.log_odds else answer
 
 
@@ -40,7 +40,7 @@ def _picture(why: Why) -> Iterator[Any]:
     )  # fmt: skip
     yield Figure(
         body,
-        f"What speaks for {why.question.answer} is teal, what speaks against it orange; grey says little. Each square "
+        f"What speaks for {why.question.told} is teal, what speaks against it orange; grey says little. Each square "
         f"was judged by {_way(why)}.",
     )
 
@@ -73,7 +73,7 @@ def _way(why: Why) -> str:
 def _passage(why: Why) -> Iterator[Any]:
     yield Figure(
         _coloured(why),
-        f"Each word was judged by {_way(why)}. Teal speaks for {why.question.answer}: "
+        f"Each word was judged by {_way(why)}. Teal speaks for {why.question.told}: "
         "without it the answer would be less sure; orange speaks against it. The stronger the colour, the more.",
     )
     if len(why.influence) > 1:
@@ -95,7 +95,7 @@ def _bars(why: Why) -> Figure:
     unit = "its log-odds move" if why.question.claim.log_odds else "it moves"
     return Figure(
         chart.bars(bars, say=lambda value: f"{value:.3g}"),
-        f"What {why.question.answer} hangs on most, by how far {unit} without it. What several parts say together is "
+        f"What {why.question.told} hangs on most, by how far {unit} without it. What several parts say together is "
         "counted with each of them, and what two say alike with neither.",
     )
 
