@@ -27,9 +27,6 @@ from engram.train.measure import Cost
 from engram.train.plan import SIZES, Plan
 from engram.train.trial import in_small_steps, trial
 
-LEAST_STEPS = 450
-"""Steps that a training may take however many passes they are."""
-
 REPORT_SECONDS, SEALING_SECONDS = 4.5, 0.5
 """Scoring, predictions, report, model card, sealing the run, and the end of the process; without a report."""
 
@@ -156,14 +153,14 @@ def _seconds_telling(deadline: Deadline) -> float:
 
 
 def _seconds_answering(reading: Reading, cost: Cost, *, views: int) -> float:
-    """What comes after the last step but before a report: the last score, then answers for validation, test and, where
+    """What comes after the last step but before a report: the last score, and answers for validation, test and, where
     they are calibrated, some training rows."""
     asked = sum(len(rows) for name, rows in reading.examples.splits.items() if name != "train")
     calibrated = reading.task.answers.calibration is not None
     learned_from = len(some(reading.examples.splits["train"])) if calibrated else 0
     views = views if calibrated else 1
-    scored = cost.score * len(reading.examples.splits["val"])
-    return scored + 1.3 * cost.answer * (views * asked + learned_from)
+    last = cost.score * len(reading.examples.splits["val"])
+    return 1.3 * (last + cost.answer * (views * asked + learned_from))
 
 
 def _share(plan: Plan) -> None:
@@ -193,7 +190,7 @@ def _evaluate_every(reading: Reading, cost: Cost, *, seconds: float) -> float:
 
 def _most_steps(reading: Reading, plan: Plan) -> int:
     passes = reading.task.most_passes(networks.rows_seen(reading, plan))
-    return max(LEAST_STEPS, math.ceil(passes * len(reading.examples.splits["train"]) / plan.batch_size))
+    return max(reading.task.least_steps, math.ceil(passes * len(reading.examples.splits["train"]) / plan.batch_size))
 
 
 def _trial_steps(reading: Reading, plan: Plan, cost: Cost, *, seconds: float) -> int:
