@@ -10,9 +10,6 @@ import codecs
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import numpy as np
-
-from engram.core import machine
 from engram.core.errors import DataError
 from engram.core.evidence import Finding
 
@@ -89,9 +86,7 @@ class _Seen:
 
 
 def of_content(content: bytes, *, name: str) -> Encoding:
-    """Find the encoding of a text held in memory; see `of_file`. Plain ASCII is seen at once, on every core."""
-    if all(machine.each(lambda at: _is_plain(content[at : at + CHUNK]), range(0, len(content), CHUNK))):
-        return Encoding()
+    """Find the encoding of a text held in memory; see `of_file`."""
     return _found((content[at : at + CHUNK] for at in range(0, len(content), CHUNK)), name=name)
 
 
@@ -113,12 +108,6 @@ def _found(chunks: Iterable[bytes], *, name: str) -> Encoding:
         _count(chunk, seen, utf8)
     seen.damaged += utf8.decode(b"", final=True).count("\ufffd")
     return _judged(seen, 0 if marked is None else len(marked[0]), name)
-
-
-def _is_plain(chunk: bytes) -> bool:
-    """Whether there is nothing but what a typewriter writes."""
-    signs = np.frombuffer(chunk, np.uint8)
-    return set(np.unique(signs[(signs < 32) | (signs > 126)]).tolist()) <= set(b"\t\n\r")
 
 
 def _without_mark(chunk: bytes) -> str | None:
