@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from engram.core.errors import BudgetError, unknown
 from engram.core.units import format_bytes, format_count, format_duration
 from engram.data.examples import namespace
 from engram.models.delivered import VIEWS
-from engram.train import coarse, precision
+from engram.train import precision
 from engram.train.checkpoint import KEPT
 from engram.train.measure import Cost
 from engram.train.plan import SIZES, Plan
@@ -31,12 +30,8 @@ from engram.train.trial import in_small_steps, trial
 REPORT_SECONDS, SEALING_SECONDS = 4.5, 0.5
 """Scoring, predictions, report, model card, sealing the run, and the end of the process; without a report."""
 
-REPORT_SHARE, LEAST_REPORT = 0.07, 2.5
+REPORT_SHARE, LEAST_REPORT = 0.08, 3.0
 """Of a short budget, the share that these may take, and the least that they need: the report is then shorter."""
-
-COARSE_UNTIL, COARSE_BELOW = 0.5, 4.0
-"""Share of the time in which pictures are seen smaller, where there is time for fewer passes than these over the data
-(LOG.md, 2026-11-26)."""
 
 RUN_BYTES, ANSWER_BYTES = 20_000_000, 500
 """What a run takes on disk beside weights: the report, pictures kept for it, and what it keeps of each answer."""
@@ -107,9 +102,6 @@ def make_plan(
     elif plan.augmentation not in (known := reading.task.augmentations(features, passes=plan.passes)):
         raise unknown("augmentation", plan.augmentation, known)
     _share(plan)
-    if "coarse_until" not in settings and deadline.seconds is not None:
-        _coarse(plan, network)
-    cost = dataclasses.replace(cost, step=cost.step * coarse.mean_cost(plan.coarse_until))
     if "evaluate_every" not in settings:
         plan.evaluate_every = _evaluate_every(reading, cost, seconds=left)
     if "views" not in settings:
@@ -231,12 +223,6 @@ def _augmentation(reading: Reading, plan: Plan, candidates: Mapping[str, Any], *
         return made
 
     plan.explain("augmentation", *trial(reading.task, small, reading.examples, plan, candidates, steps=steps))
-
-
-def _coarse(plan: Plan, network: nn.Module) -> None:
-    """Let pictures be smaller at first where there is time for few passes and the network takes them."""
-    if plan.passes < COARSE_BELOW and plan.recipe != "plain" and getattr(network, "any_size", False):
-        plan.explain("coarse_until", COARSE_UNTIL, f"pictures at {coarse.SHARE:.0%} of their size give more passes")
 
 
 def _views(reading: Reading, augmentation: str, cost: Cost, *, seconds: float) -> tuple[str, ...]:

@@ -26,7 +26,6 @@ from engram.optim.schedule import Pace
 from engram.train import loop, precision
 from engram.train.callbacks.callback import Callback, Retake
 from engram.train.checkpoint import Checkpoint, pack_optimizer, unpack_optimizer
-from engram.train.coarse import coarser
 from engram.train.decisions import Decision, Decisions
 from engram.train.distributed import Team
 from engram.train.gradients import Gradients
@@ -113,11 +112,6 @@ class Trainer:
         """How many examples are taken at once."""
         return self.decisions.micro_batch(self.plan.micro_batch)
 
-    @property
-    def coarse(self) -> bool:
-        """Whether pictures are seen smaller at this point of the training."""
-        return self.pace.progress < self.plan.coarse_until
-
     def micro_batches(self, step: int) -> Iterator[Batch]:
         """This process's examples of one step, augmented, in pieces that fit into memory.
 
@@ -186,8 +180,7 @@ class Trainer:
         """Encode some rows and bring them to the device, pictures laid out as the plan says."""
         augmentation = self.augmentation if augmented else None
         batch = self.examples.batch(rows, augmentation=augmentation, seed=self.plan.seed, epoch=epochs)
-        batch = batch.to(self.device, channels_last=self.plan.channels_last)
-        return coarser(batch) if augmented and self.coarse else batch
+        return batch.to(self.device, channels_last=self.plan.channels_last)
 
     @torch.no_grad()
     def statistics(self, rows: np.ndarray) -> dict[str, np.ndarray]:
