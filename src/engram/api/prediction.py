@@ -137,10 +137,10 @@ def option_fields(run: Any) -> list[dataclasses.Field[Any]]:
 
 
 def _reads_texts(predictor: Any) -> tuple[bool, bool]:
-    """Whether a run answers for texts, and whether they may be empty."""
+    """Whether what a run answers for can be typed, and whether it may be empty."""
     roles = list(predictor.task.inputs)
     feature = predictor.features[roles[0]] if len(roles) == 1 else None
-    return getattr(feature, "is_text", False), getattr(feature, "blank", False)
+    return getattr(feature, "typed", False), getattr(feature, "blank", False)
 
 
 def expanded(
@@ -194,7 +194,7 @@ def _texts(text: str, *, blank: bool) -> Iterator[str]:
         lines = read_text(path).removesuffix("\n").split("\n")  # other signs that end lines may stand within texts
         yield from (line.rstrip("\r") for line in lines if blank or line.strip())
     else:
-        yield from _values(source.read(text, target=()), kinds=("text",), what="texts")
+        yield from _values(source.read(text, target=()), kinds=("text", "turns"), what="texts")
 
 
 def read_text(path: Path) -> str:

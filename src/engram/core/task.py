@@ -111,6 +111,9 @@ class Worth:
 class Task:
     """One application of deep learning. Subclasses state facts and small functions, and hold no state.
 
+    does: what a model of it does, in words that go on from "a model that", "{classes}" for how
+    many there are. example: what one scored example is called,
+    "" for what its input is called. unseen: what is new to a model about those that it is scored on.
     inputs, target: role -> feature class. metrics: of answers, the one that counts first.
     floors: cheap strong baselines, trained and scored beside the network. floors_compete: whether those that may be
     delivered compete with it.
@@ -123,6 +126,9 @@ class Task:
     balances: whether examples of rare classes count more where classes are unbalanced.
     """
 
+    does: ClassVar[str] = ""
+    example: ClassVar[str] = ""
+    unseen: ClassVar[str] = "that it never learned from"
     inputs: ClassVar[Mapping[str, Any]] = {}
     target: ClassVar[Mapping[str, Any]] = {}
     metrics: tuple[Any, ...] = ()

@@ -27,6 +27,7 @@ from engram.api.reading import Reading
 from engram.core import answers, events
 from engram.core.rundir import RunDirectory
 from engram.core.task import Task
+from engram.evaluate import scored
 from engram.evaluate.evaluation import evaluate
 from engram.models.delivered import Delivered
 from engram.optim.average import reestimate_batchnorm
@@ -93,6 +94,8 @@ def deliver(
         results = _scores(reading, found)
         outputs = {split: each.outputs for split, each in found.items()}
         kind.keep(run, reading, outputs, {"delivered": module, **floors})
+        if task.inputs and task.answers.calibration is None:  # where one is, the answers themselves are kept
+            scored.keep(run, outputs, task.metrics, identity=reading.examples.identity)
         _say(results, fitted.choice)
     features, precision = reading.examples.features, trainer.plan.precision
     predictor = Predictor(run, task, features, module.cpu(), network=network, precision=precision)
