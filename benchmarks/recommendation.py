@@ -6,12 +6,13 @@ DATA is a folder with ml_latest_small in it. Nothing else may run on the machine
 benchmarks/results/recommendation.csv. Cases:
 
 - ranking: ml_latest_small, the last 20 % of each user's interactions by time, all items.
+- peers: other models on the interactions of that case: LightGCN and SASRec, and those of `implicit`.
 - ratings: the same interactions, 20 % at random, RMSE.
 - users: seconds for recommending to 10,000 users in one call, with the run of the first case.
 - scale: 5, 10 and 20 million made interactions with 100,000 items: seconds by stage, and memory at its largest.
 
-PYTHON is the interpreter of an environment with `implicit` and `polars` (pip install implicit polars), which are no
-dependencies of engram; without it peers are left out, and that is said.
+PYTHON is the interpreter of an environment with `implicit` (pip install implicit), which is no dependency of engram;
+without it its models are left out, and that is said.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ import engram
 from engram.data import interactions, source
 
 RESULTS = Path(__file__).parent / "results" / "recommendation.csv"
-PEER = Path(__file__).parent / "peers" / "with_implicit.py"
+PEERS = Path(__file__).parent / "peers"
 COLUMNS = ("case", "model", "metric", "value", "low", "high", "target", "seconds", "memory_gb", "note")
 SHOWN = ("ndcg@10", "recall@20")
 USERS = 10_000
@@ -70,17 +71,24 @@ def ranking(data: Path, work: Path, options: argparse.Namespace) -> Iterator[Lin
     ratings = data / "ml_latest_small" / "ratings.csv"
     done, memory = trained(ratings, work / "ranking", "--budget", options.budget)
     yield from lines_of("ranking", done, dict.fromkeys(SHOWN, 0.0), memory)
-    if options.peers is None:
-        print("Peers are left out: --peers names no environment that has them.", file=sys.stderr)
-        return
-    own = interactions.arranged(source.read(ratings)).columns["history"].values
+
+
+def peers(data: Path, work: Path, options: argparse.Namespace) -> Iterator[Line]:
+    """Rank all items by other models."""
+    own = interactions.arranged(source.read(data / "ml_latest_small" / "ratings.csv")).columns["history"].values
     user = np.repeat(np.arange(len(own)), np.diff(own.begins))
     np.savez(work / "split.npz", user=user, item=own.item, side=own.side, num_items=len(own.catalogue))
-    found = subprocess.run([options.peers, PEER, work / "split.npz"], check=True, capture_output=True, text=True).stdout
-    for peer in map(json.loads, found.splitlines()):
-        for metric in SHOWN:
-            yield {"case": "ranking", "model": peer["model"], "metric": metric, "value": peer[metric],
-                   "seconds": peer["seconds"], "note": peer["note"]}  # fmt: skip
+    if options.peers is None:
+        print("implicit is left out: --peers names no environment that has it.", file=sys.stderr)
+    for python, script in ((options.peers, "with_implicit.py"), (sys.executable, "with_torch_ranking.py")):
+        if python is not None:
+            command = [python, PEERS / script, work / "split.npz"]
+            with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
+                for found in map(json.loads, running.stdout or ()):
+                    for metric in SHOWN:
+                        yield {"case": "peers", "model": found["model"], "metric": metric, "value": found[metric],
+                               "seconds": found["seconds"], "note": found["note"]}  # fmt: skip
+            assert running.returncode == 0, f"{script} failed"
 
 
 def ratings(data: Path, work: Path, options: argparse.Namespace) -> Iterator[Line]:
@@ -95,7 +103,7 @@ def ratings(data: Path, work: Path, options: argparse.Namespace) -> Iterator[Lin
 def users(data: Path, work: Path, options: argparse.Namespace) -> Iterator[Line]:
     """Recommend to many users in one call."""
     if not (work / "ranking").is_dir():
-        list(ranking(data, work, argparse.Namespace(budget=options.budget, peers=None)))
+        list(ranking(data, work, options))
     predictor = engram.load(work / "ranking")
     known = list(predictor.by_role.history.users)
     asked = [known[number % len(known)] for number in range(USERS)]
@@ -131,7 +139,7 @@ def scale(data: Path, work: Path, options: argparse.Namespace) -> Iterator[Line]
                "seconds": round(done["seconds"], 1), "memory_gb": round(memory, 2), "note": note}  # fmt: skip
 
 
-CASES = {"ranking": ranking, "ratings": ratings, "users": users, "scale": scale}
+CASES = {"ranking": ranking, "peers": peers, "ratings": ratings, "users": users, "scale": scale}
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import polars
 import pytest
 import torch
 
@@ -151,7 +152,8 @@ def test_a_run_continues_newer_data_in_any_form(run: Path, tmp_path: Path) -> No
     (answer,) = engram.predict(run, str(path))
     assert answer["forecast"][0]["time"] == "2025-03-07"
     (same,) = engram.predict(run, newer)
-    assert same["forecast"] == answer["forecast"]
+    (framed,) = engram.load(run).predict(polars.DataFrame(newer))
+    assert framed["forecast"] == same["forecast"] == answer["forecast"]
     (plain,) = engram.predict(run, [np.array(newer["sales"])[:, None]])
     assert [s["value"] for s in plain["forecast"]] == pytest.approx([s["value"] for s in same["forecast"]])
     scores = engram.evaluate(run, str(path))

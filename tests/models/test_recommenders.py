@@ -20,7 +20,7 @@ def test_an_item_that_training_never_saw_is_known_by_its_marks() -> None:
     network = SequentialRecommender(num_items=4, num_marks=2, of_all=4, width=8, heads=2).eval()
     network.describe(np.array([5, 3, 2, 0]), np.array([0, 0, 1, 0]), np.arange(5))
     vector_ID = network.items()
-    torch.testing.assert_close(vector_ID[3], network.mark.weight[0])  # type: ignore[union-attr]
+    torch.testing.assert_close(vector_ID[3], network.items.mark.weight[0])  # type: ignore[union-attr]
     assert not torch.equal(vector_ID[0], vector_ID[3]), "what was seen has a vector of its own too"
 
 
@@ -28,6 +28,14 @@ def test_only_the_last_interactions_are_read() -> None:
     network = SequentialRecommender(num_items=9, width=8, heads=2, longest=3).eval()
     torch.testing.assert_close(network(history(1, 2, 3, 4, 5)), network(history(9, 8, 3, 4, 5)))
     assert not torch.allclose(network(history(3, 4, 5)), network(history(3, 5, 4))), "their order says something"
+
+
+def test_the_last_place_by_itself_knows_what_it_knows_among_all() -> None:
+    network = SequentialRecommender(num_items=9, width=8, heads=2, longest=6).eval()
+    several = torch.cat([history(1, 2, 3), history(4), history(9, 8, 7, 6, 5, 4, 3)])
+    window_BT2, last_B = network.window(several)
+    state_BTD = network.read(window_BT2, network.items())
+    torch.testing.assert_close(network.user(several, network.items()), state_BTD[torch.arange(3), last_B])
 
 
 def test_learning_asks_for_what_came_later() -> None:
@@ -43,7 +51,7 @@ def test_a_users_vector_is_the_ridge_solution() -> None:
     network = Factorisation(num_items=6, width=3, members=1).eval()
     seen = history(1, 2, 5)
     seen[0, :3, 1] = torch.tensor([1.0, -1.0, 0.5])
-    vector_ID, taken_ID, bias_I = (part[0] for part in network.items())
+    vector_ID, taken_ID, bias_I = (part[0] for part in network.parts())
     rows, prior_D = vector_ID[[0, 1, 4]], taken_ID[[0, 1, 4]].sum(0) / 3**0.5
     left = seen[0, :3, 1] - bias_I[[0, 1, 4]] - rows @ prior_D
     ridge_DD = torch.diag(network.log_ridge.exp()[0])

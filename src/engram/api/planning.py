@@ -161,13 +161,14 @@ def _seconds_telling(deadline: Deadline) -> float:
 
 
 def _seconds_answering(reading: Reading, cost: Cost, *, views: int) -> float:
-    """What comes after training but before a report: answers for validation, test and, where they are calibrated, some
-    training rows."""
+    """What comes after the last step but before a report: the last score, and answers for validation, test and, where
+    they are calibrated, some training rows."""
     asked = sum(len(rows) for name, rows in reading.examples.splits.items() if name != "train")
     calibrated = reading.task.answers.calibration is not None
     learned_from = len(some(reading.examples.splits["train"])) if calibrated else 0
     views = views if calibrated else 1
-    return 1.3 * cost.answer * (views * asked + learned_from)
+    last = cost.score * len(reading.examples.splits["val"])
+    return 1.3 * (last + cost.answer * (views * asked + learned_from))
 
 
 def _share(plan: Plan) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from engram.api import to_parquet
 from engram.api.rows import given_rows
-from engram.core import events, machine
+from engram.core import machine
 from engram.core.errors import ConfigError, DataError, EngramError
 from engram.core.registry import find
 from engram.core.rundir import RunDirectory
@@ -83,7 +83,7 @@ def taken(predictor: Any, items: Any, *, stdin: Iterable[str] | None = None) -> 
     for role in predictor.task.inputs:
         if (feature := predictor.features[role]).takes == "table":
             for item in given:
-                yield from _arranged(predictor, item)
+                yield from predictor.arranged(item)
             return
         if feature.takes == "rest":
             targets = saved.load_columns(predictor.run).values()
@@ -110,21 +110,6 @@ def _at_hand(predictor: Any) -> list[Any]:
     if not found:
         raise ConfigError(f"expected items to answer for; got none, and {predictor.run} has none at hand. Name some.")
     return found
-
-
-def _arranged(predictor: Any, item: Any) -> Iterable[Any]:
-    """The values that a task makes of a table; anything but a table as it is."""
-    from engram.data import source
-
-    table = isinstance(item, str | os.PathLike | Mapping) or hasattr(item, "columns")
-    if not table or any(predictor.features[role].holds(item) for role in predictor.task.inputs):
-        return [item]
-    read = source.read(item, target=())
-    arranged = predictor.task.arranged(read, target=None, inputs=None, wishes={}, features=predictor.features)
-    for sentence in arranged.notes:
-        events.note(sentence)
-    (column,) = arranged.columns.values()
-    return column.values
 
 
 def option_fields(run: Any) -> list[dataclasses.Field[Any]]:

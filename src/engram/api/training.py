@@ -177,6 +177,7 @@ def _record(
             "origin": read.table.origin,
             "fingerprint": read.table.fingerprint,
             "rows": {name: len(rows) for name, rows in read.examples.splits.items()},
+            "divided": read.divided,
             "reasons": read.reasons,
             "findings": [finding.record() for finding in read.findings],
             "fixes": read.view.record() if read.view is not None else None,

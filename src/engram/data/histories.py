@@ -18,6 +18,7 @@ from engram.core.errors import DataError
 from engram.data.examples import Examples, digests
 from engram.data.table import Lazy
 from engram.features._catalogue import Catalogue
+from engram.features.history import spans
 
 SIDES = {"train": 0, "val": 1, "test": 2}
 
@@ -32,7 +33,8 @@ FEWEST = {"test": 3, "val": 5}
 class Histories(Lazy):
     """Users' interactions one after the other, the earliest of each first; see `features.history.ARRAYS`.
 
-    users: by name. begins: where each user's begin (N + 1,). item: numbers in the catalogue.
+    users: by name. begins: where each user's begin (N + 1,). item: numbers in the catalogue. people: users of whom
+    something is known besides.
     """
 
     users: list[str]
@@ -42,6 +44,7 @@ class Histories(Lazy):
     time: np.ndarray
     side: np.ndarray
     catalogue: Catalogue
+    people: Catalogue = field(default_factory=lambda: Catalogue([]))
     root: str = ""
 
     def __len__(self) -> int:
@@ -73,13 +76,9 @@ class Histories(Lazy):
             self.time[chosen],
             self.side[chosen],
             self.catalogue,
+            self.people,
             self.root,
         )
-
-
-def spans(begin: np.ndarray, size: np.ndarray) -> np.ndarray:
-    """The places begin, begin + 1, ... of several spans of some size, one after the other."""
-    return np.repeat(begin - np.cumsum(size) + size, size) + np.arange(int(size.sum()))
 
 
 def divided_by_time(begins: np.ndarray, *, val: float, test: float) -> np.ndarray:
@@ -117,6 +116,8 @@ class HistoryExamples(Examples):
             self.stored[self.role].arrays[n].flat for n in ("item", "rating", "side")
         )
         self._begins = np.concatenate([[0], np.cumsum(self.stored[self.role].arrays["item"].shapes[:, 0])])
+        feature: Any = self.features[self.role]
+        self._person = feature.people_of(self.stored[self.role].arrays["user"])
         if len(self._row):
             return  # made already: a copy with other splits
         rows, splits, count = [], {}, 0
@@ -189,7 +190,10 @@ class HistoryExamples(Examples):
         feature: Any = self.features[self.role]
         return {
             self.role: feature.encode_flat(
-                self._item[place[known]], self._rating[place[known]], _counts(example[known], len(rows))
+                self._item[place[known]],
+                self._rating[place[known]],
+                _counts(example[known], len(rows)),
+                self._person[users],
             ),
             **self._wanted(place[wanted], _counts(example[wanted], len(rows))),
         }

@@ -24,6 +24,7 @@ from engram.data.source.catalogues import catalogue_beside
 from engram.data.source.fingerprint import digest
 from engram.data.source.rows import Names, as_names
 from engram.data.table import Column, Table
+from engram.features._catalogue import Catalogue
 from engram.features.category import LABEL_NAMES
 
 REPEATS = 1.3
@@ -233,18 +234,24 @@ class _Rows:
         present = np.unique(self.user)
         begins = np.append(np.searchsorted(self.user, present), len(self.user)).astype(np.int64)
         side = self._sides(begins, division, seed)
-        catalogue, notes, findings = catalogue_beside(self.given.origin, self.found["item"], self.items)
-        self.notes += notes
-        self.findings += findings
-        histories = Histories(
-            [self.users[user] for user in present.tolist()], begins, self.item, self.rating, self.time, side, catalogue
-        )
+        users = [self.users[user] for user in present.tolist()]
+        catalogue, people = self._described("item", self.items), self._described("user", users)
+        if not people.columns:
+            people = Catalogue([])
+        histories = Histories(users, begins, self.item, self.rating, self.time, side, catalogue, people)
         self._say(begins, side, division)
         columns = {"history": Column("history", histories, "history", digest(self.given.fingerprint, "histories"))}
         notes = [*self.given.notes, *self.notes]
         return replace(
             self.given, columns=columns, split=None, group=None, position=None, notes=notes, findings=self.findings
         )
+
+    def _described(self, role: str, names: list[str]) -> Catalogue:
+        """Items or users, with what a table beside says of them."""
+        found, notes, findings = catalogue_beside(self.given.origin, self.found, role, names)
+        self.notes += notes
+        self.findings += findings
+        return found
 
     def _sides(self, begins: np.ndarray, division: str, seed: int) -> np.ndarray:
         if self.split is not None and (self.split == "test").any():

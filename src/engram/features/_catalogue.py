@@ -18,6 +18,9 @@ import numpy as np
 from engram.core.errors import DataError, RunError
 
 WORDS = re.compile(r"[^\W_]+")
+YEAR = re.compile(r"\((\d{4})\)\s*$")
+"""What stands behind many titles."""
+
 LEAST_SHARED = 2
 """Items that must have a mark in common before it says anything."""
 
@@ -100,12 +103,13 @@ class Catalogue:
     def marks(self) -> tuple[np.ndarray, np.ndarray, list[str]]:
         """What items may have in common: (marks (M,), where each item's begin (I + 1,), what each mark is).
 
-        Values of the columns, and words of titles; those that only one item has say nothing.
+        Values of the columns, and words of titles, without the year behind them, which is a column by itself; those
+        that only one item has say nothing.
         """
         said = [[f"{column}={value}" for column, values in self.columns.items() for value in values[item]]
                 for item in range(len(self))]  # fmt: skip
         for item, title in enumerate(self.titles):
-            said[item] += [f"title: {word}" for word in dict.fromkeys(WORDS.findall(title.lower()))]
+            said[item] += [f"title: {word}" for word in dict.fromkeys(WORDS.findall(YEAR.sub("", title.lower())))]
         counts = Counter(mark for marks in said for mark in marks)
         known = [mark for mark, number in counts.most_common(MOST_MARKS) if number >= LEAST_SHARED]
         place = {mark: number for number, mark in enumerate(known)}

@@ -8,7 +8,7 @@ Shapes: B users, L interactions of the longest, E interactions of all, N users.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,9 @@ MOST_OFFERED = 2_000
 """Items that a page offers to choose from, the most popular ones; others are named."""
 
 
+PEOPLE = "people."
+"""Before the names of arrays of the catalogue of users."""
+
 MOST_PARTS = 100
 """Interactions that are taken away one by one: the latest."""
 
@@ -45,7 +48,7 @@ class History(Feature):
     takes = "table"
 
     def __init__(self) -> None:
-        self.catalogue = Catalogue([])
+        self.catalogue, self.people = Catalogue([]), Catalogue([])
         self.users: dict[str, int] = {}
         self.item, self.rating = np.zeros(0, np.int32), np.zeros(0, np.float32)
         self.begins = np.zeros(1, np.int64)
@@ -65,6 +68,7 @@ class History(Feature):
         feature = cls(**wishes)
         known = getattr(column.values, "catalogue", None)
         feature.catalogue = known or Catalogue(sorted({i for value in column.values for i in _items(value)}))
+        feature.people = getattr(column.values, "people", feature.people)
         return feature
 
     @property
@@ -128,16 +132,25 @@ class History(Feature):
             self.mean, self.spread = float(rated.mean(dtype=np.float64)), float(max(rated.std(dtype=np.float64), 1e-3))
             self.low, self.high = float(rated.min()), float(rated.max())
 
-    def history_of(self, user: str) -> dict[str, Any]:
-        """What a user has taken, as a value; DataError where there is no such user."""
-        if user not in self.users:
+    def histories_of(self, users: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """What users have taken: items (E,) and ratings (E,), one user after the other, and how many each has (B,).
+
+        Users that only the table of users knows have taken nothing. DataError where there is no such user.
+        """
+        unknown = [user for user in users if user not in self.users and user not in self.people.number]
+        if unknown:
             shown = ", ".join(list(self.users)[:5])
             raise DataError(
-                f"expected one of {len(self.users):,} users, such as {shown}; there is none called {user!r}"
+                f"expected one of {len(self.users):,} users, such as {shown}; there is none called {unknown[0]!r}"
             )
-        row = self.users[user]
-        own = slice(int(self.begins[row]), int(self.begins[row + 1]))
-        return {"item": self.item[own], "rating": self.rating[own]}
+        row_B = np.array([self.users.get(user, -1) for user in users], np.int64)
+        size_B = np.where(row_B < 0, 0, self.begins[row_B + 1] - self.begins[row_B])
+        place_E = spans(self.begins[row_B], size_B)
+        return self.item[place_E], self.rating[place_E], size_B
+
+    def people_of(self, users: Sequence[str]) -> np.ndarray:
+        """The numbers (B,) of users among those of whom something is known besides; -1 for others."""
+        return np.array([self.people.number.get(user, -1) for user in users], np.int64)
 
     def lengths(self, stored: Any, rows: np.ndarray) -> np.ndarray:
         """How many interactions users have."""
@@ -145,28 +158,43 @@ class History(Feature):
         return found
 
     def encode(self, gathered: Arrays, views: Any = None) -> Tensor:
-        """Return (B, L, 2), float32: the item's number from 1 on, 0 for none; its rating in spreads from the mean."""
+        """Return (B, L, 2), float32: the item's number from 1 on, 0 for none; its rating in spreads from the mean.
+
+        What is known of the user besides stands behind: the number of each mark (see `Catalogue.marks`), below 0.
+        """
         items, ratings = (list(gathered[name]) for name in ("item", "rating"))
         sizes = np.array([len(of_user) for of_user in items], np.int64)
         flat = np.concatenate([*items, np.zeros(0, np.int32)]), np.concatenate([*ratings, np.zeros(0, np.float32)])
-        return self.encode_flat(*flat, sizes)
+        person = self.people_of(gathered["user"]) if "user" in gathered else None
+        return self.encode_flat(*flat, sizes, person)
 
-    def encode_flat(self, item: np.ndarray, rating: np.ndarray, sizes: np.ndarray) -> Tensor:
+    def encode_flat(
+        self, item: np.ndarray, rating: np.ndarray, sizes: np.ndarray, person: np.ndarray | None = None
+    ) -> Tensor:
         """The same of interactions (E,) one after the other; sizes: how many of them each user has. What is not in the
-        catalogue is left out.
+        catalogue is left out. person: see `people_of`.
         """
         import torch
 
         if (item < 0).any():
             user = np.repeat(np.arange(len(sizes)), sizes)[item >= 0]
             item, rating, sizes = item[item >= 0], rating[item >= 0], np.bincount(user, minlength=len(sizes))
-        history_BL2 = np.zeros((len(sizes), max(1, int(sizes.max(initial=0))), 2), np.float32)
-        row = np.repeat(np.arange(len(sizes)), sizes)
-        place = np.arange(len(item)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        mark, number = self._marks_of(person, len(sizes))
+        history_BL2 = np.zeros((len(sizes), max(1, int((sizes + number).max(initial=0))), 2), np.float32)
+        row, place = np.repeat(np.arange(len(sizes)), sizes), spans(np.zeros(len(sizes), np.int64), sizes)
         history_BL2[row, place, 0] = item + 1
         known = np.isfinite(rating) if self.explicit else np.zeros(len(rating), bool)
         history_BL2[row[known], place[known], 1] = (rating[known] - self.mean) / self.spread
+        history_BL2[np.repeat(np.arange(len(sizes)), number), spans(sizes, number), 0] = -1 - mark
         return torch.from_numpy(history_BL2)
+
+    def _marks_of(self, person: np.ndarray | None, rows: int) -> tuple[np.ndarray, np.ndarray]:
+        """The marks of some people one after the other, and how many each has (B,)."""
+        if person is None or not len(self.people):
+            return np.zeros(0, np.int64), np.zeros(rows, np.int64)
+        marks, begins, _ = self.people.marks
+        number = np.where(person < 0, 0, begins[person + 1] - begins[person])
+        return marks[spans(begins[person], number)], number
 
     def decode(self, encoded: Tensor) -> list[dict[str, Any]]:
         """Return items, and ratings where there are any."""
@@ -201,7 +229,8 @@ class History(Feature):
             kept_KL = np.ones((len(gone_KP), len(item)), bool)
             kept_KL[:, shown] = ~np.asarray(gone_KP, bool)
             rows = [np.flatnonzero(kept_L) for kept_L in kept_KL]
-            return self.encode({"item": [item[row] for row in rows], "rating": [rating[row] for row in rows]})
+            user = {"user": [*gathered["user"]] * len(rows)} if "user" in gathered else {}
+            return self.encode({"item": [item[row] for row in rows], "rating": [rating[row] for row in rows], **user})
 
         names = [self.catalogue.title(int(item[number])) for number in shown]
         number = len(shown)
@@ -243,15 +272,17 @@ class History(Feature):
         return {**told, "feedback": "ratings" if self.explicit else "taken or not", **spread, "examples": most}
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """The catalogue, all histories, and what was measured."""
-        values, arrays = self.catalogue.state()
+        """The catalogue, all histories, what is known of users besides, and what was measured."""
+        (values, arrays), (people, theirs) = self.before(), self.people.state()
+        values["people"] = people
+        arrays |= {PEOPLE + name: array for name, array in theirs.items()}
         users = [""] * (len(self.begins) - 1)
         for user, row in self.users.items():
             users[row] = user
         arrays |= packed("users", users)
         arrays |= {"item": self.item, "sizes": np.diff(self.begins).astype(np.int32), "popularity": self.popularity}
         arrays |= {"rating": self.rating} if self.explicit else {}
-        return {**values, **self._scale()}, arrays
+        return values, arrays
 
     def _scale(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in ("explicit", "mean", "spread", "low", "high")}
@@ -259,6 +290,8 @@ class History(Feature):
     def load_state(self, values: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
         """Take back what `state` gave; RunError where it is damaged."""
         self.catalogue = Catalogue.from_state(values, arrays)
+        theirs = {name.removeprefix(PEOPLE): array for name, array in arrays.items() if name.startswith(PEOPLE)}
+        self.people = Catalogue.from_state(values["people"], theirs)
         self.explicit = bool(values["explicit"])
         self.mean, self.spread, self.low, self.high = (float(values[n]) for n in ("mean", "spread", "low", "high"))
         self.item, self.popularity = arrays["item"], arrays["popularity"]
@@ -272,9 +305,14 @@ class History(Feature):
         self.users = {user: row for row, user in enumerate(users) if user}
 
     def before(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """The catalogue, and how ratings are scaled; nobody's history."""
+        """The catalogue, and how ratings are scaled; nobody's history, and nothing of users."""
         values, arrays = self.catalogue.state()
         return {**values, **self._scale()}, arrays
+
+
+def spans(begin: np.ndarray, size: np.ndarray) -> np.ndarray:
+    """The places begin, begin + 1, ... of several spans of some size, one after the other."""
+    return np.repeat(begin - np.cumsum(size) + size, size) + np.arange(int(size.sum()))
 
 
 def _items(value: Any) -> list[str]:
@@ -285,7 +323,7 @@ def _items(value: Any) -> list[str]:
 
 def _digests(item: np.ndarray, begins: np.ndarray) -> np.ndarray:
     """Numbers (N, 16), as bytes, that are equal for equal histories and hardly ever for others."""
-    place = np.arange(len(item)) - np.repeat(begins[:-1], np.diff(begins))
+    place = spans(np.zeros(len(begins) - 1, np.int64), np.diff(begins))
     mixed = (item.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
     mixed = (mixed ^ (mixed >> np.uint64(29))) * (2 * place.astype(np.uint64) + np.uint64(1))
     words = [mixed, mixed ^ (mixed >> np.uint64(32)) * np.uint64(0xBF58476D1CE4E5B9)]

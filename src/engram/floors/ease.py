@@ -25,6 +25,9 @@ SPEED = 5e10
 """Multiplications a second that an inverse is sure to make; of more items than it has time for, the popular ones."""
 
 
+MOST_EXACT = 500
+"""Items up to which weights are kept exactly; of more they would be large and slow."""
+
 LEAST_ITEMS = 4_000
 """So many have an inverse in a second or two, whatever time is left."""
 
@@ -94,11 +97,16 @@ def _ranked(batches: Batches, trial: Paired) -> float:
     return total / max(1, seen)
 
 
+def _kind(num_kept: int) -> torch.dtype:
+    """In which weights are kept and multiplied."""
+    return torch.bfloat16 if num_kept > MOST_EXACT else torch.float32
+
+
 class Paired(nn.Module):
     """Adds up what each item of a history says of all others; those without pairs stand below, by their popularity.
 
-    kept: the items (K,) that have pairs. weight: (K, K), in half precision, from the row to the column. decay:
-    what was taken n interactions before the last counts (1 + n) to the power of minus this.
+    kept: the items (K,) that have pairs. weight: (K, K), from the row to the column, of many pairs in half precision.
+    decay: what was taken n interactions before the last counts (1 + n) to the power of minus this.
     """
 
     kept: Tensor
@@ -111,7 +119,7 @@ class Paired(nn.Module):
         super().__init__()
         self.record: dict[str, Any] = {"arguments": {"num_items": num_items}}
         sizes = {"kept": (num_kept,), "weight": (num_kept, num_kept)}
-        for name, kind in (("kept", torch.int64), ("weight", torch.float16)):
+        for name, kind in (("kept", torch.int64), ("weight", _kind(num_kept or 0))):
             # Any number is taken where nobody says how many have pairs.
             made: Any = (
                 nn.UninitializedBuffer(dtype=kind)  # type: ignore[call-arg]  # missing in torch's types
@@ -126,7 +134,7 @@ class Paired(nn.Module):
     def take(self, count_I: Tensor, kept_K: Tensor, weight_KK: Tensor, ridge: float) -> Paired:
         """Take over what was solved. count: what has no pairs is ranked by how popular it is, below what has."""
         self.alone.copy_(1e-4 * (count_I / count_I.max().clamp(min=1) - 1))
-        self.kept, self.weight = kept_K, weight_KK.half()
+        self.kept, self.weight = kept_K, weight_KK.to(_kind(len(kept_K)))
         self.record["arguments"]["num_kept"] = len(kept_K)
         self.ridge.fill_(ridge)
         return self
@@ -138,18 +146,17 @@ class Paired(nn.Module):
 
     def forward(self, history_BL2: Tensor) -> Tensor:
         """(B, L, 2) -> (B, I)."""
-        number_BL = history_BL2[..., 0].long()
+        number_BL, num_kept = history_BL2[..., 0].long().clamp(min=0), len(self.kept)
         place_L = torch.arange(number_BL.shape[1], device=number_BL.device)
         age_BL = ((number_BL > 0).sum(1, keepdim=True) - 1 - place_L).clamp(min=0)
-        counts_BL = (1.0 + age_BL) ** -self.decay
-        taken_BI = self.alone.new_zeros(number_BL.shape[0], len(self.alone) + 1).scatter_(1, number_BL, counts_BL)[
-            :, 1:
-        ]
-        kept_BK = taken_BI[:, self.kept]
-        kind = torch.bfloat16 if len(self.kept) > 500 and kept_BK.device.type == "cpu" else torch.float32
-        score_BK = (kept_BK.to(kind) @ self.weight.to(kind)).float()
-        # copied and added: the optimizer of ONNX graphs takes an `index_add` of all items for a copy
-        return self.alone + torch.zeros_like(taken_BI).index_copy(1, self.kept, score_BK)
+        counts_BL = ((1.0 + age_BL) ** -self.decay).to(self.weight.dtype)
+        # where each item, by its number from 1 on, stands among those that have pairs; the others are all put behind
+        order_K = torch.arange(num_kept, device=number_BL.device)
+        among_I = torch.full_like(self.alone, num_kept, dtype=torch.int64).index_copy(0, self.kept, order_K)
+        among_BL = torch.cat([among_I.new_full((1,), num_kept), among_I])[number_BL]
+        taken_BK = self.weight.new_zeros(number_BL.shape[0], num_kept + 1).scatter(1, among_BL, counts_BL)[:, :-1]
+        score_BK = (taken_BK @ self.weight).float() + self.alone[self.kept]
+        return self.alone.repeat(number_BL.shape[0], 1).index_copy(1, self.kept, score_BK)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
         """Take weights of any number of pairs: the data decides it."""

@@ -128,6 +128,9 @@ class Delivered(nn.Module):
         """Return the network's logits (B, C), the mean over views."""
         if len(self.views) > 1 and self._are_few(inputs[0]):
             return self._seen_at_once(*inputs)
+        if self.views == ("plain",):
+            logits_BC: Tensor = self.network(*inputs).float()
+            return logits_BC
         logits_BC = torch.zeros(())
         for view, weight in zip(self.views, self.view_weights, strict=True):
             seen_BC = weight * self.network(*look(view, inputs)).float()

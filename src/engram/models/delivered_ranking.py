@@ -22,10 +22,23 @@ class DeliveredRanking(Delivered):
         score_BI = self.seen(*inputs)
         if self.floor is None:
             return score_BI
-        return torch.lerp(standardised(self.floor(*inputs).float()), standardised(score_BI), self.share)
+        return mixed(score_BI, self.floor(*inputs).float(), self.share)
 
 
 def standardised(score_BI: Tensor) -> Tensor:
     """Bring the scores of each example to mean 0 and spread 1."""
-    spread_B1, mean_B1 = torch.std_mean(score_BI, dim=1, keepdim=True)
-    return (score_BI - mean_B1) / spread_B1.clamp(min=1e-6)
+    centred_BI, spread_B1 = _centred(score_BI)
+    return centred_BI / spread_B1
+
+
+def mixed(network_BI: Tensor, floor_BI: Tensor, share: Tensor) -> Tensor:
+    """Mix standardised scores, `share` of them the network's, in few passes over them."""
+    (network_BI, network_B1), (floor_BI, floor_B1) = _centred(network_BI), _centred(floor_BI)
+    return torch.mul(network_BI, share / network_B1).addcmul_(floor_BI, (1 - share) / floor_B1)
+
+
+def _centred(score_BI: Tensor) -> tuple[Tensor, Tensor]:
+    """Scores less their mean, and their spread (B, 1); `torch.std_mean` takes several times as long on CPUs."""
+    centred_BI = score_BI - score_BI.mean(1, keepdim=True)
+    spread_B1 = torch.linalg.vector_norm(centred_BI, dim=1, keepdim=True) / max(1, score_BI.shape[1] - 1) ** 0.5
+    return centred_BI, spread_B1.clamp(min=1e-6)

@@ -17,6 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from engram.models.layers.marks import MarkedItems
+
 SPREAD = 0.2
 
 
@@ -24,8 +26,7 @@ class Factorisation(nn.Module):
     """Gives histories (B, L, 2), of items' numbers from 1 on and ratings in spreads from the mean, the ratings (B, I)
     of all items as users write them. Several members that began otherwise answer together.
 
-    num_marks, of_all: different marks, and marks of all items together (see `describe`). mean, spread, low, high: of
-    ratings.
+    num_marks, of_all: see `MarkedItems`. mean, spread, low, high: of ratings.
     """
 
     recipe: ClassVar[dict[str, object]] = {
@@ -37,9 +38,6 @@ class Factorisation(nn.Module):
         "optimizer.weight_decay": 2.0,
         "optimizer.beta2": 0.99,
     }
-
-    marks: Tensor
-    begins: Tensor
 
     def __init__(
         self,
@@ -58,28 +56,16 @@ class Factorisation(nn.Module):
         self.width, self.members = width, members
         self.mean, self.spread, self.low, self.high = mean, spread, low, high
         across = members * (2 * width + 1)  # of each member: a vector, one that speaks by being taken, a bias
-        self.own = nn.Embedding(num_items, across)
-        self.mark = (
-            nn.EmbeddingBag(max(1, num_marks), across, mode="mean", include_last_offset=True) if of_all else None
-        )
+        self.items = MarkedItems(num_items, across, num_marks=num_marks, of_all=of_all, spread=SPREAD)
         self.log_ridge = nn.Parameter(torch.full((members, width + 1), 1.5))
-        self.register_buffer("marks", torch.zeros(of_all, dtype=torch.int64))
-        self.register_buffer("begins", torch.zeros(num_items + 1, dtype=torch.int64))
-        for table in (self.own, self.mark):
-            if table is not None:
-                nn.init.normal_(table.weight, std=SPREAD)
 
     def describe(self, popularity: np.ndarray, marks: np.ndarray, begins: np.ndarray) -> None:
-        """Take note of the marks (M,) of items, and of where each one's begin."""
-        if self.mark is not None:
-            self.marks.copy_(torch.from_numpy(marks))
-            self.begins.copy_(torch.from_numpy(begins))
+        """Take note of what is known of items; see `MarkedItems`."""
+        self.items.describe(popularity, marks, begins)
 
-    def items(self) -> tuple[Tensor, Tensor, Tensor]:
+    def parts(self) -> tuple[Tensor, Tensor, Tensor]:
         """Of all items: vectors and a one (K, I, D + 1), what being taken says (K, I, D + 1), bias (K, I)."""
-        found_IX = self.own.weight
-        if self.mark is not None:
-            found_IX = found_IX + self.mark(self.marks, self.begins)
+        found_IX = self.items()
         found_KIX = found_IX.view(len(found_IX), self.members, -1).transpose(0, 1)
         vector_KID, taken_KID, bias_KI1 = found_KIX.split([self.width, self.width, 1], dim=2)
         one_KI1 = torch.ones_like(bias_KI1)
@@ -106,14 +92,14 @@ class Factorisation(nn.Module):
 
     def forward(self, history_BL2: Tensor) -> Tensor:
         """(B, L, 2) -> ratings of all items (B, I)."""
-        items = self.items()
+        items = self.parts()
         user_KBD = self.users(history_BL2, history_BL2[..., 0] > 0, items)
         said_BI = (torch.einsum("kbd,kid->kbi", user_KBD, items[0]) + items[2][:, None]).mean(0)
         return (self.mean + self.spread * said_BI).clamp(self.low, self.high)
 
     def learning(self, history_BL2: Tensor, asked_BL: Tensor) -> Tensor:
         """Return what each member says of the ratings that are asked for (K, P), by the others; in spreads."""
-        items = self.items()
+        items = self.parts()
         user_KBD = self.users(history_BL2, (history_BL2[..., 0] > 0) & ~asked_BL, items)
         row, column = asked_BL.nonzero(as_tuple=True)
         place_P = history_BL2[row, column, 0].long() - 1

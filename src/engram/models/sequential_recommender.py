@@ -18,17 +18,21 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from engram.models.layers.dropout import Dropout
+from engram.models.layers.marks import MarkedItems
 from engram.models.layers.transformer import Block, RMSNorm, Rotary, initialise
 
 SPREAD = 0.05
 """Of items' vectors at the beginning: all about equally likely."""
 
+FROM_NOTHING = 0.1
+"""Share of histories that training reads from before the first interaction, for those of whom nothing is known."""
+
 
 class SequentialRecommender(nn.Module):
     """Gives histories (B, L, 2), of items' numbers from 1 on and ratings, the scores (B, I) of what comes next.
 
-    num_marks, of_all: different marks, and marks of all items together (see `describe`). longest: interactions that
-    are read, the last ones. forgotten: share of items whose own vector is left out in training, so that marks learn.
+    num_marks, of_all, forgotten: see `MarkedItems`. num_about: different marks of users; those of one stand behind the
+    history, numbered from -1 down. longest: interactions that are read, the last ones.
     """
 
     recipe: ClassVar[dict[str, object]] = {
@@ -40,16 +44,13 @@ class SequentialRecommender(nn.Module):
         "optimizer.clip_norm": 1.0,
     }
 
-    seen: Tensor
-    marks: Tensor
-    begins: Tensor
-
     def __init__(
         self,
         *,
         num_items: int,
         num_marks: int = 0,
         of_all: int = 0,
+        num_about: int = 0,
         width: int = 64,
         layers: int = 2,
         heads: int = 2,
@@ -58,9 +59,8 @@ class SequentialRecommender(nn.Module):
         forgotten: float = 0.1,
     ) -> None:
         super().__init__()
-        self.longest, self.forgotten = longest, forgotten
-        self.own = nn.Embedding(num_items, width)
-        self.mark = nn.EmbeddingBag(max(1, num_marks), width, mode="mean", include_last_offset=True) if of_all else None
+        assert layers, "the last block reads the last place"
+        self.longest = longest
         self.bias = nn.Parameter(torch.zeros(num_items))
         self.rated = nn.Linear(1, width)
         self.norm = RMSNorm()
@@ -68,57 +68,73 @@ class SequentialRecommender(nn.Module):
         self.dropout = Dropout(dropout)
         self.blocks = nn.ModuleList(Block(width, heads=heads, dropout=dropout) for _ in range(layers))
         self.head = nn.Linear(width, width, bias=False)
-        self.register_buffer("seen", torch.ones(num_items))
-        self.register_buffer("marks", torch.zeros(of_all, dtype=torch.int64))
-        self.register_buffer("begins", torch.zeros(num_items + 1, dtype=torch.int64))
-        initialise(self, layers=max(1, layers))
-        for table in (self.own, self.mark):
-            if table is not None:
-                nn.init.normal_(table.weight, std=SPREAD)
+        initialise(self, layers=layers)
         nn.init.zeros_(self.rated.bias)
+        self.items = MarkedItems(
+            num_items, width, num_marks=num_marks, of_all=of_all, spread=SPREAD, forgotten=forgotten
+        )
+        self.about = nn.Embedding(num_about + 1, width, padding_idx=0) if num_about else None
+        if self.about is not None:
+            nn.init.zeros_(self.about.weight)
 
+    @torch.no_grad()
     def describe(self, popularity: np.ndarray, marks: np.ndarray, begins: np.ndarray) -> None:
-        """Take note of how often items (I,) were taken in training, of their marks (M,), and where each one's begin."""
+        """Take note of what is known of items (see `MarkedItems`), and let popular ones be likely."""
+        self.items.describe(popularity, marks, begins)
         count = torch.from_numpy(np.asarray(popularity, np.float32))
-        with torch.no_grad():
-            self.seen.copy_(count > 0)
-            self.bias.copy_(((count + 0.1) / (count.mean() + 0.1)).log())
-            if self.mark is not None:
-                self.marks.copy_(torch.from_numpy(marks))
-                self.begins.copy_(torch.from_numpy(begins))
+        self.bias.copy_(((count + 0.1) / (count.mean() + 0.1)).log())
 
-    def items(self) -> Tensor:
-        """The vectors of all items (I, D). One that training never saw has those of its marks alone."""
-        vector_ID = self.own.weight * self.seen[:, None]
-        if self.mark is None:
-            return vector_ID
-        if self.training and self.forgotten:
-            vector_ID = vector_ID * (torch.rand_like(vector_ID[:, :1]) >= self.forgotten)
-        return vector_ID + self.mark(self.marks, self.begins)
+    def who(self, history_BL2: Tensor) -> Tensor | float:
+        """What is known of users besides (B, 1, D): the mean of their marks' vectors, none of some in training."""
+        if self.about is None:
+            return 0.0
+        mark_BL = (-history_BL2[..., 0].long()).clamp(min=0)
+        number_B1 = (mark_BL > 0).sum(1, keepdim=True)
+        about_BD = self.about(mark_BL).sum(1) / number_B1.clamp(min=1)
+        if self.training:
+            about_BD = about_BD * (torch.rand_like(about_BD[:, :1]) >= self.items.forgotten)
+        return about_BD[:, None]
 
-    def read(self, history_BL2: Tensor, vector_ID: Tensor) -> Tensor:
-        """Return what each place of a history (B, T) knows of what comes next (B, T, D)."""
-        number_BT = history_BL2[..., 0].long()
+    def embed(
+        self, window_BT2: Tensor, vector_ID: Tensor, about: Tensor | float
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """Return interactions as vectors (B, T, D), to which is added what is known of users, and the rotations of
+        their places.
+        """
+        number_BT = window_BT2[..., 0].long()
         x_BTD = functional.embedding((number_BT - 1).clamp(min=0), vector_ID) * (number_BT > 0)[..., None]
-        x_BTD = self.norm(x_BTD) + self.rated(history_BL2[..., 1:])
+        x_BTD = self.norm(x_BTD) + self.rated(window_BT2[..., 1:]) + about
         if torch.is_autocast_enabled(x_BTD.device.type):
             x_BTD = x_BTD.to(torch.get_autocast_dtype(x_BTD.device.type))
-        x_BTD = self.dropout(x_BTD)
-        rotation = self.rotary(x_BTD.shape[1], dtype=x_BTD.dtype)
+        return self.dropout(x_BTD), self.rotary(x_BTD.shape[1], dtype=x_BTD.dtype)
+
+    def read(self, window_BT2: Tensor, vector_ID: Tensor, about: Tensor | float = 0.0) -> Tensor:
+        """Return what each place of a history (B, T) knows of what comes next (B, T, D)."""
+        x_BTD, rotation = self.embed(window_BT2, vector_ID, about)
         for block in self.blocks:
             x_BTD = block(x_BTD, rotation, causal=True)
         return self.head(self.norm(x_BTD))
 
-    def forward(self, history_BL2: Tensor) -> Tensor:
-        """(B, L, 2) -> scores (B, I) of what comes after the last interaction."""
-        vector_ID = self.items()
-        return functional.linear(self.user(history_BL2, vector_ID), vector_ID, self.bias)
-
     def user(self, history_BL2: Tensor, vector_ID: Tensor) -> Tensor:
-        """Return the vectors of users (B, D), whose product with an item's, and its bias, is the score."""
+        """Return the vectors of users (B, D), whose product with an item's, and its bias, is the score: what `read`
+        gives for the last place, to which the others matter no more after the last block's attention.
+        """
         window_BT2, last_B = self.window(history_BL2)
-        state_BTD = self.read(window_BT2, vector_ID)
-        return state_BTD[torch.arange(last_B.shape[0], device=last_B.device), last_B]
+        x_BTD, rotation = self.embed(window_BT2, vector_ID, self.who(history_BL2))
+        blocks: list[Any] = list(self.blocks)
+        for block in blocks[:-1]:
+            x_BTD = block(x_BTD, rotation, causal=True)
+        return self.head(self.norm(blocks[-1].at(x_BTD, rotation, last_B)))
+
+    def forward(self, history_BL2: Tensor) -> Tensor:
+        """(B, L, 2) -> scores (B, I) of what comes after the last interaction.
+
+        The product is taken in full precision: in half, many items would have the same score.
+        """
+        vector_ID = self.items()
+        user_BD = self.user(history_BL2, vector_ID)
+        with torch.autocast(user_BD.device.type, enabled=False):
+            return functional.linear(user_BD.float(), vector_ID, self.bias)
 
     def learning(
         self, history_BL2: Tensor, next_B: Tensor, *, ahead: int, places: int
@@ -136,11 +152,16 @@ class SequentialRecommender(nn.Module):
         size_B1 = (history_BL2[..., 0] > 0).sum(1, keepdim=True)
         item_BS = functional.pad(history_BL2[..., 0].long(), (0, 1)).scatter(1, size_B1, next_B[:, None].clamp(min=0))
         start_B1 = (torch.rand(size_B1.shape, device=size_B1.device) * (size_B1 - self.longest + 1).clamp(min=1)).long()
+        start_B1 = start_B1 - (torch.rand(size_B1.shape, device=size_B1.device) < FROM_NOTHING).long()
         place_BT = start_B1 + torch.arange(min(history_BL2.shape[1], self.longest), device=size_B1.device)
-        state_BTD = self.read(_taken(history_BL2, place_BT), vector_ID)
+        state_BTD = self.read(_taken(history_BL2, place_BT), vector_ID, self.who(history_BL2))
         far_BT = (torch.rand(place_BT.shape, device=size_B1.device) * (size_B1 - place_BT).clamp(1, ahead)).long()
         target_BT = item_BS.gather(1, (place_BT + 1 + far_BT).clamp(max=item_BS.shape[1] - 1)) * (place_BT < size_B1)
-        chance_BT = torch.rand(place_BT.shape, device=size_B1.device).masked_fill(target_BT == 0, -1)
+        chance_BT = (
+            torch.rand(place_BT.shape, device=size_B1.device)
+            .masked_fill(place_BT < 0, 1)
+            .masked_fill(target_BT == 0, -1)
+        )
         least_B1 = chance_BT.topk(min(places, chance_BT.shape[1]), dim=1).values[:, -1:]
         asked_BT = (chance_BT >= least_B1) & (target_BT > 0)
         return state_BTD[asked_BT], target_BT[asked_BT] - 1, vector_ID
@@ -155,9 +176,9 @@ class SequentialRecommender(nn.Module):
 
 
 def _taken(history_BL2: Tensor, place_BT: Tensor) -> Tensor:
-    """Some places of histories (B, T, 2), zeros for those beyond the end."""
-    inside_BT1 = (place_BT < history_BL2.shape[1])[..., None]
-    place_BT2 = place_BT.clamp(max=history_BL2.shape[1] - 1)[..., None].expand(-1, -1, 2)
+    """Some places of histories (B, T, 2), zeros for those before and beyond them."""
+    inside_BT1 = ((place_BT >= 0) & (place_BT < (history_BL2[..., 0] > 0).sum(1, keepdim=True)))[..., None]
+    place_BT2 = place_BT.clamp(0, history_BL2.shape[1] - 1)[..., None].expand(-1, -1, 2)
     return history_BL2.gather(1, place_BT2) * inside_BT1
 
 

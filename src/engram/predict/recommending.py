@@ -7,9 +7,7 @@ Shapes: B users, E interactions of all, I items, K recommended, H interactions o
 
 from __future__ import annotations
 
-import operator
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,41 +15,42 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from engram.core.errors import ConfigError, DataError, nearest, unknown
+from engram.core.errors import ConfigError, DataError
 from engram.core.task import Batch
+from engram.features.history import spans
 from engram.predict.answering import output_of
+from engram.predict.conditions import fulfilling
+from engram.predict.similarity import likeness
 
 if TYPE_CHECKING:
     from engram.predict.predictor import Predictor
 
-AT_ONCE = 20_000_000
-"""Scores that are held in memory together."""
+AT_ONCE = 4_000_000
+"""Scores that are computed together: few enough to stay near the processor while they are blended and searched."""
 
 REASONS, LOOKED_AT = 2, 100
 """Items that are named as the reason for one, out of so many of the last that were taken."""
 
-CONDITION = re.compile(r"\s*(.+?)\s*(!=|>=|<=|=|>|<)\s*(.*?)\s*")
-COMPARED: dict[str, Callable[[Any, Any], bool]] = {
-    ">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt,
-}  # fmt: skip
-
 
 @dataclass(frozen=True)
 class Taken:
-    """Histories of some users, one after the other: items from 0 on and ratings (E,), and how many each has (B,)."""
+    """Histories of some users, one after the other: items from 0 on and ratings (E,), and how many each has (B,).
+
+    person: which of the users each is of whom something is known besides (B,), -1 for none.
+    """
 
     item: np.ndarray
     rating: np.ndarray
     size: np.ndarray
+    person: np.ndarray
 
     def __len__(self) -> int:
         return len(self.size)
 
     def of(self, users: np.ndarray) -> Taken:
         """Some of the users."""
-        begin = np.cumsum(self.size) - self.size
-        place = np.concatenate([np.arange(begin[u], begin[u] + self.size[u]) for u in users] or [np.zeros(0, np.int64)])
-        return Taken(self.item[place], self.rating[place], self.size[users])
+        place = spans((np.cumsum(self.size) - self.size)[users], self.size[users])
+        return Taken(self.item[place], self.rating[place], self.size[users], self.person[users])
 
 
 @dataclass(frozen=True)
@@ -67,18 +66,18 @@ class Recommender:
 
     def of_users(self, users: Sequence[Any]) -> Taken:
         """What users have taken; DataError names one that is not known."""
-        found = [self.feature.history_of(str(user)) for user in users]
-        item, rating = (np.concatenate([own[name] for own in found]) for name in ("item", "rating"))
-        known, size = item >= 0, np.array([len(own["item"]) for own in found])
-        row = np.repeat(np.arange(len(found)), size)[known]
-        return Taken(item[known], rating[known], np.bincount(row, minlength=len(found)))
+        names = [str(user) for user in users]
+        item, rating, size = self.feature.histories_of(names)
+        known = item >= 0
+        row = np.repeat(np.arange(len(size)), size)[known]
+        return Taken(item[known], rating[known], np.bincount(row, minlength=len(size)), self.feature.people_of(names))
 
     def of_histories(self, histories: Sequence[Any]) -> Taken:
         """Histories as the feature takes them, or texts with commas between the items; an empty one knows nothing."""
         stored = [self._read(history) for history in histories]
         size = np.array([len(one["item"]) for one in stored], np.int64)
         item, rating = (np.concatenate([one[name] for one in stored]) for name in ("item", "rating"))
-        return Taken(item, rating, size)
+        return Taken(item, rating, size, np.full(len(size), -1))
 
     def _read(self, history: Any) -> dict[str, Any]:
         value = self.feature.catalogue.parsed(history) if isinstance(history, str) else history
@@ -87,12 +86,14 @@ class Recommender:
         stored: dict[str, Any] = self.feature.store(value)
         return stored
 
-    def scores(self, taken: Taken) -> Iterator[tuple[np.ndarray, Tensor]]:
-        """Yield users (numbers of them) and their scores of all items (B, I), those of similar histories together."""
+    def scores(self, taken: Taken) -> Iterator[tuple[np.ndarray, Taken, Tensor]]:
+        """Yield users (numbers of them), their histories and scores of all items (B, I), those of similar length
+        together.
+        """
         order = np.argsort(taken.size, kind="stable")
         for users in np.array_split(order, max(1, -(-len(order) * self.feature.size // AT_ONCE))):
             some = taken.of(users)
-            yield users, self._scored(self.feature.encode_flat(some.item, some.rating, some.size))
+            yield users, some, self._scored(self.feature.encode_flat(some.item, some.rating, some.size, some.person))
 
     def _scored(self, history_BL2: Tensor) -> Tensor:
         task, batch = self.predictor.task, Batch(rows=np.arange(len(history_BL2)), history=history_BL2)
@@ -106,9 +107,8 @@ class Recommender:
         """Return items (B, K) and their scores, the best first; item -1 where there are fewer."""
         most = min(k, self.feature.size)
         item_BK, score_BK = np.full((len(taken), most), -1), np.full((len(taken), most), -np.inf, np.float32)
-        for users, score_BI in self.scores(taken):
+        for users, some, score_BI in self.scores(taken):
             if exclude_seen:
-                some = taken.of(users)
                 score_BI[np.repeat(np.arange(len(users)), some.size), some.item] = -torch.inf
             if allowed is not None:
                 score_BI[:, torch.from_numpy(~allowed)] = -torch.inf
@@ -116,18 +116,14 @@ class Recommender:
             score_BK[users], item_BK[users] = found.values.numpy(), found.indices.numpy()
         return np.where(np.isfinite(score_BK), item_BK, -1), score_BK
 
-    @torch.inference_mode()
-    def like(self, item: int, *, k: int, allowed: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Return items (K,) for which having taken one speaks most, and how much more than having taken nothing."""
-        nothing_I, taken_I = self._scored(
-            self.feature.encode_flat(np.array([item]), np.array([np.nan], np.float32), np.array([0, 1]))
-        )
-        lift_I = taken_I - nothing_I
-        lift_I[item] = -torch.inf
+    def like(self, item: int, *, k: int, allowed: np.ndarray | None = None) -> list[tuple[int, float]]:
+        """Return the items that are most like one, and how much (see `engram.predict.similarity`)."""
+        like_I = likeness(self.feature, item)
+        like_I[item] = 0.0
         if allowed is not None:
-            lift_I[torch.from_numpy(~allowed)] = -torch.inf
-        found = lift_I.topk(min(k, len(lift_I)))
-        return found.indices.numpy(), found.values.numpy()
+            like_I[~allowed] = 0.0
+        best_K = np.argsort(-like_I, kind="stable")[:k]
+        return [(int(number), float(like_I[number])) for number in best_K if like_I[number] > 0]
 
     @torch.inference_mode()
     def because(self, taken: Taken, item_K: np.ndarray) -> list[list[int]]:
@@ -137,65 +133,24 @@ class Recommender:
         left = [np.delete(np.arange(size), place) for place in looked_at]
         place = np.concatenate([np.arange(size), *left])
         sizes = np.array([size, *([size - 1] * len(left))])
-        without = Taken(taken.item[place], taken.rating[place], sizes)
+        without = Taken(taken.item[place], taken.rating[place], sizes, taken.person.repeat(len(sizes)))
         score_BK = np.empty((len(sizes), len(item_K)), np.float32)
-        for users, score_BI in self.scores(without):
+        for users, _, score_BI in self.scores(without):
             score_BK[users] = score_BI[:, torch.from_numpy(item_K)].numpy()
         cost_HK = score_BK[0] - score_BK[1:]
         order_HK = np.argsort(-cost_HK, axis=0, kind="stable")[:REASONS]
         reasons = [[int(h) for h in order_H if cost_HK[h, place] > 0] for place, order_H in enumerate(order_HK.T)]
         return [[int(taken.item[looked_at[h]]) for h in of_item] for of_item in reasons]
 
-    def allowed(self, where: Any) -> np.ndarray | None:
-        """Which items (I,) fulfil all conditions, such as "genres=Comedy" or "year>=1990"; None without conditions."""
-        given = [where] if isinstance(where, str) else where or []
-        if isinstance(given, Mapping):
-            given = [f"{column}={value}" for column, value in given.items()]
-        kept = [self._fulfilled(condition) for condition in given]
-        return np.logical_and.reduce(kept) if kept else None
-
-    def _fulfilled(self, condition: str) -> np.ndarray:
-        catalogue = self.feature.catalogue
-        if (found := CONDITION.fullmatch(condition)) is None:
-            raise ConfigError(f"expected a condition such as genres=Comedy or year>=1990; got {condition!r}")
-        column, sign, wanted = found.groups()
-        if column not in catalogue.columns:
-            known = list(catalogue.columns)
-            if not known:
-                raise ConfigError(
-                    "expected a catalogue with columns for conditions; this run's knows items by name alone"
-                )
-            raise unknown("column of the catalogue", column, known)
-        values = catalogue.columns[column]
-        if sign in COMPARED:
-            number = _number(wanted, condition)
-            kept = [any(COMPARED[sign](each, number) for each in _numbers(of_item)) for of_item in values]
-        else:
-            kept = [wanted.lower() in [each.lower() for each in of_item] for of_item in values]
-            if not any(kept):
-                known = sorted({each for of_item in values for each in of_item})
-                close = nearest(wanted, known)
-                said = f"did you mean {close!r}?" if close else f"there are {', '.join(known[:8])}"
-                raise ConfigError(f"expected a value that items have in {column}; none has {wanted!r}: {said}")
-        return np.array(kept) != (sign == "!=")
-
     def named(self, number: int, score: float | None = None) -> dict[str, Any]:
         """An item as answers name it."""
         catalogue = self.feature.catalogue
         said: dict[str, Any] = {"item": catalogue.names[number]}
-        said |= {"title": catalogue.titles[number]} if catalogue.titles else {}
-        return said if score is None else {**said, "score": round(float(score), 4)}
-
-
-def _number(text: str, condition: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise ConfigError(f"expected a number to compare with in {condition!r}; got {text!r}") from None
-
-
-def _numbers(values: Sequence[str]) -> list[float]:
-    return [float(value) for value in values if re.fullmatch(r"-?\d+(\.\d+)?", value)]
+        if catalogue.titles:
+            said["title"] = catalogue.titles[number]
+        if score is not None:
+            said["score"] = round(score, 4)
+        return said
 
 
 def recommend(
@@ -226,11 +181,11 @@ def recommend(
     if k < 1:
         raise ConfigError(f"expected 1 item or more to recommend; got {k}")
     recommender = Recommender(predictor)
-    allowed = recommender.allowed(where)
+    allowed = fulfilling(recommender.feature.catalogue, where)
     if like is not None:
         item = recommender.feature.catalogue.sure(str(like))
-        found = zip(*recommender.like(item, k=k, allowed=allowed), strict=True)
-        return {"like": recommender.named(item), "items": [recommender.named(int(i), s) for i, s in found]}
+        found = recommender.like(item, k=k, allowed=allowed)
+        return {"like": recommender.named(item), "items": [recommender.named(i, s) for i, s in found]}
     several = isinstance(user, list | tuple | np.ndarray) or (isinstance(history, list) and _holds_lists(history))
     asked = list(user if user is not None else history) if several else [user if user is not None else history]
     if several and not asked:
@@ -238,8 +193,8 @@ def recommend(
     taken = recommender.of_users(asked) if user is not None else recommender.of_histories(asked)
     item_BK, score_BK = recommender.best(taken, k=k, exclude_seen=exclude_seen, allowed=allowed)
     answers: list[dict[str, Any]] = [{"user": str(one)} if user is not None else {} for one in asked]
-    for number, answer in enumerate(answers):
-        chosen = [(int(i), s) for i, s in zip(item_BK[number], score_BK[number], strict=True) if i >= 0]
+    for number, (answer, items, scores) in enumerate(zip(answers, item_BK.tolist(), score_BK.tolist(), strict=True)):
+        chosen = [(i, s) for i, s in zip(items, scores, strict=True) if i >= 0]
         answer["items"] = [recommender.named(i, s) for i, s in chosen]
         own = int(taken.size[number])
         if own and chosen and (because or (because is None and not several)):

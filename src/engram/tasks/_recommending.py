@@ -34,7 +34,7 @@ def described_by(history: Any, make: Callable[[dict[str, int]], nn.Module]) -> n
 
 def without(score_BI: Tensor, history_BL2: Tensor) -> Tensor:
     """Scores with those of a history's items far below all others."""
-    number_BL = history_BL2[..., 0].long()
+    number_BL = history_BL2[..., 0].long().clamp(min=0)
     out_BI = torch.zeros_like(score_BI[:, :1]).repeat(1, score_BI.shape[1] + 1).scatter(1, number_BL, OUT)[:, 1:]
     return torch.where(out_BI < 0, OUT, score_BI)
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from engram.core.evidence import Evidence
 from engram.core.task import Sample, Task, Worth
+from engram.data.series.panel import looks_like_series
 from engram.data.table import Column, Table
 from engram.features.record import Record
 from engram.floors.boosted_trees import BoostedTrees
@@ -57,6 +58,8 @@ class TableTask(Task):
         label = self.judged(columns.target)
         if not label or not columns.many:
             return Evidence(0.0, label.reason if not label else f"beside {columns.target.name} there is only a text")
+        if why := looks_like_series(table):
+            return Evidence(0.3, f"{why}, so that nothing but the time could tell {columns.target.name}")
         beside = f"{len(columns.plain) + len(columns.texts):,} columns beside it"
         return Evidence(0.8, f"{columns.target.name} has {label.reason}, and there are {beside}")
 

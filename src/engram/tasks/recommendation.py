@@ -75,9 +75,12 @@ class Recommendation(Task):
 
     def model(self, size: str, features: Any) -> nn.Module:
         """A transformer over items, which knows of them what the catalogue says."""
-        return described_by(
-            features.history, lambda known: build.named("sequential_recommender", **known, **sized(size))
-        )
+        num_about = len(features.history.people.marks[2])
+
+        def make(known: dict[str, int]) -> nn.Module:
+            return build.named("sequential_recommender", **known, num_about=num_about, **sized(size))
+
+        return described_by(features.history, make)
 
     def step(self, model: nn.Module, batch: Batch) -> Step:
         """Cross entropy of what came next, at some places of each history; a network of one's own, at the end alone."""

@@ -1,9 +1,9 @@
-"""A table of items beside a table of interactions, joined by the key that both have: titles, genres, years."""
+"""A table of items, or of users, beside a table of interactions, joined by the key of both: titles, genres, ages."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,52 +16,57 @@ from engram.data.source.columns import separated
 from engram.data.source.lines import read_lines
 from engram.data.source.splits import split_of_file
 from engram.data.source.tabular import read_sheet
-from engram.features._catalogue import Catalogue
+from engram.features._catalogue import YEAR, Catalogue
 from engram.features.category import ID_NAMES, canonical
 
 TABLES = (".csv", ".tsv", ".jsonl", ".parquet")
-HEADERLESS = (".dat", ".item")
+HEADERLESS = (".dat", ".item", ".user")
 MOST_TWICE = 0.1
 """So many rows of a table of items may be of items that it has before."""
 
 JOINS = 0.5
-"""Share of the items that a table has to know to be theirs."""
+"""Share of the items, or users, that a table has to know to be theirs."""
 
 TITLES = re.compile(r"(.*_)?(title|name|label)")
-YEAR = re.compile(r"\((\d{4})\)\s*$")
 MOST_VALUES = 1_000
 """Different values of a column of the catalogue, beyond which it says something of each item by itself."""
 
 
-def catalogue_beside(origin: str, key: str, items: list[str]) -> tuple[Catalogue, list[str], list[Finding]]:
+def catalogue_beside(
+    origin: str, found: Mapping[str, str], role: str, items: list[str]
+) -> tuple[Catalogue, list[str], list[Finding]]:
     """Return the catalogue of all items, with what a table in the folder of `origin` says of them; notes; findings.
 
-    key: what the column of items is called, in both tables. Items that only the table knows are items too.
+    found: role -> column of the interactions; the table has that of `role`, "item" or "user" (whose catalogue is made
+    in the same way), and not the other. Items that only the table knows are items too.
     """
+    key, other = found[role], found["user" if role == "item" else "item"]
     findings: list[Finding] = []
-    for path in _candidates(Path(origin)):
-        columns = _columns(path, key)
+    for path in _candidates(Path(origin), role):
+        columns = _columns(path, key, other=other)
         names = _names(columns.pop(next(iter(columns)))) if columns and columns.keys() - {key} else []
-        if not names:
+        if not any(names):
             continue
-        if twice := len(names) - len(set(names)):
+        if twice := len(names) - len(set(names)) - max(0, names.count("") - 1):
             joins = twice <= MOST_TWICE * len(names)
-            said = f"{path.name} has {twice:,} rows of items that it has before; "
+            said = f"{path.name} has {twice:,} rows of {role}s that it has before; "
             said += "the first of each is taken" if joins else "it is not joined"
-            findings.append(Finding("warning", "repeated_items", said, fix="write one row for each item"))
+            findings.append(Finding("warning", f"repeated_{role}s", said, fix=f"write one row for each {role}"))
             if not joins:
                 continue
             first = np.unique(names, return_index=True)[1].tolist()
             names, columns = [names[row] for row in first], {n: [v[row] for row in first] for n, v in columns.items()}
         known = len(set(items).intersection(names))
         if known < JOINS * len(items):
-            said = f"{path.name} has a column {key} too, but knows {known:,} of {len(items):,} items; it is not joined"
-            findings.append(Finding("warning", "no_join", said, fix="write the items alike in both files"))
+            said = (
+                f"{path.name} has a column {key} too, but knows {known:,} of {len(items):,} {role}s; it is not joined"
+            )
+            findings.append(Finding("warning", "no_join", said, fix=f"write the {role}s alike in both files"))
             continue
         titles, more = _described(columns)
         if titles or more:
             told = [*(["titles"] if titles else []), *more]
-            note = f"{path.name} says of {known:,} of {len(items):,} items {', '.join(told)}."
+            note = f"{path.name} says of {known:,} of {len(items):,} {role}s {', '.join(told)}."
             return _joined(items, names, titles, more), [note], findings
     return Catalogue(items), [], findings
 
@@ -76,18 +81,18 @@ def interactions_among(root: str, names: list[str]) -> str | None:
     return chosen[0] if len(chosen) == 1 and not any(map(split_of_file, names)) else None
 
 
-def _candidates(origin: Path) -> list[Path]:
-    """Tables beside a file; without headers, those that are called like items."""
+def _candidates(origin: Path, role: str) -> list[Path]:
+    """Tables beside a file; without headers, those that are called like items, or users."""
     if not origin.is_file():
         return []
     beside = sorted(path for path in origin.parent.iterdir() if path.is_file() and path != origin)
     tables = [path for path in beside if path.suffix.lower() in TABLES]
     return tables + [
-        p for p in beside if p.suffix.lower() in HEADERLESS and (called("item", p.stem) or p.suffix == ".item")
+        p for p in beside if p.suffix.lower() in HEADERLESS and (called(role, p.stem) or p.suffix == f".{role}")
     ]
 
 
-def _columns(path: Path, key: str) -> dict[str, Sequence[Any]]:
+def _columns(path: Path, key: str, *, other: str) -> dict[str, Sequence[Any]]:
     """The columns of a table, the key first; none where it has no such column."""
     try:
         if path.suffix.lower() in HEADERLESS:
@@ -95,7 +100,7 @@ def _columns(path: Path, key: str) -> dict[str, Sequence[Any]]:
             first = next(iter(columns), "")
         else:
             header = _header(path) if path.suffix.lower() in (".csv", ".tsv") else [key]
-            if key not in header or any(called("user", name) for name in header):  # more interactions, such as tags
+            if key not in header or other in header:  # more interactions, such as tags
                 return {}
             columns, first = dict(read_sheet(str(path)).columns), key
     except DataError:

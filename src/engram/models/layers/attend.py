@@ -92,7 +92,10 @@ class _Normalised(torch.autograd.Function):
 
 def half_square(x: Tensor) -> Tensor:
     """Half the square of what is above zero, whose gradient is what is above zero."""
-    return _HalfSquare.apply(x) if x.requires_grad else functional.relu(x).square() / 2
+    if x.requires_grad:
+        return _HalfSquare.apply(x)
+    above = functional.relu(x)
+    return above.mul_(above).div_(2)
 
 
 class _HalfSquare(torch.autograd.Function):

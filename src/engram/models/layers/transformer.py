@@ -136,6 +136,16 @@ class Attention(nn.Module):
             key, value = cache.extend(key, value)
         return self._look(query, key, value, mask=mask, causal=causal)
 
+    def at(self, x_BTD: Tensor, rotation: tuple[Tensor, Tensor], place_B: Tensor) -> Tensor:
+        """Return what a causal `forward` gives for one place (B,) of each row alone (B, 1, D)."""
+        key, value = _product(x_BTD, self.key, self.value, heads=self.heads)
+        (query,) = _product(_one(x_BTD, place_B), self.query, heads=self.heads)
+        own = rotation[0][place_B][:, None], rotation[1][place_B][:, None]
+        query, key = rotate(self.norm(query), own), rotate(self.norm(key), rotation)
+        earlier_BT = torch.arange(x_BTD.shape[1], device=x_BTD.device) <= place_B[:, None]
+        looked_at = query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2)
+        return self._look(*looked_at, mask=earlier_BT[:, None, None], causal=False)
+
     def _look(self, query: Tensor, key: Tensor, value: Tensor, *, mask: Tensor | None, causal: bool) -> Tensor:
         found_BHTK = attend(query, key, value, mask=mask, causal=causal)
         return linear(found_BHTK.transpose(1, 2).flatten(2), self.out.weight)
@@ -162,6 +172,11 @@ class CrossAttention(Attention):
         query, key = self.norm(query).transpose(1, 2), remembered[0]
         score = query @ key.transpose(2, 3) * key.shape[-1] ** -0.5
         return (score if mask is None else score.masked_fill(~mask, -torch.inf)).softmax(-1)
+
+
+def _one(x_BTD: Tensor, place_B: Tensor) -> Tensor:
+    """One place (B,) of each row: (B, 1, D)."""
+    return x_BTD.gather(1, place_B[:, None, None].expand(-1, 1, x_BTD.shape[2]))
 
 
 def _product(x_BTD: Tensor, *layers: nn.Linear, heads: int) -> tuple[Tensor, ...]:
@@ -212,6 +227,13 @@ class Block(nn.Module):
             assert remembered is not None, "a block with cross attention needs something to attend to"
             x_BTD = x_BTD + self.dropout(self.cross(self.norm(x_BTD), remembered, mask=memory_mask))
         return x_BTD + self.dropout(self.feed_forward(self.norm(x_BTD)))
+
+    def at(self, x_BTD: Tensor, rotation: tuple[Tensor, Tensor], place_B: Tensor) -> Tensor:
+        """Return what a causal `forward` gives for one place (B,) of each row alone (B, D): of a last layer, often all
+        that is wanted.
+        """
+        x_B1D = _one(x_BTD, place_B) + self.dropout(self.attention.at(self.norm(x_BTD), rotation, place_B))
+        return (x_B1D + self.dropout(self.feed_forward(self.norm(x_B1D))))[:, 0]
 
 
 def initialise(network: nn.Module, *, layers: int) -> None:
