@@ -105,7 +105,7 @@ def closed(url: str, requests: list[bytes], *, clients: int, seconds: float) -> 
 
 
 def opened(
-    url: str, requests: list[bytes], *, rate: float, until: Callable[[], bool], connections: int = 600
+    url: str, requests: list[bytes], *, rate: float, until: Callable[[], bool], connections: int = 780
 ) -> dict[str, Any]:
     """Requests at fixed times until told, then what is left to be answered. not_sent: found no free connection."""
     crowd, turn, latencies, statuses = Crowd(), cycle(requests), [], Counter[int]()

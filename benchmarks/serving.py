@@ -25,6 +25,7 @@ import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+from urllib.request import urlopen
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
@@ -71,6 +72,14 @@ def measured(url: str, pictures: list[bytes], **how: Any) -> dict[str, Any]:
     done = subprocess.run(command, input=payload, stdout=subprocess.PIPE, text=True, check=True)
     found: dict[str, Any] = json.loads(done.stdout)
     return found
+
+
+def batches(url: str) -> list[float]:
+    """(number of batches so far, their seconds, their items)."""
+    with urlopen(f"{url}/metrics") as answer:
+        lines = dict(line.rsplit(" ", 1) for line in answer.read().decode().splitlines() if not line.startswith("#"))
+    kinds = ("seconds_count", "seconds_sum", "items_sum")
+    return [float(lines[f'engram_batch_{kind}{{model="model"}}']) for kind in kinds]
 
 
 def ask() -> None:
@@ -141,7 +150,9 @@ def main() -> None:
     process.kill()
     process, url = started(SERVER, options.run, str(Path(options.run) / "no-registry"))
     one = measured(url, pictures, clients=1, seconds=3)
+    before = batches(url)
     served = measured(url, pictures, **how)
+    number, seconds, items = (after - then for after, then in zip(batches(url), before, strict=True))
     flood = measured(url, pictures, rate=3 * served["rate"], seconds=options.seconds)
     process.terminate()
     process.wait(60)
@@ -150,7 +161,8 @@ def main() -> None:
     print(f"empty       {empty['rate']:8.0f} requests/s; one client p50 {one_empty['p50_ms']:.2f} ms")
     print(
         f"served      {served['rate']:8.0f} requests/s, {served['rate'] / bound:.0%} of {bound:.0f}; "
-        f"p50 {served['p50_ms']:.1f} ms, p99 {served['p99_ms']:.1f} ms; {served['statuses']}"
+        f"p50 {served['p50_ms']:.1f} ms, p99 {served['p99_ms']:.1f} ms; {served['statuses']}; "
+        f"batches of {items / number:.1f} in {seconds / number * 1e3:.1f} ms"
     )
     print(
         f"one client  p50 {one['p50_ms']:.2f} ms, p99 {one['p99_ms']:.2f} ms; "

@@ -38,9 +38,11 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-FEW_ROWS, EPOCHS, BUDGET = 5_000, 20.0, 60.0
-"""Where nobody says otherwise, a fit on fewer rows goes over them so often, and one on more may take so many seconds.
-On iris, wine, diabetes and breast_cancer 60 steps were as good as 450, which take three times as long (LOG.md)."""
+FEW_ROWS, STEPS = 1_000, 150
+SOME_ROWS, EPOCHS = 5_000, 10.0
+BUDGET = 60.0
+"""Where nobody says otherwise, a fit on few rows takes so many steps, one on some goes over them so often, and one on
+more may take so many seconds. A few hundred rows are learned by heart in 450 steps (LOG.md)."""
 
 ANSWERED = 10_000
 """Rows that are answered at once."""
@@ -84,8 +86,8 @@ class EngramEstimator(BaseEstimator):
 
     budget: seconds a fit may take, or "90s", "10m". epochs, steps: passes over the rows, or steps, instead of a budget;
     a fit is then the same bit for bit whenever it is repeated with one `random_state`. With none of the three, fewer
-    than 5,000 rows are gone over 20 times, and on more a minute is spent. size: "small", "medium", "large". verbose: 1
-    shows on stderr what the command line shows.
+    than 1,000 rows take 150 steps, fewer than 5,000 are gone over 10 times, and on more a minute is spent. size:
+    "small", "medium", "large". verbose: 1 shows on stderr what the command line shows.
     """
 
     task = ""
@@ -127,7 +129,7 @@ class EngramEstimator(BaseEstimator):
             target_name += "_"
         limits: dict[str, Any] = {"budget": self.budget, "epochs": self.epochs, "steps": self.steps}
         if all(limit is None for limit in limits.values()):
-            limits |= {"epochs": EPOCHS} if len(target) < FEW_ROWS else {"budget": BUDGET}
+            limits |= _usual(len(target))
         seed = int(check_random_state(self.random_state).randint(2**31))
         with tempfile.TemporaryDirectory(prefix="engram-") as folder, _apart(), listening(*_listeners(self.verbose)):
             try:
@@ -215,6 +217,13 @@ def _checked(estimator: Any, X: Any, y: Any, *, numbers: bool = False) -> tuple[
     assert_all_finite(y, input_name="y")
     check_consistent_length(X, y)
     return X, y
+
+
+def _usual(rows: int) -> dict[str, Any]:
+    """How long a fit on so many rows takes where nobody says."""
+    if rows < FEW_ROWS:
+        return {"steps": STEPS}
+    return {"epochs": EPOCHS} if rows < SOME_ROWS else {"budget": BUDGET}
 
 
 def _is_frame(X: Any) -> bool:

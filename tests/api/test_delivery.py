@@ -6,6 +6,8 @@ import pytest
 from torch import nn
 
 import engram
+from engram.api.delivery import KINDS
+from engram.core.answers import Rankings, Tags
 
 
 class NoLinear(nn.Module):
@@ -46,3 +48,10 @@ def test_a_run_answers_as_training_scored_it(tmp_path, factory):
     assert [answer["label"] for answer in answers] == kept["predicted"].to_list()
     said = [[answer["probability"], answer["unfamiliarity"]] for answer in answers]
     assert np.allclose(said, kept.select("probability", "unfamiliarity").to_numpy(), rtol=0.05, atol=0.05)
+
+
+def test_a_kind_of_ones_own_is_delivered_as_the_kind_that_it_is_one_of():
+    class Marks(Tags):
+        pass
+
+    assert [type(kind().among(KINDS)).__name__ for kind in (Marks, Rankings)] == ["LabelKind", "RankingKind"]

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import polars
 import pytest
 import torch
 
@@ -151,11 +152,23 @@ def test_a_run_continues_newer_data_in_any_form(run: Path, tmp_path: Path) -> No
     (answer,) = engram.predict(run, str(path))
     assert answer["forecast"][0]["time"] == "2025-03-07"
     (same,) = engram.predict(run, newer)
-    assert same["forecast"] == answer["forecast"]
+    (framed,) = engram.load(run).predict(polars.DataFrame(newer))
+    assert framed["forecast"] == same["forecast"] == answer["forecast"]
     (plain,) = engram.predict(run, [np.array(newer["sales"])[:, None]])
     assert [s["value"] for s in plain["forecast"]] == pytest.approx([s["value"] for s in same["forecast"]])
     scores = engram.evaluate(run, str(path))
     assert scores["num_examples"] == 60 - 28 - 7 + 1 and scores["metrics"]["mse"]["value"] < 1
+
+
+def test_runs_that_look_back_differently_are_compared_on_the_same_windows(run: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    engram.train(daily(), task="forecast", horizon=7, lookback=14, steps=2, out=other, device="cpu")
+    found = {one["metric"]: one for one in engram.compare(run, other)["comparisons"]}
+    scores = [engram.evaluate(each)["metrics"] for each in (run, other)]
+    assert "mse" in found and "coverage" not in found, "by coverage no forecast is better than another"
+    for name, one in found.items():
+        assert one["num_examples"] == 24
+        assert [one["a"], one["b"]] == pytest.approx([each[name]["value"] for each in scores])
 
 
 def test_forecasts_are_drawn_and_shown_in_the_report(run: Path, tmp_path: Path) -> None:

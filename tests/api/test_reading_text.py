@@ -15,6 +15,7 @@ from engram.data import doctor, infer, source
 from engram.features import text
 from engram.features.category import Category
 from engram.features.text import Text
+from engram.tasks.conversation import Conversation
 
 
 class Corpus(Task):
@@ -100,6 +101,11 @@ def test_files_that_are_no_text_and_blank_lines_are_set_aside_with_their_reason(
     (tmp_path / "all").mkdir()
     with pytest.raises(DataError, match="it is empty"):
         read(Corpus(), tmp_path / "all")
+
+
+def test_where_no_row_can_be_read_the_first_reason_is_told():
+    with pytest.raises(DataError, match=r"of 30 none can\. .*\[0\]: the conversation has no reply"):
+        read(Conversation(), {"messages": [[{"role": "user", "content": "hello"}]] * 30})
 
 
 @pytest.mark.parametrize("written", ["🙂🙃 👩‍👩‍👧", "שלום עולם, מה שלומך?", "مرحبا بالعالم", "你好，世界", "z̷͎̿a̶l̵g̸o"])

@@ -163,5 +163,7 @@ def test_numbers_of_a_large_table_are_read_as_such_unless_a_cell_is_none(tmp_pat
     assert found.columns["both"].values[25_001] == 2.5 and found.columns["odd"].values[25_001] is None
     assert kinds(found) == {"mixed_types": "warning"} and found.findings[0].where == ("odd[25001]",)
     rows[25_001] = "25001,1.5,100,10,2\n"
+    found = table(tmp_path, "".join(rows))
+    assert len(found) == 40_000 and {column.kind for column in found.columns.values()} == {"number"}
     found = table(tmp_path, "whole,part,code,odd,both\n" + "".join(rows))
     assert {column.kind for column in found.columns.values()} == {"number"} and first(found, "part", 2) == [0, 0.25]

@@ -52,6 +52,8 @@ def test_pairs_of_unequal_length_are_refused_with_both_counts(tmp_path):
         (["de_dev.txt", "it_dev.txt"], {"*_dev.txt": ["de", "it"]}),
         (["europarl-v7.de-en.en", "europarl-v7.de-en.de"], {"europarl-v7.de-en.*": ["de", "en"]}),
         (["x/train.en", "x/train.de", "y/train.en"], {"x/train.*": ["de", "en"]}),
+        (["german.txt", "english.txt"], {"*.txt": ["english", "german"]}),
+        (["train.src", "train.tgt"], {"train.*": ["src", "tgt"]}),
         (["to_be.txt", "chapter.txt"], {}),
         (["train.csv", "test.csv"], {}),
     ],

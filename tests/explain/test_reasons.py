@@ -5,16 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+import writing_run
 from torch import nn
 
 from engram.core.claim import Claim, log_odds
 from engram.core.parts import Parts
 from engram.core.task import Batch
 from engram.explain import attribution, deletion
-from engram.explain.question import Question
+from engram.explain.question import Question, ask
 from engram.explain.why import why
 from engram.features._parts_of_pictures import filled, parts_of
 from engram.features.text import Text
+from engram.predict.predictor import load
+from engram.predict.writing import Writer
 
 
 class Weighed(nn.Module):
@@ -124,3 +127,28 @@ def test_words_are_taken_out_of_texts(tokenizer: str) -> None:
     assert "bad" in whole.lower() and "bad" not in rest.lower() and "," not in rest
     everything = feature.encode({"utf8": [value["utf8"]]}).shape[1]
     assert set(parts.belongs[everything]) == {-1, *range(7)}
+
+
+def test_a_reply_hangs_on_what_was_said_before_it(tmp_path) -> None:
+    predictor = load(writing_run.make(tmp_path / "run"))
+    talk, reply = [("user", "how are you"), ("assistant", "fine, thank you")], len("fine, thank you") + 1
+    asked = ask(predictor, talk)
+    assert asked is not None and asked.answer == "“fine, thank you”" and asked.parts.names == ["how", "are", "you"]
+    nats = predictor.output(predictor.encode([talk]))[0][0, -reply:]
+    (support,) = asked.support(np.zeros((1, 3), bool))
+    assert asked.probability(support) == pytest.approx(float((-nats.mean()).exp()), rel=1e-4)
+    plain = attribution.gradients(asked)
+    assert plain is not None and (plain > 0).all(), "every word is read"
+    assert why(asked).record()["kind"] == "words"
+
+
+def test_what_nobody_has_replied_to_is_explained_by_the_likeliest_reply(tmp_path) -> None:
+    predictor = load(writing_run.make(tmp_path / "run"))
+    asked = ask(predictor, "how are you")
+    assert asked is not None and asked.parts.whole == "user: how are you"
+    feature, sampling = predictor.by_role.text, predictor.task.answers.sampling(temperature=0, max_tokens=40)
+    prompt, _ = feature.prompt([("user", "how are you")], most=60)
+    written = list(
+        Writer(predictor.module, predictor.task.answers.context, feature.tokenizer.size).write(prompt, sampling)
+    )
+    assert feature.tokenizer.decode(written).strip() == asked.answer[1:-1]

@@ -21,6 +21,7 @@ from engram.tasks.text_classification import TextClassification
         (["Very Positive", "very_negative", "Neutral"], ["very_negative", "Neutral", "Very Positive"]),
         (["high", "low", "medium"], ["low", "medium", "high"]),
         (["0", "1", "2", "3", "4", "5"], None),  # numbers of classes, as likely as not
+        ([str(number) for number in range(1, 11)], None),  # of topics, say
         (["positive", "negative"], None),  # two are merely different
         (["low", "high", "unknown"], None),
         (["cat", "dog", "bird"], None),

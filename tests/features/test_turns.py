@@ -57,7 +57,7 @@ def test_a_prompt_ends_where_the_assistant_speaks_and_forgets_the_first_turns() 
 
 
 def test_what_is_no_talk_is_refused() -> None:
-    for value, said in (([("user", "alone")], "no reply"), ("text", "a list"), ([1, 2], "a list")):
+    for value, said in (([("user", "alone")], "no reply"), (5, "a list"), ([1, 2], "a list")):
         with pytest.raises(DataError, match=said):
             fitted().store(value)
 
@@ -67,3 +67,20 @@ def test_a_template_with_other_roles_is_refused() -> None:
     assert (again := Turns()).load_state(values, arrays) is None and again.size == fitted().size
     with pytest.raises(RunError, match="other roles"):
         Turns().load_state({**values, "roles": ["user"]}, arrays)
+
+
+def test_what_was_said_before_a_reply_is_taken_apart_into_words() -> None:
+    feature = fitted()
+    gathered = {name: [value] for name, value in feature.store(TALK[:3]).items()}
+    parts = feature.parts(gathered)
+    assert parts is not None and parts.names == ["be", "brief", "hello"]
+    assert [parts.whole[a:b] for a, b in parts.places] == parts.names
+    gone = np.zeros((2, 3), bool)
+    gone[1, [1, 2]] = True
+    whole, rest = feature.decode(parts.encode(gone))
+    assert whole == TALK[:3] and rest == [("system", "be"), ("user", " "), ("assistant", "hi")]
+    prompt, _ = feature.prompt(TALK[:2], most=200)
+    (part_N,) = parts.belongs.values()
+    said = feature.pieces(prompt)
+    assert len(part_N) == len(prompt)
+    assert ["".join(c for c, p in zip(said, part_N, strict=True) if p == part) for part in range(3)] == parts.names

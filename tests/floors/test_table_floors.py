@@ -5,7 +5,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from engram.floors.boosted_trees import BoostedTrees
+from engram.floors._trees import mean_of
+from engram.floors.boosted_trees import BoostedTrees, Enough
 from engram.floors.linear_on_record import MOST_FEATURES, LinearOnRecord, RecordLinear
 from engram.floors.mean_value import MeanValue
 
@@ -66,6 +67,25 @@ def test_it_learns_and_loads_and_refits_with_its_choices(floor, kind):
         assert (again.rounds, again.leaves) == (fitted.rounds, fitted.leaves)
     else:
         assert again.ridge == fitted.ridge > 0
+        assert made.several(again, batches_of(*rows(kind)), features(kind), seconds=60) is again
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_several_trees_are_the_mean_of_trees_that_drew_differently(kind):
+    made, given = BoostedTrees(kind=kind), batches_of(*rows(kind))
+    one = made._fit(given, features(kind), until=float("inf"), chosen=Enough(20, 7))
+    record, _ = rows(kind, number=500, seed=1)
+    several = made.several(one, given, features(kind), seconds=60)
+    assert several.rounds == made.members * one.rounds
+    others = [made._again(one, given, features(kind), until=float("inf"), seed=seed) for seed in (1, 2)]
+    assert not torch.equal(one(record), others[0](record))
+    expected = torch.stack([each(record) for each in (one, *others)]).mean(0)
+    assert torch.allclose(mean_of([one, *others])(record), expected, rtol=1e-5, atol=1e-5)
+    built = made.build(features(kind))
+    built.load_state_dict(several.state_dict())
+    assert torch.equal(built(record), several(record))
+    hurried = made.several(one, given, features(kind), seconds=0)
+    assert torch.equal(hurried(record), one(record))  # what time cuts short does not count
 
 
 def test_trees_end_in_time():

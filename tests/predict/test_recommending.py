@@ -136,7 +136,7 @@ def test_the_command(run: str) -> None:
     shown = CliRunner().invoke(cli, ["recommend", run, "--user", "4", "-k", "3"])
     assert shown.exit_code == 0 and "because of" in shown.output and "Film" in shown.output
     report = (Path(run) / "report.html").read_text()
-    assert "80 histories were read and each divided" in report and "240 examples" not in report
+    assert "80 histories were read and each divided" in report and "240 users" not in report
     lines = CliRunner().invoke(cli, ["recommend", run, "--user", "4", "--user", "5", "--json"]).output.splitlines()
     assert [json.loads(line)["user"] for line in lines] == ["4", "5"]
 

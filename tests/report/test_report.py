@@ -176,7 +176,7 @@ def test_the_page_of_explanations(run: RunDirectory) -> None:
     page = Page(html)
     assert page.open == [] and (run / "explain.html").stat().st_size < 10e6
     keys = [attributes["id"] for tag, attributes in page.tags if tag == "section"]
-    assert keys == ["network", "units", "depth", "why", "example", "errors", "calibration", "trust"]
+    assert keys == ["network", "units", "depth", "example", "why", "errors", "calibration", "trust"]
     assert "shuffled pixels" in html and "learned from that the network holds closest" in html
     assert "Are these explanations to be believed?" in html and "The filters of the first layer" in html
     assert "<script" not in html and "<img src=x" not in html

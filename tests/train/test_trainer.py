@@ -126,3 +126,34 @@ def test_callbacks_hear_each_step():
         trainer(callbacks=[Ear()]).fit()
     assert [step for step, _ in heard] == list(range(1, 13))
     assert heard[-1][1] < heard[0][1] or heard[0][1] == 0.0
+
+
+def test_pictures_are_smaller_at_first_and_steps_are_timed_anew_from_then_on():
+    class Pictures(Numbers):
+        def batch(self, rows, *, augmentation=None, seed=0, epoch=0):
+            return Batch(rows=rows, x=torch.ones(len(rows), 1, 20, 10))
+
+    class Mean(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.scale, self.seen = nn.Parameter(torch.ones(1)), []
+
+        def forward(self, x):
+            self.seen.append(tuple(x.shape[2:]))
+            return self.scale * x.mean((2, 3))
+
+    class Known(Task):
+        def step(self, model, batch):
+            return Step(model(batch.x).square().sum(), weight=len(batch))
+
+    moments = []
+
+    class Watch(Callback):
+        def after_step(self, trainer, *, loss, learning_rate):
+            moments.append(len(pacing.moments))
+
+    model, pacing = Mean(), Pacing(lambda: 1e6, most=12)
+    plan = Plan(batch_size=20, micro_batch=20, steps=12, coarse_until=0.45)
+    Trainer(Known(), model, Pictures(), plan, callbacks=[pacing, Watch()]).fit()
+    assert model.seen == [(14, 7)] * 6 + [(20, 10)] * 6
+    assert moments == [0, 0, 1, 2, 3, 0, 1, 2, 3, 4, 5, 6]

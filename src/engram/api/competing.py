@@ -125,8 +125,8 @@ def told(choice: Choice, scores: Mapping[str, Any], metric: str) -> str:
     floor = scores["floors"][choice.floor][metric]["value"]
     what = {
         "network": "the network alone",
-        "floor": f"the floor {choice.floor} alone",
+        "floor": f"{choice.floor} without the network",
         "blend": f"a blend, {choice.share:.0%} network and {1 - choice.share:.0%} {choice.floor}",
     }[choice.chosen]
     reached, network, floor = map(format_number, (scores["metrics"][metric]["value"], network, floor))
-    return f"Delivered is {what}: {metric} {reached} (network alone {network}, {choice.floor} alone {floor})."
+    return f"Delivered is {what}: {metric} {reached} (network alone {network}, the floor {choice.floor} {floor})."

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from engram.api import floors as fitted_floors
 from engram.api import networks, planning
@@ -90,37 +91,39 @@ def opinions(
     """Return labelled rows (N,), their labels (N,) and probabilities (N, C), given by networks that have not learned
     from the row, nor from a copy of it.
 
-    Floors, which take little time, learn again from labels that are believed so far; the mean of all rounds is given.
+    Floors, which take little time, learn again from labels that are believed so far, in other parts each time; the mean
+    of all rounds is given.
     """
     began, examples, role = time.monotonic(), reading.examples, next(iter(reading.task.target))
     rows = np.sort(np.concatenate(list(examples.splits.values())))
     label_N = np.asarray(examples.features[role].encode(examples.stored[role].gather(rows)))
     rows, label_N = rows[label_N >= 0], label_N[label_N >= 0]
-    part_N = _parts(reading, rows, label_N)
-    number = int(part_N.max()) + 1
+    number = PARTS["many" if len(rows) >= MANY else "few"]
     ask, rounds = _floor_or_network(reading, device)
     labels: Any = examples.features[role]
     total_NC, believed_N = np.zeros((len(rows), labels.size), np.float32), np.ones(len(rows), bool)
     for step in range(rounds * number):
+        if step % number == 0:
+            part_N = _parts(reading, rows, label_N, number, seed=step // number)
         asked = part_N == step % number
         left = (seconds - (time.monotonic() - began)) / (rounds * number - step)
         told = f"part {step + 1} of {rounds * number}"
-        total_NC[asked] += ask(rows[~asked & believed_N], rows[asked], left, told)
+        if asked.any():
+            total_NC[asked] += ask(rows[~asked & believed_N], rows[asked], left, told)
         if (step + 1) % number == 0:
             believed_N = total_NC.argmax(1) == label_N
             believed_N |= believed_N.mean() < LEAST_BELIEVED  # an opinion that is against most labels is none
     return rows, label_N, total_NC / rounds
 
 
-def _parts(reading: Reading, rows: np.ndarray, label_N: np.ndarray) -> np.ndarray:
+def _parts(reading: Reading, rows: np.ndarray, label_N: np.ndarray, number: int, *, seed: int) -> np.ndarray:
     """Divide rows into parts, each class evenly; copies, and rows of one group, stay together."""
-    number = PARTS["many" if len(rows) >= MANY else "few"]
     assert reading.copies is not None, "of data that was read as a table copies are known"
     together = reading.copies.leader[rows]
     if reading.table.group is not None:
         together = np.unique(np.asarray(reading.table.group)[rows], return_inverse=True)[1].reshape(-1)
     _, first, unit_N = np.unique(together, return_index=True, return_inverse=True)
-    order = np.random.default_rng(0).permutation(len(first))
+    order = np.random.default_rng(seed).permutation(len(first))
     order = order[np.argsort(label_N[first[order]], kind="stable")]
     part = np.empty(len(first), np.int64)
     part[order] = np.arange(len(first)) % number
@@ -147,7 +150,8 @@ def _floor_or_network(reading: Reading, device: str | None) -> tuple[Ask, int]:
     """What has opinions, and in how many rounds."""
     floor = next((floor for floor in reading.task.floors if floor.deliverable), None)
     if floor is not None:
-        return lambda learned, asked, seconds, told: _of_floor(reading, floor, learned, asked, seconds), FLOOR_ROUNDS
+        fitted: list[nn.Module] = []  # what was chosen once suits all parts
+        return lambda *asked: _of_floor(reading, floor, fitted, *asked[:3]), FLOOR_ROUNDS
     plan, cost = _plan(reading, device)
 
     def ask(learned: np.ndarray, asked: np.ndarray, seconds: float, told: str) -> np.ndarray:
@@ -158,10 +162,16 @@ def _floor_or_network(reading: Reading, device: str | None) -> tuple[Ask, int]:
     return ask, 1
 
 
-def _of_floor(reading: Reading, floor: Any, learned: np.ndarray, asked: np.ndarray, seconds: float) -> np.ndarray:
-    """Fit the floor on some rows; return the probabilities (asked, C) that it gives others."""
-    features = namespace(reading.examples.features)
-    module = floor.fit(fitted_floors.batches_of(reading, learned), features, seconds=seconds).eval()
+def _of_floor(
+    reading: Reading, floor: Any, fitted: list[nn.Module], learned: np.ndarray, asked: np.ndarray, seconds: float
+) -> np.ndarray:
+    """Fit the floor on some rows; return the probabilities (asked, C) that it gives others. fitted: before this."""
+    features, batches = namespace(reading.examples.features), fitted_floors.batches_of(reading, learned)
+    if fitted:
+        module = floor.refit(fitted[-1], batches, features, seconds=seconds)
+    else:
+        module = floor.fit(batches, features, seconds=seconds)
+    fitted[:] = [module.eval()]
     answers = collect(reading.task, module, reading.examples, asked, metrics=())
     assert answers.logits is not None, "labels that exclude one another have logits"
     return probabilities(answers.logits, several=False)

@@ -46,6 +46,13 @@ def refit(reading: Reading, name: str, fitted: nn.Module, *, seconds: float) -> 
     return floor.refit(fitted, batches, namespace(reading.examples.features), seconds=seconds).eval()
 
 
+def several(reading: Reading, name: str, fitted: nn.Module, *, seconds: float) -> nn.Module:
+    """What is delivered in place of a floor that was fitted again."""
+    floor = {floor.name: floor for floor in reading.task.floors}[name]
+    batches = batches_of(reading, reading.examples.learned_and_chosen_by())
+    return floor.several(fitted, batches, namespace(reading.examples.features), seconds=seconds).eval()
+
+
 def installed(task: Task) -> list[Any]:
     """The task's floors, less those that need what is not installed, which are named."""
     lacking = [floor for floor in task.floors if floor.needs and importlib.util.find_spec(floor.needs) is None]
@@ -58,15 +65,17 @@ def installed(task: Task) -> list[Any]:
 
 
 def seconds_to_answer(reading: Reading, fitted: dict[str, nn.Module]) -> float:
-    """Seconds in which fitted floors answer for the rows that are scored, and once more within what is delivered."""
+    """Seconds in which fitted floors answer for the rows that are scored, and what is delivered in their place too."""
     if reading.task.answers.calibration is None:
         return 0.0
-    splits = reading.examples.splits
-    some, began = splits["train"][:SIZE], time.monotonic()
-    for module in fitted.values():
+    splits, members = reading.examples.splits, {floor.name: floor.members for floor in reading.task.floors}
+    some, seconds = splits["train"][:SIZE], 0.0
+    for name, module in fitted.items():
+        began = time.monotonic()
         collect(reading.task, module, reading.examples, some, metrics=())
+        seconds += (1 + members[name]) * (time.monotonic() - began)
     asked = sum(len(rows) for name, rows in splits.items() if name != "train")
-    return 2 * (time.monotonic() - began) / len(some) * asked
+    return seconds / len(some) * asked
 
 
 def offered(task: Task, fitted: Mapping[str, nn.Module]) -> dict[str, nn.Module]:

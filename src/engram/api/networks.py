@@ -16,6 +16,7 @@ from torch.nn.parameter import is_lazy
 from engram.api.reading import Reading
 from engram.core import events, machine
 from engram.core.errors import ConfigError, EngramError
+from engram.core.task import Worth
 from engram.core.units import format_count
 from engram.data.examples import namespace
 from engram.models import build
@@ -84,17 +85,28 @@ def _larger(
     """Go up the sizes as long as the next one has the data and the time to pay."""
     rows = len(reading.examples.splits["train"])
     for size, worth in reading.task.sizes.items():
-        if rows_seen(reading, plan) < worth.rows:
-            break
+        if rows_seen(reading, plan) < worth.rows or not _pays(cost, worth, rows, plan, seconds_left):
+            break  # what the smaller one has no time for, a larger one has not either
         larger = reading.task.model(size, namespace(reading.examples.features))
         larger_cost = _cost(reading, larger, plan, settings)
-        seen = seconds_left(larger_cost) / larger_cost.step * plan.batch_size
-        if seen / rows < worth.passes and seen < worth.examples:
+        if not _pays(larger_cost, worth, rows, plan, seconds_left):
             break
         network, cost = larger, larger_cost
-        reason = f"{_parameters(network)} parameters: the budget allows {seen / rows:.0f} passes over the data"
+        passes = _seen(cost, plan, seconds_left) / rows
+        reason = f"{_parameters(network)} parameters: the budget allows {passes:.0f} passes over the data"
         plan.explain("size", size, reason)
     return network, cost
+
+
+def _seen(cost: Cost, plan: Plan, seconds_left: Callable[[Cost], float]) -> float:
+    """How many examples are learned from in the time there is, each as often as it comes."""
+    return seconds_left(cost) / cost.step * plan.batch_size
+
+
+def _pays(cost: Cost, worth: Worth, rows: int, plan: Plan, seconds_left: Callable[[Cost], float]) -> bool:
+    """Whether there is time to see as many examples as a size is worth having from."""
+    seen = _seen(cost, plan, seconds_left)
+    return seen / rows >= worth.passes or seen >= worth.examples
 
 
 def _apply(plan: Plan, network: nn.Module, settings: Mapping[str, Any]) -> None:

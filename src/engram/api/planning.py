@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import torch
 from torch import nn
 
 from engram.api import networks
+from engram.api.delivery.trained import some
 from engram.api.reading import Reading
 from engram.api.requests import PlanRequest
 from engram.core import events, machine
@@ -20,17 +22,21 @@ from engram.core.errors import BudgetError, unknown
 from engram.core.units import format_bytes, format_count, format_duration
 from engram.data.examples import namespace
 from engram.models.delivered import VIEWS
-from engram.train import precision
+from engram.train import coarse, precision
 from engram.train.checkpoint import KEPT
 from engram.train.measure import Cost
 from engram.train.plan import SIZES, Plan
 from engram.train.trial import in_small_steps, trial
 
-LEAST_STEPS = 450
-"""Steps that a training may take however many passes they are."""
-
 REPORT_SECONDS, SEALING_SECONDS = 4.5, 0.5
-"""Writing predictions, report and model card, sealing the run, and the end of the process; without a report."""
+"""Scoring, predictions, report, model card, sealing the run, and the end of the process; without a report."""
+
+REPORT_SHARE, LEAST_REPORT = 0.07, 2.5
+"""Of a short budget, the share that these may take, and the least that they need: the report is then shorter."""
+
+COARSE_UNTIL, COARSE_BELOW = 0.5, 4.0
+"""Share of the time in which pictures are seen smaller, where there is time for fewer passes than these over the data
+(LOG.md, 2026-11-26)."""
 
 RUN_BYTES, ANSWER_BYTES = 20_000_000, 500
 """What a run takes on disk beside weights: the report, pictures kept for it, and what it keeps of each answer."""
@@ -73,7 +79,7 @@ def make_plan(
     refit: seconds to leave for fitting a floor again. report: whether one is to be written. try_out: False leaves out
     trials (for inspection, which trains nothing).
     """
-    settings, told = request.settings or {}, REPORT_SECONDS if report else SEALING_SECONDS
+    settings, told = request.settings or {}, _seconds_telling(deadline) if report else SEALING_SECONDS
     epochs, steps = request.epochs, request.steps
     plan = foundation(reading, device=request.device, seed=seed, recipe=request.recipe)
     torch.manual_seed(seed)
@@ -101,6 +107,9 @@ def make_plan(
     elif plan.augmentation not in (known := reading.task.augmentations(features, passes=plan.passes)):
         raise unknown("augmentation", plan.augmentation, known)
     _share(plan)
+    if "coarse_until" not in settings and deadline.seconds is not None:
+        _coarse(plan, network)
+    cost = dataclasses.replace(cost, step=cost.step * coarse.mean_cost(plan.coarse_until))
     if "evaluate_every" not in settings:
         plan.evaluate_every = _evaluate_every(reading, cost, seconds=left)
     if "views" not in settings:
@@ -144,14 +153,22 @@ def _window(reading: Reading, plan: Plan) -> None:
         plan.explain("window", rows, f"the prepared data ({format_bytes(size)}) is larger than memory holds")
 
 
+def _seconds_telling(deadline: Deadline) -> float:
+    """What a report takes, and all that is told in it."""
+    if deadline.seconds is None:
+        return REPORT_SECONDS
+    return min(REPORT_SECONDS, max(LEAST_REPORT, REPORT_SHARE * deadline.seconds))
+
+
 def _seconds_answering(reading: Reading, cost: Cost, *, views: int) -> float:
-    """What comes after training but before a report: answers for validation, test and, where they are calibrated, some
-    training rows."""
+    """What comes after the last step but before a report: the last score, and answers for validation, test and, where
+    they are calibrated, some training rows."""
     asked = sum(len(rows) for name, rows in reading.examples.splits.items() if name != "train")
     calibrated = reading.task.answers.calibration is not None
-    learned_from = min(10_000, len(reading.examples.splits["train"])) if calibrated else 0
+    learned_from = len(some(reading.examples.splits["train"])) if calibrated else 0
     views = views if calibrated else 1
-    return 1.3 * cost.answer * (views * asked + 2 * learned_from)
+    last = cost.score * len(reading.examples.splits["val"])
+    return 1.3 * (last + cost.answer * (views * asked + learned_from))
 
 
 def _share(plan: Plan) -> None:
@@ -173,14 +190,15 @@ def _passes(
 
 
 def _evaluate_every(reading: Reading, cost: Cost, *, seconds: float) -> float:
-    """Progress between two evaluations on validation data, so that they take 5 % of the time at most."""
-    share = cost.score * len(reading.examples.splits["val"]) / (0.05 * min(seconds, 10 * 3600.0))
-    return round(max(0.1, share), 3)
+    """Progress between two evaluations on validation data, so that they take 5 % of the time at most, the last one
+    included: for others than that there may be no time."""
+    one, most = cost.score * len(reading.examples.splits["val"]), 0.05 * min(seconds, 10 * 3600.0)
+    return round(max(0.1, one / (most - one)), 3) if most > one else 1.0
 
 
 def _most_steps(reading: Reading, plan: Plan) -> int:
     passes = reading.task.most_passes(networks.rows_seen(reading, plan))
-    return max(LEAST_STEPS, math.ceil(passes * len(reading.examples.splits["train"]) / plan.batch_size))
+    return max(reading.task.least_steps, math.ceil(passes * len(reading.examples.splits["train"]) / plan.batch_size))
 
 
 def _trial_steps(reading: Reading, plan: Plan, cost: Cost, *, seconds: float) -> int:
@@ -213,6 +231,12 @@ def _augmentation(reading: Reading, plan: Plan, candidates: Mapping[str, Any], *
         return made
 
     plan.explain("augmentation", *trial(reading.task, small, reading.examples, plan, candidates, steps=steps))
+
+
+def _coarse(plan: Plan, network: nn.Module) -> None:
+    """Let pictures be smaller at first where there is time for few passes and the network takes them."""
+    if plan.passes < COARSE_BELOW and plan.recipe != "plain" and getattr(network, "any_size", False):
+        plan.explain("coarse_until", COARSE_UNTIL, f"pictures at {coarse.SHARE:.0%} of their size give more passes")
 
 
 def _views(reading: Reading, augmentation: str, cost: Cost, *, seconds: float) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from engram.api import to_parquet
 from engram.api.rows import given_rows
-from engram.core import events, machine
+from engram.core import machine
 from engram.core.errors import ConfigError, DataError, EngramError
 from engram.core.registry import find
 from engram.core.rundir import RunDirectory
@@ -83,7 +83,7 @@ def taken(predictor: Any, items: Any, *, stdin: Iterable[str] | None = None) -> 
     for role in predictor.task.inputs:
         if (feature := predictor.features[role]).takes == "table":
             for item in given:
-                yield from _arranged(predictor, item)
+                yield from predictor.arranged(item)
             return
         if feature.takes == "rest":
             targets = saved.load_columns(predictor.run).values()
@@ -112,21 +112,6 @@ def _at_hand(predictor: Any) -> list[Any]:
     return found
 
 
-def _arranged(predictor: Any, item: Any) -> Iterable[Any]:
-    """The values that a task makes of a table; anything but a table as it is."""
-    from engram.data import source
-
-    table = isinstance(item, str | os.PathLike | Mapping) or hasattr(item, "columns")
-    if not table or any(predictor.features[role].holds(item) for role in predictor.task.inputs):
-        return [item]
-    read = source.read(item, target=())
-    arranged = predictor.task.arranged(read, target=None, inputs=None, wishes={}, features=predictor.features)
-    for sentence in arranged.notes:
-        events.note(sentence)
-    (column,) = arranged.columns.values()
-    return column.values
-
-
 def option_fields(run: Any) -> list[dataclasses.Field[Any]]:
     """The options that a run's task has for its answers; none where there is no such run or task."""
     try:
@@ -137,10 +122,10 @@ def option_fields(run: Any) -> list[dataclasses.Field[Any]]:
 
 
 def _reads_texts(predictor: Any) -> tuple[bool, bool]:
-    """Whether a run answers for texts, and whether they may be empty."""
+    """Whether what a run answers for can be typed, and whether it may be empty."""
     roles = list(predictor.task.inputs)
     feature = predictor.features[roles[0]] if len(roles) == 1 else None
-    return getattr(feature, "is_text", False), getattr(feature, "blank", False)
+    return getattr(feature, "typed", False), getattr(feature, "blank", False)
 
 
 def expanded(
@@ -194,7 +179,7 @@ def _texts(text: str, *, blank: bool) -> Iterator[str]:
         lines = read_text(path).removesuffix("\n").split("\n")  # other signs that end lines may stand within texts
         yield from (line.rstrip("\r") for line in lines if blank or line.strip())
     else:
-        yield from _values(source.read(text, target=()), kinds=("text",), what="texts")
+        yield from _values(source.read(text, target=()), kinds=("text", "turns"), what="texts")
 
 
 def read_text(path: Path) -> str:

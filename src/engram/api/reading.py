@@ -39,6 +39,7 @@ class Reading:
 
     copies: which inputs are copies of which. view: what fixes made of the data, None where none were applied.
     by_row: the table's rows as examples, where what is learned from is something else, such as windows of text.
+    whole: whether rows are not divided among splits, as the task divides what is in each.
     """
 
     table: Table
@@ -50,12 +51,13 @@ class Reading:
     copies: Copies | None = None
     view: View | None = None
     by_row: Examples | None = None
+    whole: bool = False
 
     @property
     def divided(self) -> int:
         """How many rows are divided in themselves, so that one may give an example to each split; else 0."""
-        rows = self.by_row.splits.values() if self.by_row is not None and self.task.divides_rows else ()
-        return len(np.unique(np.concatenate([*rows]))) if rows else 0
+        rows = list(self.by_row.splits.values()) if self.by_row is not None and self.whole else []
+        return len(np.unique(np.concatenate(rows))) if rows else 0
 
 
 def read(
@@ -194,7 +196,7 @@ def prepare(
 ) -> Reading:
     """Read every role's values, set unreadable ones aside, split, and fit the features on the training rows.
 
-    whole: rows are not divided among splits, as the task divides what is in each.
+    whole: see `Reading`.
     """
     made = dict(features) if features is not None else _surveyed(task, roles, wishes)
     first = next(iter(task.inputs))
@@ -204,6 +206,7 @@ def prepare(
         near = features is None and (table.position is None or not np.isfinite(table.position).any())
         alike = {role: copies.find(made[role], stored[role], near=near) for role in task.inputs}
     usable = np.logical_and.reduce([values.ok for values in stored.values()])
+    _refuse_unreadable(stored, usable)
     if features is None and whole:
         splits = split.Splits(dict.fromkeys(split.SPLITS, np.flatnonzero(usable)))
     elif features is None:
@@ -232,7 +235,17 @@ def prepare(
     findings = doctor.inspect(examples=rows, table=table, roles=roles, copies=alike) + splits.findings
     if features is not None:
         findings += doctor.unknown_labels(rows, next(iter(task.target), ""))
-    return Reading(table, task, dict(roles), examples, findings=findings, copies=alike[first], view=view, by_row=rows)
+    return Reading(
+        table, task, dict(roles), examples, findings=findings, copies=alike[first], view=view, by_row=rows, whole=whole
+    )
+
+
+def _refuse_unreadable(stored: Mapping[str, Stored], usable: np.ndarray) -> None:
+    """Refuse data of which no row can be read, for the reason of the first."""
+    problems = [problem for values in stored.values() for problem in values.problems]
+    if problems and not usable.any():
+        first = problems[0]
+        raise DataError(f"expected rows that can be read; of {len(usable):,} none can. {first.where}: {first.reason}")
 
 
 def _surveyed(task: Task, roles: Mapping[str, Column], wishes: Mapping[str, Any]) -> dict[str, Any]:

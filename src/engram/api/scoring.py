@@ -13,7 +13,7 @@ from engram.api.requests import DataRequest
 from engram.core import machine
 from engram.core.errors import DataError, RunError, unknown
 from engram.core.rundir import RunDirectory
-from engram.evaluate import predictions
+from engram.evaluate import predictions, scored
 from engram.evaluate.evaluation import evaluate as say
 from engram.predict.answering import class_names
 from engram.predict.checking import checked
@@ -78,9 +78,5 @@ def compare(run_a: Any, run_b: Any) -> dict[str, Any]:
     from engram.core.registry import find
 
     task = find(reading.TASKS, str(tasks[0]), base="task")()
-    if task.answers.calibration is None:
-        raise RunError(
-            f"expected runs that keep their answers, by which they are compared; those of {task.name} do not."
-        )
-    found = predictions.compare(a, b, task.metrics)
+    found = (scored if task.answers.calibration is None else predictions).compare(a, b, task.metrics)
     return {"a": str(run_a), "b": str(run_b), "comparisons": [asdict(one) for one in found]}

@@ -5,6 +5,7 @@ Nothing here imports torch: `engram --help` answers at once.
 
 from __future__ import annotations
 
+import gc
 import io
 import signal
 import sys
@@ -21,6 +22,10 @@ from engram.cli.writing import chat, generate
 from engram.core.machine import wait_passively
 
 __all__ = ["cli", "main", "process_age"]
+
+MANY_OBJECTS = 50_000
+"""New objects after which Python looks for garbage. PyTorch's modules alone are 400,000 that stay, which it would look
+through time and again while they are imported: half a second of two and a half."""
 
 
 @click.command(
@@ -54,6 +59,7 @@ for verb in VERBS:
 def main() -> None:
     """Run the command `engram`."""
     wait_passively()  # before any verb imports torch
+    gc.set_threshold(MANY_OBJECTS)
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) is not signal.SIG_IGN:
             signal.signal(getattr(signal, name), end_at_once)

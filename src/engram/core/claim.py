@@ -22,7 +22,8 @@ class Claim:
 
     chosen: the answer that was given. name: of an answer, in the user's terms. log_odds: whether scores are log-odds;
     else they are numbers in the user's unit. exclusive: whether the highest score is the answer; else all above zero
-    are. Scores are differentiable as far as the model is.
+    are. behind: positions in the network that follow those of the input itself. each: what a probability is of, where
+    it is not of the whole answer. Scores are differentiable as far as the model is.
     """
 
     scores: Callable[[Any, Any], Tensor]
@@ -30,6 +31,8 @@ class Claim:
     name: Callable[[int], str]
     log_odds: bool = True
     exclusive: bool = True
+    behind: int = 0
+    each: str = ""
 
     def holds(self, scores_BA: Tensor) -> Tensor:
         """Tell (bool (B,)) for which inputs the answer would be the same; a number is never another answer."""
@@ -38,14 +41,14 @@ class Claim:
         return scores_BA.argmax(1) == self.chosen if self.exclusive else scores_BA[:, self.chosen] > 0
 
     @classmethod
-    def text(cls, scores: Callable[[Any, Any], Tensor], written: str) -> Claim:
+    def text(cls, scores: Callable[[Any, Any], Tensor], written: str, *, behind: int = 0) -> Claim:
         """A text that was written. scores: the mean log-probability (B,) of its tokens."""
 
         def odds(model: Any, batch: Any) -> Tensor:
             mean_B = scores(model, batch).double().clamp(max=-1e-9)
             return (mean_B - (-torch.expm1(mean_B)).log())[:, None]
 
-        return cls(odds, 0, lambda _: written)
+        return cls(odds, 0, lambda _: f"“{written}”", behind=behind, each="a token, on average")
 
 
 def log_odds(logits_BC: Tensor) -> Tensor:

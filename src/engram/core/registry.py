@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from importlib.metadata import entry_points
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from engram.core.errors import unknown
@@ -21,19 +22,23 @@ def snake_case(class_name: str) -> str:
     return "".join(letters).lstrip("_")
 
 
+@cache
+def _plugins(package: str) -> dict[str, EntryPoint]:
+    """Parts that other packages add, by name; all that is installed is gone through for them, which takes a while."""
+    return {entry.name: entry for entry in entry_points(group=package)}
+
+
 def names(package: str, *, base: str) -> list[str]:
     """Return the names of a package's parts; `base` is the file that holds their common base class."""
     module = importlib.import_module(package)
     own = {m.name for m in pkgutil.iter_modules(module.__path__)} - {base, *getattr(module, "NOT_PARTS", ())}
-    plugins = {entry.name for entry in entry_points(group=package)}
-    return sorted(name for name in own | plugins if not name.startswith("_"))
+    return sorted(name for name in own | _plugins(package).keys() if not name.startswith("_"))
 
 
 def find(package: str, name: str, *, base: str) -> Any:
     """Return the class `name` stands for in `package`; ConfigError names the nearest if there is none."""
-    for entry in entry_points(group=package):
-        if entry.name == name:
-            return entry.load()
+    if name in (plugins := _plugins(package)):
+        return plugins[name].load()
     if name not in names(package, base=base):
         raise unknown(package.rpartition(".")[2].rstrip("s"), name, names(package, base=base))
     module = importlib.import_module(f"{package}.{name}")

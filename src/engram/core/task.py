@@ -111,17 +111,24 @@ class Worth:
 class Task:
     """One application of deep learning. Subclasses state facts and small functions, and hold no state.
 
+    does: what a model of it does, in words that go on from "a model that", "{classes}" for how
+    many there are. example: what one scored example is called,
+    "" for what its input is called. unseen: what is new to a model about those that it is scored on.
     inputs, target: role -> feature class. metrics: of answers, the one that counts first.
     floors: cheap strong baselines, trained and scored beside the network. floors_compete: whether those that may be
     delivered compete with it.
     couples_examples: True where one example's loss depends on the others in its batch, so that it may not be taken
     in pieces.
     sizes: larger networks than "small", and from when on they pay.
+    least_steps: that a training may take, however many passes over the data they are.
     answers: which kind they are; what is fitted after training, scored, kept and shown hangs on it.
     usual_share: the network's in a blend with a floor, and how far from it a share lies.
     balances: whether examples of rare classes count more where classes are unbalanced.
     """
 
+    does: ClassVar[str] = ""
+    example: ClassVar[str] = ""
+    unseen: ClassVar[str] = "that it never learned from"
     inputs: ClassVar[Mapping[str, Any]] = {}
     target: ClassVar[Mapping[str, Any]] = {}
     metrics: tuple[Any, ...] = ()
@@ -133,6 +140,7 @@ class Task:
     usual_share: ClassVar[tuple[float, float]] = (0.5, 0.3)
     balances: ClassVar[bool] = True
     sizes: ClassVar[Mapping[str, Worth]] = {}
+    least_steps: ClassVar[int] = 450
 
     @property
     def name(self) -> str:

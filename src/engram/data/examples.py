@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -77,6 +78,10 @@ class Examples:
 
         return torch.ones(len(rows)) if self.importance is None else torch.from_numpy(self.importance[rows]).float()
 
+    def identity(self, rows: np.ndarray) -> np.ndarray:
+        """What each example is scored on, uint8 (B, 16): the same in every run that asks the same."""
+        return digests(*(stored.digest[rows] for stored in self.stored.values()))
+
     @property
     def together(self) -> int:
         """How many neighbouring rows overlap in what they are scored by."""
@@ -106,6 +111,13 @@ class Examples:
         """Go once over some rows in their order, as they are (no augmentation)."""
         for start in range(0, len(rows), size):
             yield self.batch(rows[start : start + size], roles=roles)
+
+
+def digests(*values: np.ndarray) -> np.ndarray:
+    """Return digests (B, 16) of the B entries of some arrays together."""
+    entries = zip(*(np.ascontiguousarray(value) for value in values), strict=True)
+    found = [hashlib.blake2b(b"".join(part.tobytes() for part in entry), digest_size=16).digest() for entry in entries]
+    return np.frombuffer(b"".join(found), np.uint8).reshape(-1, 16)
 
 
 def namespace(features: Mapping[str, Feature]) -> Any:

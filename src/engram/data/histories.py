@@ -15,7 +15,7 @@ import numpy as np
 
 from engram.core import events
 from engram.core.errors import DataError
-from engram.data.examples import Examples
+from engram.data.examples import Examples, digests
 from engram.data.table import Lazy
 from engram.features._catalogue import Catalogue
 from engram.features.history import spans
@@ -156,6 +156,10 @@ class HistoryExamples(Examples):
     def users(self, rows: np.ndarray) -> np.ndarray:
         """The users of some examples, as rows of the table."""
         return self._row[rows]
+
+    def identity(self, rows: np.ndarray) -> np.ndarray:
+        """The interactions of the user, and which of them are asked for."""
+        return digests(self.stored[self.role].digest[self._row[rows]], self._known[rows])
 
     def learned_and_chosen_by(self) -> np.ndarray:
         """Of each user all that is known before the test, once."""

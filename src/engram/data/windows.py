@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from engram.core.vocabulary import BEGIN, END, PADDING
-from engram.data.examples import Examples
+from engram.data.examples import Examples, digests
 from engram.data.stored import Ragged
 
 Read = Callable[[int, int, int], tuple[np.ndarray, np.ndarray]]
@@ -118,6 +118,11 @@ class Windows(Examples):
             bytes_B[place] = asked[1:].sum() * self._bytes_per_token[split]
         tensors = {"text": text_BT, "scored": scored_BT, "bytes": bytes_B}
         return {name: torch.from_numpy(value) for name, value in tensors.items()}
+
+    def identity(self, rows: np.ndarray) -> np.ndarray:
+        """The tokens of each window, and which are asked for: another vocabulary asks for others."""
+        batch: Any = self.batch(rows)
+        return digests(np.asarray(batch.text), np.asarray(batch.scored))
 
     def _window(self, split: str, number: int, *, seed: int, epoch: int) -> tuple[np.ndarray, np.ndarray]:
         stream, known = self.streams[split], 0

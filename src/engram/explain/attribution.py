@@ -138,26 +138,33 @@ def _summed(question: Question, value: Tensor) -> np.ndarray:
 
 
 def _of_embeddings(question: Question, alpha_K: Tensor) -> list[tuple[Tensor, Tensor]]:
-    """Scale embedded vectors by alpha; return (vectors, sum over K of the support's gradients), each (1, ..., D)."""
-    found: list[Tensor] = []
+    """Scale embedded vectors by alpha; return (vectors, sum over K of the support's gradients), each (1, ..., D).
+
+    A model may take the K copies some at a time: each of these is a pair.
+    """
+    found: list[tuple[Tensor, Tensor]] = []
     x = _whole(question)
     with torch.enable_grad(), _scaled_embeddings(question.module, alpha_K.to(x.device), found):
         support = _support(question, question.of(x.expand(len(alpha_K), *x.shape[1:])))
-        used = [vector for vector in found if vector.requires_grad]
-        smooth = used if support.requires_grad else []
-        gradients = torch.autograd.grad(support, smooth, allow_unused=True) if smooth else ()
-    pairs = zip(smooth, gradients, strict=True)
-    return [(v.detach()[:1] / alpha_K[0], g.sum(0, keepdim=True)) for v, g in pairs if g is not None]
+        scaled = [vector for vector, _ in found] if support.requires_grad else []
+        gradients = torch.autograd.grad(support, scaled, allow_unused=True) if scaled else ()
+    pairs = zip(found, gradients, strict=False)
+    return [(plain, g.sum(0, keepdim=True)) for (_, plain), g in pairs if g is not None]
 
 
 @contextmanager
-def _scaled_embeddings(module: nn.Module, alpha_K: Tensor, found: list[Tensor]) -> Iterator[None]:
-    """Within the block, vectors come out of embeddings multiplied by alpha, one for each example, and are collected."""
+def _scaled_embeddings(module: nn.Module, alpha_K: Tensor, found: list[tuple[Tensor, Tensor]]) -> Iterator[None]:
+    """Within the block, vectors come out of embeddings multiplied by alpha, one for each example in turn, and are
+    collected, scaled and as they were (1, ..., D)."""
+    next_of: dict[nn.Module, int] = {}
 
-    def scale(_: nn.Module, __: Any, vector: Tensor) -> Tensor:
-        scaled = vector.detach() * alpha_K.to(vector.dtype).view(-1, *[1] * (vector.ndim - 1))
-        found.append(scaled.requires_grad_())
-        return found[-1]
+    def scale(part: nn.Module, __: Any, vector: Tensor) -> Tensor:
+        first = next_of.get(part, 0)
+        next_of[part] = first + len(vector)
+        alpha_B = alpha_K[(first + torch.arange(len(vector))) % len(alpha_K)]
+        scaled = (vector.detach() * alpha_B.to(vector.dtype).view(-1, *[1] * (vector.ndim - 1))).requires_grad_()
+        found.append((scaled, vector.detach()[:1]))
+        return scaled
 
     handles = [part.register_forward_hook(scale) for part in module.modules() if isinstance(part, nn.Embedding)]
     try:
@@ -171,9 +178,10 @@ def _by_position(question: Question, values: list[Tensor]) -> np.ndarray | None:
     """Add up what lies at positions (1, N, ...) that belong to a part; None where nothing does."""
     belongs, total_P, known = question.parts.belongs, np.zeros(len(question.parts.names)), False
     for value in values:
-        if (part_N := belongs.get(value.shape[1])) is None:
+        number = value.shape[1] - question.claim.behind
+        if (part_N := belongs.get(number)) is None:
             continue
-        each_N = np.nan_to_num(value[0].reshape(value.shape[1], -1).sum(1).float().cpu())
+        each_N = np.nan_to_num(np.asarray(value[0, :number].reshape(number, -1).sum(1).float().cpu()))
         np.add.at(total_P, part_N[part_N >= 0], each_N[part_N >= 0])
         known = True
     return total_P if known else None

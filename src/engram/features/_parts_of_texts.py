@@ -28,33 +28,31 @@ def parts_of(
     if not spans:
         return None
 
-    def without(gone_KP: np.ndarray) -> Any:
-        return encode(
-            [_without(text, [span for span, gone in zip(spans, row, strict=True) if gone]) for row in gone_KP]
-        )
+    def encoded(gone_KP: np.ndarray) -> Any:
+        return encode([without(text, [span for span, gone in zip(spans, row, strict=True) if gone]) for row in gone_KP])
 
     return Parts(
         "words",
         text,
         [text[start:end] for start, end in spans],
         np.array(spans),
-        without,
+        encoded,
         np.eye(len(spans), dtype=bool),
-        _belongs(text, spans, ids, decode),
+        belonging(text, spans, ids, decode),
     )
 
 
-def _without(text: str, gone: list[tuple[int, int]]) -> str:
-    """The text without some words; a space where one stood alone, so that no others grow together."""
+def without(text: str, gone: list[tuple[int, int]]) -> str:
+    """Return the text without some words; a space where one stood alone, so that no others grow together."""
     for start, end in reversed(gone):
         text = f"{text[:start].rstrip()} {text[end:].lstrip()}"
     return text.strip() or " "
 
 
-def _belongs(
+def belonging(
     text: str, spans: list[tuple[int, int]], ids: list[int], decode: Callable[..., str]
 ) -> dict[int, np.ndarray]:
-    """Which word each id is of, and each of the words that a network finds.
+    """Return which word each id is of, and each of the words that a network finds, by how many there are.
 
     Signs are counted, not spaces, of which some tokenizers put more between words.
     """

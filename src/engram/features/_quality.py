@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from engram.core import machine
 from engram.core.evidence import Finding, Fix
 
 BLANK = 1.5
@@ -44,7 +45,7 @@ def check(stored: Any, rows: np.ndarray) -> Iterator[Finding]:
 def of_rows(stored: Any, rows: np.ndarray) -> np.ndarray:
     """Return (3, B): brightness and its deviation in grey levels, and sharpness, a share of the deviation."""
     starts = range(0, len(rows), CHUNK)
-    parts = [_measured(stored.gather_one("pixels", rows[start : start + CHUNK])) for start in starts]
+    parts = machine.each(lambda start: _measured(stored.gather_one("pixels", rows[start : start + CHUNK])), starts)
     return np.concatenate(parts, axis=1) if parts else np.zeros((3, 0))
 
 

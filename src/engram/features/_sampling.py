@@ -24,6 +24,8 @@ def look(pixels: Sequence[np.ndarray] | np.ndarray, views_B23: Tensor | None, si
     """
     shapes_B2 = torch.tensor([p.shape[:2] for p in pixels], dtype=torch.float32)
     maps_B23 = _to_pixels(shapes_B2, views_B23, size)
+    if isinstance(pixels, np.ndarray) and (moved_BCHW := _moved(pixels, maps_B23, size)) is not None:
+        return moved_BCHW
     oversampling_B = _oversampling(maps_B23, size)
     out_BCHW = torch.empty(len(pixels), pixels[0].shape[2], *size)
     for times in oversampling_B.unique().tolist():
@@ -45,6 +47,32 @@ def _to_pixels(shapes_B2: Tensor, views_B23: Tensor | None, size: tuple[int, int
     maps_B23 = views_B23.float() * half_B2[:, :, None]
     maps_B23[:, :, 2] += centre_B2
     return maps_B23
+
+
+def _moved(pixels_BhwC: np.ndarray, maps_B23: Tensor, size: tuple[int, int]) -> Tensor | None:
+    """Take pixels as they are where all pictures are only mirrored and moved by whole pixels, else return None.
+
+    What sampling would give, in a tenth of its time.
+    """
+    half_2 = torch.tensor([size[1], size[0]]) / 2
+    along_B22, offset_B2 = maps_B23[:, :, :2], maps_B23[:, :, 2] - half_2
+    sharp = torch.equal(along_B22.abs(), torch.diag(half_2).expand_as(along_B22))
+    if not sharp or (offset_B2 - offset_B2.round()).abs().max() > 1e-3:
+        return None
+    x_BW, y_BH = (
+        _places(along_B22[:, axis, axis], offset_B2[:, axis], seen=size[1 - axis], stored=pixels_BhwC.shape[2 - axis])
+        for axis in (0, 1)
+    )
+    picture_B11 = torch.arange(len(pixels_BhwC))[:, None, None]
+    seen_BHWC = torch.from_numpy(np.ascontiguousarray(pixels_BhwC))[picture_B11, y_BH[:, :, None], x_BW[:, None, :]]
+    return seen_BHWC.permute(0, 3, 1, 2).float()
+
+
+def _places(along_B: Tensor, offset_B: Tensor, *, seen: int, stored: int) -> Tensor:
+    """Which stored pixel is seen where along one side (B, seen); beyond the edge the edge goes on."""
+    place = torch.arange(seen)
+    turned = torch.where(along_B[:, None] < 0, place.flip(0), place)
+    return (turned + offset_B[:, None].round().long()).clamp(0, stored - 1)
 
 
 def _oversampling(maps_B23: Tensor, size: tuple[int, int]) -> Tensor:

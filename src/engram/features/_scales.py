@@ -24,8 +24,9 @@ MOST_STEPS = 11
 def in_order(names: set[str], *, scale: bool) -> list[str] | None:
     """Return names in the order of the scale whose steps they are; None where they evidently are none.
 
-    Whole numbers (with or without "star" beside them) are steps where they are all from 1 on, or where `scale` says
-    so. Of words, three or more of one scale. Fewer than three are merely different.
+    Whole numbers (with or without "star" beside them) are steps where they are 1 to 5, or where `scale` says so: what
+    is learned hangs on it, and ten numbered classes are as likely ten topics. Of words, three or more of one scale.
+    Fewer than three are merely different.
     """
     if not 3 <= len(names) <= MOST_STEPS:
         return None
@@ -33,8 +34,8 @@ def in_order(names: set[str], *, scale: bool) -> list[str] | None:
     if all(numbers.values()):
         place = {name: int(found[1]) for name, found in numbers.items() if found}
         starred = all(found[2] for found in numbers.values() if found)
-        from_one = sorted(place.values()) == list(range(1, len(names) + 1)) and len(names) in (5, 7, 10)
-        return sorted(names, key=place.__getitem__) if scale or starred or from_one else None
+        one_to_five = sorted(place.values()) == [1, 2, 3, 4, 5]
+        return sorted(names, key=place.__getitem__) if scale or starred or one_to_five else None
     plain = {re.sub(r"[\s_-]+", " ", name.strip().lower()): name for name in names}
     for words in WORDS:
         if len(plain) == len(names) and plain.keys() <= set(words):

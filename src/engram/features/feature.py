@@ -75,7 +75,10 @@ class Feature:
     """Whether stored values are large enough to be kept memory-mapped on disk."""
 
     is_text: ClassVar[bool] = False
-    """Whether values are texts, which can be typed where a path is expected."""
+    """Whether values are texts."""
+
+    typed: ClassVar[bool] = False
+    """Whether a value can be typed as a text where a path is expected."""
 
     takes: ClassVar[str] = "column"
     """What a feature is given: one "column", or the "rest" of a table, all columns that play no other role, or what a

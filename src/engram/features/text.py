@@ -59,6 +59,7 @@ class Text(Feature):
     """
 
     is_text = True
+    typed = True
     thing = "text"
     wishes = (TOKENIZER,)
     near_copies = "in case, spaces, signs or a few letters"
@@ -214,6 +215,11 @@ class Text(Feature):
     def opening(self, ids: Sequence[int], *, most: int) -> list[int]:
         """The first ids of a text, from which it can be gone on."""
         return list(ids[:most])
+
+    def begun(self, ids: Sequence[int], *, most: int) -> str | None:
+        """The text that so many ids begin with; None where it says nothing."""
+        text = "".join(self.pieces(ids[:most]))
+        return text if text.strip() else None
 
     def parts(self, gathered: Arrays) -> Parts | None:
         """Its words."""

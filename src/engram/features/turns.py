@@ -16,12 +16,14 @@ import numpy as np
 from engram.core.errors import DataError, RunError, unknown
 from engram.core.evidence import Evidence
 from engram.core.vocabulary import BEGIN, END, PADDING
-from engram.features._tokenizers import KINDS, TOKENIZER, Tokenizer, pieces
+from engram.features._tokenizers import KINDS, TOKENIZER, Tokenizer, decoded, pieces
 from engram.features.feature import Arrays, Entry, Feature
 from engram.features.text import AUTO, fitted_tokenizer
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from engram.core.parts import Parts
 
 ROLES = ("system", "user", "assistant")
 REPLIES = ("assistant", "all")
@@ -41,6 +43,7 @@ class Turns(Feature):
 
     wishes = (TOKENIZER,)
     thing = "conversation"
+    typed = True
     varying = {1: "length"}  # noqa: RUF012  (declared in the base class)
     least_reply = 64
     """Tokens for which a prompt leaves room."""
@@ -88,7 +91,12 @@ class Turns(Feature):
         return self.tokenizer.size + len(ROLES)
 
     def store(self, value: Any) -> dict[str, np.ndarray]:
-        """Return {"utf8": uint8 (n,), "turns": int32 (turns, 2), each role and bytes}. DataError for no talk."""
+        """Return {"utf8": uint8 (n,), "turns": int32 (turns, 2), each role and bytes}. DataError for no talk.
+
+        A text is what a user says, to which there is no reply yet.
+        """
+        if isinstance(value, str):
+            value = [("user", value), ("assistant", "")]
         if not isinstance(value, list | tuple) or not all(isinstance(turn, list | tuple) for turn in value):
             raise DataError(f"expected a conversation, a list of (role, text); got {type(value).__name__}")
         if len(value) < 2:
@@ -174,6 +182,21 @@ class Turns(Feature):
             text_BT[row, 1 : len(ids) + 1] = ids
         return torch.from_numpy(text_BT)
 
+    def parts(self, gathered: Arrays) -> Parts | None:
+        """The words of all turns but the last, the reply, which they are to explain."""
+        from engram.features._parts_of_turns import parts_of
+
+        (utf8,), (turns,) = gathered["utf8"], gathered["turns"]
+        texts = np.split(utf8, np.cumsum(turns[:-1, 1]))
+        said = [(ROLES[role], decoded(text)) for role, text in zip(turns[:, 0].tolist(), texts, strict=True)]
+
+        def encode(talks: list[Sequence[Turn]]) -> Tensor:
+            stored = [self.store(list(talk)) for talk in talks]
+            return self.encode({name: [value[name] for value in stored] for name in ("utf8", "turns")})
+
+        ids = [list(map(int, ids)) for ids in self.tokenizer.encode(texts)]
+        return parts_of(said, encode=encode, ids=ids, decode=self.tokenizer.decode)
+
     def decode(self, encoded: Any) -> list[list[Turn]]:
         """Return the conversations of ids (B, T)."""
         return [self._turns(row) for row in encoded.tolist()]
@@ -196,6 +219,12 @@ class Turns(Feature):
         replies = [at for at in speaks if ids[at] == self.tokenizer.size + ROLES.index("assistant")]
         chosen = [at for at in (replies or speaks[1:]) if at > 1]
         return list(ids[: chosen[0] + 1]) if chosen else list(ids[:most])
+
+    def begun(self, ids: Sequence[int], *, most: int) -> list[Turn] | None:
+        """The turns with which a piece of conversation begins, up to one to which a reply is asked for."""
+        starts = [at for at, token in enumerate(ids) if token >= self.tokenizer.size]
+        turns = self._turns(self.opening(ids[starts[0] :], most=most)) if starts else []
+        return turns if len(turns) > 1 and not turns[-1][1] else None
 
     def prompt(self, turns: Sequence[Turn], *, most: int) -> tuple[list[int], int]:
         """Return the ids after which the assistant speaks, `most` of them, and how many of the first turns they lack.

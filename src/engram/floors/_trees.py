@@ -9,7 +9,7 @@ Shapes: B rows, F places of a record, T trees, M nodes of all trees, S places of
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -117,6 +117,20 @@ class Trees(nn.Module):
             except ValueError as error:
                 rest[-1].append(f"{prefix}{error}")
         super()._load_from_state_dict(state_dict, prefix, *rest)
+
+
+def mean_of(several: Sequence[Trees]) -> Trees:
+    """Return trees that say what several ensembles say in the mean: all their trees, each leaf counting less."""
+    parts, node, place = [], 0, 0
+    for each in several:
+        own = {name: getattr(each, name) for name in ARRAYS}
+        set_begin = torch.where(each.set_begin >= 0, each.set_begin + place, -1)
+        moved = {"root": each.root + node, "child": each.child + node, "set_begin": set_begin}
+        parts.append({**own, **moved, "value": each.value / len(several)})
+        node, place = node + len(each.child), place + len(each.right_set)
+    joined = Trees(several[0].outputs, binary=several[0].binary)
+    joined.leaves.copy_(several[0].leaves)
+    return joined.take({name: torch.cat([part[name] for part in parts]) for name in ARRAYS})
 
 
 def _within(places: Tensor, number: int) -> bool:

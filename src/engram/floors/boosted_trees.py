@@ -16,7 +16,7 @@ from torch import nn
 
 from engram.floors._gathering import gathered
 from engram.floors._lightgbm import arrays_of
-from engram.floors._trees import Trees
+from engram.floors._trees import Trees, mean_of
 from engram.floors.floor import Batches, Floor
 
 MOST_VALUES = 100_000_000
@@ -44,7 +44,6 @@ NUMBERS: dict[str, Any] = {
     "bagging_freq": 1,
     "min_data_per_group": 50,
     "cat_l2": 20.0,
-    "seed": 0,
     "deterministic": True,
     "force_row_wise": True,
     "verbosity": -1,
@@ -59,6 +58,7 @@ class BoostedTrees(Floor):
     """
 
     deliverable = True
+    members = 3
     needs = "lightgbm"
     extra = "tables"
 
@@ -77,11 +77,28 @@ class BoostedTrees(Floor):
 
     def refit(self, fitted: nn.Module, batches: Batches, features: Any, *, seconds: float) -> nn.Module:
         """Fit as many rounds of trees of as many leaves as before."""
+        return self._again(fitted, batches, features, until=time.monotonic() + seconds)
+
+    def several(self, fitted: nn.Module, batches: Batches, features: Any, *, seconds: float) -> nn.Module:
+        """Fit more of them, as many as there is time for, and return their mean."""
+        assert isinstance(fitted, Trees)
+        until, found = time.monotonic() + seconds, [fitted]
+        for seed in range(1, self.members):
+            more = self._again(fitted, batches, features, until=until, seed=seed)
+            if time.monotonic() > until:  # its rounds may have been cut short
+                break
+            found.append(more)
+        return mean_of(found)
+
+    def _again(self, fitted: nn.Module, batches: Batches, features: Any, *, until: float, seed: int = 0) -> Trees:
+        """Fit with the choices that were made for `fitted`."""
         assert isinstance(fitted, Trees)
         chosen = Enough(fitted.rounds, int(fitted.leaves))
-        return self._fit(batches, features, until=time.monotonic() + seconds, chosen=chosen)
+        return self._fit(batches, features, until=until, chosen=chosen, seed=seed)
 
-    def _fit(self, batches: Batches, features: Any, *, until: float, chosen: Enough | None = None) -> nn.Module:
+    def _fit(
+        self, batches: Batches, features: Any, *, until: float, chosen: Enough | None = None, seed: int = 0
+    ) -> Trees:
         reading = (time.monotonic() + until) / 2
         parts, label = gathered(batches, "record", take=lambda record: record, room=MOST_VALUES, until=reading)
         record_NF, trees = torch.cat(parts).numpy(), self.build(features)
@@ -97,6 +114,7 @@ class BoostedTrees(Floor):
                 features.record,
                 classes=trees.outputs if self.kind == "softmax" else 0 if self.kind == "number" else 1,
                 until=now + (until - now) / left,
+                seed=seed,
             )
             enough = chosen or boosting.enough()
             models.append(boosting.model(enough))
@@ -127,7 +145,7 @@ class Boosting:
     """A training of LightGBM's.
 
     classes: 0 where labels are numbers, 1 where they are yes or no, else how many there are. until: a
-    `time.monotonic()` value after which rounds end early; before it the result depends on the data alone.
+    `time.monotonic()` value after which rounds end early; before it the result depends on data and seed alone.
     """
 
     rows: np.ndarray
@@ -135,13 +153,14 @@ class Boosting:
     record: Any
     classes: int
     until: float
+    seed: int = 0
 
     def numbers(self, leaves: int) -> dict[str, Any]:
         """What LightGBM is told."""
         objective = {0: "regression", 1: "binary"}.get(self.classes, "multiclass")
         leaf = int(np.clip(len(self.labels) / 100, 3, 20))
         more = {"num_class": self.classes} if self.classes > 1 else {}
-        more |= {"min_data_in_leaf": leaf, "num_threads": torch.get_num_threads()}
+        more |= {"min_data_in_leaf": leaf, "num_threads": torch.get_num_threads(), "seed": self.seed}
         return {**NUMBERS, **more, "objective": objective, "num_leaves": leaves}
 
     def data(self) -> Any:

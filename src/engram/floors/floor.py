@@ -24,11 +24,13 @@ class Floor:
     """A baseline of a task. Configured by keyword arguments, without state of its own.
 
     deliverable: whether it may be delivered, alone or blended with the network, where validation rows say so.
+    members: of how many of its kind, at most, what is then delivered in its place is the mean; see `several`.
     needs: a package that fitting imports, which the extra of engram's brings; "" where it needs nothing more. What was
     fitted is used without it.
     """
 
     deliverable: ClassVar[bool] = False
+    members: ClassVar[int] = 1
     needs: ClassVar[str] = ""
     extra: ClassVar[str] = ""
 
@@ -58,3 +60,11 @@ class Floor:
         For deliverable floors of tasks whose logits are calibrated.
         """
         raise AssertionError("a deliverable floor must say this")
+
+    def several(self, fitted: nn.Module, batches: Batches, features: Any, *, seconds: float) -> nn.Module:
+        """Return what is delivered in place of a floor that was fitted to these rows: by default itself.
+
+        Where fitting draws at random, the mean of `members` that drew differently errs less than any of them. That is
+        no floor any more, which stays the one plain model that anybody would fit.
+        """
+        return fitted

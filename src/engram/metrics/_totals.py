@@ -35,10 +35,13 @@ def class_totals(weights_SN: np.ndarray, label: np.ndarray, num_classes: int) ->
     """
     if label.ndim == 2:
         return np.asarray(weights_SN @ label.astype(np.float32), np.float64)
-    known = (label >= 0) & (label < num_classes)
-    place_SN = np.where(known, label, num_classes) + (num_classes + 1) * np.arange(len(weights_SN))[:, None]
-    totals = np.bincount(place_SN.ravel(), weights_SN.ravel(), minlength=len(weights_SN) * (num_classes + 1))
-    return totals.reshape(len(weights_SN), num_classes + 1)[:, :num_classes]
+    order = np.argsort(label, kind="stable")
+    order = order[(label[order] >= 0) & (label[order] < num_classes)]
+    present, starts = np.unique(label[order], return_index=True)
+    totals_SC = np.zeros((len(weights_SN), num_classes))
+    if len(present):
+        totals_SC[:, present] = np.add.reduceat(weights_SN[:, order], starts, axis=1, dtype=np.float64)
+    return totals_SC
 
 
 def f1_totals(statistics: dict[str, np.ndarray], weights_SN: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

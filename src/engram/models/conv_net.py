@@ -66,6 +66,9 @@ class ConvNet(nn.Module):
         self.stages = nn.Sequential(*(Stage(a, b, depth=depth) for a, b in pairwise(ins)))
         self.head = nn.Linear(widths[-1], num_classes, bias=False)
 
+    any_size: ClassVar[bool] = True
+    """It takes smaller pictures too than it is made for."""
+
     recipe: ClassVar[dict[str, object]] = {
         "optimizer.rotate": True,
         "optimizer.muon_learning_rate": 0.06,

@@ -79,7 +79,7 @@ class Muon(torch.optim.Optimizer):
         directions = [self._direction(weight, group["momentum"]) for weight, group in moved]
         updates = self.divide(orthogonalise, directions)
         for (weight, group), update in zip(moved, updates, strict=True):
-            _move(weight, update.view_as(weight), group)
+            _move(weight, _as_weight(update, weight), group)
 
     def _direction(self, weight: Tensor, momentum: float) -> Tensor:
         """Where Nesterov's momentum points, as a matrix."""
@@ -88,7 +88,26 @@ class Muon(torch.optim.Optimizer):
         if "momentum" not in state:
             state["momentum"] = torch.zeros_like(weight)
         gathered = state["momentum"].mul_(momentum).add_(grad)
-        return grad.add(gathered, alpha=momentum).reshape(len(weight), -1)
+        return _as_matrix(grad.add(gathered, alpha=momentum), weight)
+
+
+def _as_matrix(direction: Tensor, weight: Tensor) -> Tensor:
+    """A row for each output, its numbers in the order in which the weight's lie in memory: whatever the order, they are
+    orthogonalised alike, and to bring channels-last filters to another takes as long as that."""
+    laid_out = direction.permute(0, 2, 3, 1) if _channels_last(weight) else direction
+    return laid_out.reshape(len(weight), -1)
+
+
+def _as_weight(matrix: Tensor, weight: Tensor) -> Tensor:
+    """A matrix as `_as_matrix` gives them, in the weight's shape."""
+    if _channels_last(weight):
+        outputs, inputs, height, width = weight.shape
+        return matrix.view(outputs, height, width, inputs).permute(0, 3, 1, 2)
+    return matrix.view_as(weight)
+
+
+def _channels_last(weight: Tensor) -> bool:
+    return weight.ndim == 4 and weight.is_contiguous(memory_format=torch.channels_last)
 
 
 def _move(weight: Tensor, update: Tensor, group: dict[str, Any]) -> None:

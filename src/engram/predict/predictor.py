@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from engram.core import events
 from engram.core.errors import ConfigError, DataError, unknown
 from engram.core.rundir import RunDirectory
 from engram.core.task import Batch, Task
@@ -84,6 +85,8 @@ class Predictor:
         """
         if self._takes_rows and hasattr(items, "columns"):
             return list(self.stream(rows_of(source.read(items, target=()).columns).values, **options))
+        if any(self.features[role].takes == "table" for role in self.task.inputs) and hasattr(items, "columns"):
+            return list(self.stream(self.arranged(items), **options))
         if self._is_one(items):
             return next(self.stream([items], **options))
         return list(self.stream(items, **options))
@@ -105,6 +108,18 @@ class Predictor:
             names = [name_of(item, number) for number, item in enumerate(some, done)]
             yield from self.answers(some, chosen, names=names, batch_size=batch_size)
             done += len(some)
+
+    def arranged(self, item: Any) -> Iterable[Any]:
+        """The values that the task makes of a table (histories, series); anything but a table as it is."""
+        table = isinstance(item, str | os.PathLike | Mapping) or hasattr(item, "columns")
+        if not table or any(self.features[role].holds(item) for role in self.task.inputs):
+            return [item]
+        read = source.read(item, target=())
+        arranged = self.task.arranged(read, target=None, inputs=None, wishes={}, features=self.features)
+        for sentence in arranged.notes:
+            events.note(sentence)
+        (column,) = arranged.columns.values()
+        return column.values
 
     def encode(self, items: Iterable[Any]) -> Batch:
         """Return items as the network sees them; DataError for one that cannot be read."""

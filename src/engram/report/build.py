@@ -25,6 +25,7 @@ from engram.report.sections import (
     inside_texts,
     network,
     numbers,
+    rankings,
     reasons,
     running_text,
     slices,
@@ -37,8 +38,8 @@ from engram.report.sections import (
 )
 
 SECTIONS = (
-    headline, data, forecasts, translations, running_text, network, example, units, inside_texts, wording, depth,
-    columns, reasons, training, errors, numbers, slices, calibration, trust, use,
+    headline, data, forecasts, rankings, translations, running_text, network, example, units, inside_texts, wording,
+    depth, columns, reasons, training, errors, numbers, slices, calibration, trust, use,
 )  # fmt: skip
 """In the order of the page."""
 

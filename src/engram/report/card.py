@@ -46,7 +46,8 @@ def _content(facts: Facts) -> dict[str, Any]:
         "subtitle": headline.subtitle(facts),
         "verdict": headline.verdict(facts) if facts.metric else "It has no scores yet.",
         "split": words.split_name(facts.split),
-        "scores": _scores(facts),
+        "things": facts.scored,
+        "scores": headline.scores(facts),
         "delivered": "the network" if facts.result.get("network") is None else "delivered",
         "classes": words.listed(facts.names, most=MOST_CLASSES),
         "rows": {words.split_name(name): f"{count:,}" for name, count in facts.data.get("rows", {}).items()},
@@ -60,29 +61,6 @@ def _content(facts: Facts) -> dict[str, Any]:
         "program": use.program(facts).splitlines(),
         "versions": use.versions(facts),
     }
-
-
-def _scores(facts: Facts) -> list[dict[str, str]]:
-    """One row a metric: what is delivered with its interval, then the network alone, and the floors."""
-    found = []
-    for metric, score in (facts.result.get("metrics") or {}).items():
-        floors = {
-            words.named(name): words.score(metric, scores[metric]["value"])
-            for name, scores in (facts.result.get("floors") or {}).items()
-            if metric in scores
-        }
-        if alone := (facts.result.get("network") or {}).get(metric):
-            floors = {"the network alone": words.score(metric, alone["value"]), **floors}
-        beside = "; ".join(f"{name}: {value}" for name, value in floors.items())
-        found.append(
-            {
-                "metric": words.named(metric),
-                "value": words.score(metric, score["value"]),
-                "interval": words.interval(metric, score),
-                "floors": beside,
-            }
-        )
-    return found
 
 
 def _weak(facts: Facts) -> list[str]:

@@ -249,7 +249,7 @@ def histogram(counts: Sequence[int], edges: Sequence[float], *, threshold: float
                     '<rect class="fill {tone}" x="{x}" y="{y}" width="{w}" height="{h}"><title>{said}</title></rect>',
                     tone="warn" if a >= threshold - 1e-9 else "accent", x=px(a) + 0.5, y=py(count),
                     w=max(0.5, round(px(b) - px(a) - 1, 1)), h=round(TALL - BOTTOM - py(count), 1),
-                    said=f"{count:,} examples from {a:.2f} to {b:.2f}",
+                    said=f"{count:,} {y_name} from {a:.2f} to {b:.2f}",
                 )
             )  # fmt: skip
     line = '<path class="threshold" d="M{x},{a}L{x},{b}"/>'
@@ -260,9 +260,19 @@ def histogram(counts: Sequence[int], edges: Sequence[float], *, threshold: float
 
 
 def scatter(
-    x: Sequence[float], y: Sequence[float], usual: Sequence[bool], *, x_name: str, y_name: str, diagonal: bool = False
+    x: Sequence[float],
+    y: Sequence[float],
+    usual: Sequence[bool],
+    *,
+    x_name: str,
+    y_name: str,
+    usually: str,
+    diagonal: bool = False,
 ) -> Markup:
-    """Draw points, those that are not usual in another colour, over the line y = x where `diagonal`, else y = 0."""
+    """Draw points, those that are not usual in another colour, over the line y = x where `diagonal`, else y = 0.
+
+    usually: what is usual, for the head of its column.
+    """
     kept = range(0, len(x), math.ceil(len(x) / MOST_DOTS))
     x_ends, y_ends = ((min(v), max(v)) for v in (x, y))
     if diagonal:
@@ -290,7 +300,9 @@ def scatter(
         _names(x_name, y_name, height=TALL),
         draw(line, a=px(x_ticks[0]), b=py(first), c=px(x_ticks[-1]), d=py(last)),
     ]
-    return _svg(join([*pieces, *dots]), f"{y_name} over {x_name}", height=TALL)
+    name = f"{y_name} over {x_name}"
+    numbers = [(float(x[i]), float(y[i]), "yes" if usual[i] else "no") for i in kept]
+    return with_data(_svg(join([*pieces, *dots]), name, height=TALL), name, (x_name, y_name, usually), numbers)
 
 
 def ticks(low: float, high: float, number: int) -> list[float]:

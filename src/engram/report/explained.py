@@ -23,6 +23,7 @@ from engram.report.sections import (
     example,
     inside_texts,
     network,
+    rankings,
     reasons,
     running_text,
     slices,
@@ -38,8 +39,8 @@ SECONDS = 40.0
 """Time that the page takes at most, about: it shows what the report has no time for."""
 
 SECTIONS = (
-    network, units, inside_texts, wording, depth, columns, running_text, translations, reasons, example, errors, slices,
-    calibration, trust,
+    network, units, inside_texts, wording, depth, example, columns, rankings, running_text, translations, reasons,
+    errors, slices, calibration, trust,
 )  # fmt: skip
 """In the order of the page: from the input to the output, then why, where it errs, and whether to trust it."""
 

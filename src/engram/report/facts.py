@@ -137,6 +137,11 @@ class Facts:
         return words.plural(self.thing)
 
     @property
+    def scored(self) -> str:
+        """What is learned from and scored, in the plural: pictures, windows, users."""
+        return words.plural(self.task.example or self.thing)
+
+    @property
     def single(self) -> bool:
         """Whether kept examples have one class each, and it is known which."""
         kept = self.kept

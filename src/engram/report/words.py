@@ -26,6 +26,17 @@ NAMES = {
     "majority_class": "always the commonest answer",
     "linear_on_pixels": "a linear model on pixels",
     "copy_source": "the source as it stands",
+    "bits_per_byte": "bits per byte",
+    "mrr": "mean reciprocal rank",
+    "popularity": "what is most popular",
+    "item_neighbours": "items that are taken together",
+    "ease": "EASE, a linear model of items",
+    "ease_by_recency": "EASE, recent items counting more",
+    "biases": "means of users and items",
+    "n_gram": "counts of n-grams",
+    "factorisation": "a factorisation of users and items",
+    "sequential_recommender": "a transformer over items",
+    "decoder": "a transformer",
     "nearest_source": "the translation of the most similar training source",
     "linear_on_text": "a linear model on words",
     "mae": "mean absolute error",
@@ -61,13 +72,37 @@ NAMES = {
     "image_tagging": "image tagging",
     "own_step": "a training step of its maker's own",
 }
+ABOUT = {
+    "accuracy": "Accuracy is the share of right answers.",
+    "auroc": "It says how often an example that has a label is ranked above one that has not: 50 % is chance.",
+    "macro_f1": "F1 is high where few answers are wrong and few are missed; each class counts alike.",
+    "micro_f1": "F1 is high where few labels are wrong and few are missed.",
+    "cross_entropy": "It is the surprise at what came, in nats: e to the power of it is among how many equally likely "
+    "ones the model had to guess.",
+    "binary_cross_entropy": "It is the surprise at each yes and no, in nats.",
+    "quadratic_kappa": "1 is full agreement, 0 is chance; being two steps off counts four times as much as one.",
+    "bleu": "BLEU counts on a scale to 100 how many runs of one to four words stand in the reference too.",
+    "rmse": "It is how far off answers are, in the unit of what is asked for, large errors counting more.",
+    "mse": "It is the squared distance from what came, in units of the spread in training.",
+    "ndcg": "It is 1 where what the user took next stands at the top, 0 where none of it is among the first ten.",
+}
+"""What a score says to whoever meets it for the first time."""
+
 UNIT = "\N{NO-BREAK SPACE}%"
 SPLITS = {"train": "training", "val": "validation", "test": "test"}
 
 
 def named(name: str) -> str:
     """`macro_f1` -> "F1, mean over classes"; names not known here lose their underscores."""
-    return NAMES.get(name, name.replace("_", " "))
+    name, at, most = name.partition("@")
+    known = NAMES.get(name, name.replace("_", " "))
+    return f"{known.upper() if name == 'ndcg' else known}{at}{most}"
+
+
+def about(metric: str) -> str:
+    """A sentence that says what a metric is, and a space; nothing where none is known."""
+    said = ABOUT.get(metric.partition("@")[0])
+    return f"{said} " if said else ""
 
 
 def split_name(split: str) -> str:

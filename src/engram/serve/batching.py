@@ -2,8 +2,9 @@
 
 A batch begins once no request is arriving any more: whoever is heard in the same turn of the loop comes along, which
 takes microseconds and costs nobody anything; no request is ever held back to wait for company. While a batch is
-computed others gather, and make the next one. A batch holds at most what the latency bound allows by the time that
-items took so far, and requests of many items are taken piece by piece, so that small ones between them need not wait.
+computed others gather, and make the next one, which begins before answers are handed out: reading and writing go on
+beside the computing. A batch holds at most what the latency bound allows by the time that items took so far, and
+requests of many items are taken piece by piece, so that small ones between them need not wait.
 
 All but the computing happens in the server's loop, so that nothing here needs a lock.
 """
@@ -57,6 +58,8 @@ class Waiting:
 
 
 Batch = list[tuple[Waiting, slice]]
+Computing = asyncio.Future[tuple[list[Answer], float]]
+"""Answers to come, and the seconds that they took."""
 
 
 class Batcher:
@@ -104,12 +107,16 @@ class Batcher:
             raise Full(seconds)
 
     async def _work(self) -> None:
-        """Compute batches until nobody waits."""
+        """Compute batches until nobody waits. Each begins before the answers of the one before it are handed out."""
         try:
             while self._queue:
                 await self._all_heard()
-                if batch := self._next():
-                    await self._run(batch)
+                begun = self._begun()
+                while begun:
+                    batch, computing = begun
+                    await asyncio.wait([computing])
+                    begun = self._begun()
+                    await self._end(batch, computing)
         finally:
             self._working = None
 
@@ -142,18 +149,27 @@ class Batcher:
                 self._queue.append(request)
         return batch
 
-    async def _run(self, batch: Batch) -> None:
+    def _begun(self) -> tuple[Batch, Computing] | None:
+        """Let the thread compute the next batch; None where nobody waits."""
+        batch = self._next()
+        return (batch, self._computing(batch)) if batch else None
+
+    def _computing(self, batch: Batch) -> Computing:
+        computing = asyncio.get_running_loop().run_in_executor(self._thread, self._computed, batch)
+        computing.add_done_callback(self._measure)  # the next batch is as large as this one allows
+        return computing
+
+    async def _end(self, batch: Batch, computing: Computing) -> None:
         """Answer for a batch. Where it fails, each request is tried by itself: one must not spoil another's answer."""
         try:
-            answers, seconds = await asyncio.get_running_loop().run_in_executor(self._thread, self._computed, batch)
+            answers, _ = await computing
         except Exception as error:
             if len({id(request) for request, _ in batch}) > 1:
                 for alone in batch:
-                    await self._run([alone])
+                    await self._end([alone], self._computing([alone]))
             else:
                 _refuse(batch[0][0], error)
             return
-        self._measure(len(answers), seconds)
         _hand_out(batch, answers)
 
     def _computed(self, batch: Batch) -> tuple[list[Answer], float]:
@@ -165,10 +181,13 @@ class Batcher:
         assert len(answers) == len(items), "one answer per item"
         return answers, time.monotonic() - began
 
-    def _measure(self, number: int, seconds: float) -> None:
+    def _measure(self, computing: Computing) -> None:
+        if computing.cancelled() or computing.exception():
+            return
+        answers, seconds = computing.result()
         share = SETTLING if self.seconds_per_item else 1.0
-        self.seconds_per_item += share * (seconds / number - self.seconds_per_item)
-        self._observed(number, seconds)
+        self.seconds_per_item += share * (seconds / len(answers) - self.seconds_per_item)
+        self._observed(len(answers), seconds)
 
 
 def _hand_out(batch: Batch, answers: list[Answer]) -> None:

@@ -18,7 +18,7 @@ class Limits:
     """Of requests, connections and waiting. Sizes are checked before anything is parsed or decoded."""
 
     body_bytes: int = _limit(16 << 20, "of one request's body")
-    all_bodies_bytes: int = _limit(32 << 20, "of all bodies that are held at once")
+    all_bodies_bytes: int = _limit(24 << 20, "of all bodies that are held at once")
     items: int = _limit(256, "in one request")
     json_values: int = _limit(300_000, "in one request's JSON")
     pixels: int = _limit(25_000_000, "of one picture")

@@ -62,13 +62,17 @@ class LabelTask(Task):
 
 
 class OneLabel(LabelTask):
-    """One label each."""
+    """One label each.
+
+    ordered: whether labels are steps of a scale. aims_near: whether the network then aims at a step's neighbours too.
+    """
 
     target: ClassVar = {"label": Category}
     metrics: tuple[Any, ...] = (Accuracy(), CrossEntropy(), MacroF1(), Auroc())
     answers: ClassVar = Labels()
     smoothing = 0.1
     ordered = False
+    aims_near: ClassVar[bool] = False
 
     def see(self, features: Any) -> None:
         """Labels that are steps of a scale are scored by how many steps an answer is off, too."""
@@ -79,7 +83,8 @@ class OneLabel(LabelTask):
     def step(self, model: nn.Module, batch: Batch) -> Step:
         """Cross entropy with label smoothing: over all classes, or over the neighbours of a step of a scale."""
         logits_BC = model(getattr(batch, self.role))
-        aims_CC = aims(logits_BC.shape[1], ordered=True) if self.ordered and self.smoothing else None
+        near = self.ordered and self.aims_near and self.smoothing
+        aims_CC = aims(logits_BC.shape[1], ordered=True) if near else None
         smoothing = self.smoothing if aims_CC is None else 0.0
         loss_B = cross_entropy(logits_BC, batch.label, smoothing=smoothing, aims_CC=aims_CC) * batch.importance
         return Step(loss_B.sum(), weight=batch.importance.sum(), output=logits_BC)

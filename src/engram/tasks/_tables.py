@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from engram.core.evidence import Evidence
 from engram.core.task import Sample, Task, Worth
+from engram.data.series.panel import looks_like_series
 from engram.data.table import Column, Table
 from engram.features.record import Record
 from engram.floors.boosted_trees import BoostedTrees
@@ -29,6 +30,10 @@ MOST_PASSES = {"softmax": 25, "sigmoid": 25, "number": 80}
 """Training ends after so many passes: classes are soon learned by heart, numbers say more of each row. A guess from
 runs of 10 (adult) and 40 passes (california_housing), at whose ends both still gained."""
 
+MANY_ROWS = 5_000
+"""Of fewer rows, passes are fewer in proportion: a few hundred are learned by heart in 450 steps, where after 150 the
+network is better than either floor (LOG.md, 2026-11-26)."""
+
 
 class TableTask(Task):
     """What is learned from records. kind: of what is learned, "softmax", "sigmoid" or "number"."""
@@ -36,6 +41,8 @@ class TableTask(Task):
     inputs: ClassVar = {"record": Record}
     kind: ClassVar[str] = "softmax"
     balances: ClassVar = False
+    least_steps: ClassVar = 150
+    usual_share: ClassVar = (0.5, 0.2)
     sizes: ClassVar = {  # a guess, not measured
         "medium": Worth(rows=5_000, passes=25, examples=4_000_000),
         "large": Worth(rows=100_000, passes=20, examples=20_000_000),
@@ -51,6 +58,8 @@ class TableTask(Task):
         label = self.judged(columns.target)
         if not label or not columns.many:
             return Evidence(0.0, label.reason if not label else f"beside {columns.target.name} there is only a text")
+        if why := looks_like_series(table):
+            return Evidence(0.3, f"{why}, so that nothing but the time could tell {columns.target.name}")
         beside = f"{len(columns.plain) + len(columns.texts):,} columns beside it"
         return Evidence(0.8, f"{columns.target.name} has {label.reason}, and there are {beside}")
 
@@ -76,8 +85,8 @@ class TableTask(Task):
         return network
 
     def most_passes(self, rows: int) -> float:
-        """Fewer for classes."""
-        return MOST_PASSES[self.kind]
+        """Fewer for classes, and for few rows."""
+        return MOST_PASSES[self.kind] * min(1.0, rows / MANY_ROWS)
 
 
 def floors(kind: str, simplest: Floor) -> tuple[Floor, ...]:

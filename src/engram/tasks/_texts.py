@@ -40,6 +40,7 @@ class TextTask(LabelTask):
     inputs: ClassVar = {"text": Configured(Text, {"tokenizer": "characters", "longest": LONGEST})}
     floors: ClassVar = (MajorityClass(), LinearOnText())
     usual_share: ClassVar = USUAL_SHARE
+    aims_near: ClassVar = True
     sizes: ClassVar = {  # a guess, not measured: of few texts, order tells little that can be learned
         "medium": Worth(rows=50_000, passes=4, examples=1_000_000),
         "large": Worth(rows=200_000, passes=6, examples=4_000_000),

@@ -44,6 +44,7 @@ class Sampling:
 class TokenTask(Task):
     """Predict every token from those before it. Where its texts come from, a task says itself."""
 
+    example: ClassVar = "window"
     answers: ClassVar = Tokens(Sampling)
     metrics = (TokenCrossEntropy(), Perplexity(), BitsPerByte())
     floors: ClassVar = (NGram(),)

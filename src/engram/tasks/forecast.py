@@ -41,6 +41,8 @@ from engram.models.forecaster import WIDTHS
 class Forecast(Task):
     """Continue series from their past, what is known in advance, and the calendar."""
 
+    does: ClassVar = "continues series, and says how far off it may be"
+    example: ClassVar = "window"
     inputs: ClassVar = {"series": Series}
     metrics = (
         StandardisedMse(),

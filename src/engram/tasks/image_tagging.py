@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from engram.core.task import Sample
 from engram.tasks._labels import SeveralLabels
 from engram.tasks._pictures import PictureTask, picture_sample
@@ -9,6 +11,8 @@ from engram.tasks._pictures import PictureTask, picture_sample
 
 class ImageTagging(PictureTask, SeveralLabels):
     """Give each picture any number of labels."""
+
+    does: ClassVar = "gives each picture any number of {classes} labels"
 
     @classmethod
     def sample(cls) -> Sample:

@@ -17,6 +17,7 @@ from engram.tasks._tokens import TokenTask
 class LanguageModelling(TokenTask):
     """Learn to write on, from texts without labels."""
 
+    does: ClassVar = "writes on from what a text begins with"
     inputs: ClassVar = {"text": Text}
 
     def matches(self, table: Table) -> Evidence:

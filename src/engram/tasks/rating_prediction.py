@@ -33,6 +33,9 @@ ASKED = 0.2
 class RatingPrediction(Task):
     """Predict the ratings that users would give to items."""
 
+    does: ClassVar = "says how users would rate items"
+    example: ClassVar = "user"
+    unseen: ClassVar = "of whose ratings it never saw those that are asked for"
     inputs: ClassVar = {"history": History}
     metrics = (RmseOfRatings(), MaeOfRatings())
     floors: ClassVar = (Biases(),)

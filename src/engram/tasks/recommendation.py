@@ -41,6 +41,9 @@ AHEAD, PLACES = 10, 16
 class Recommendation(Task):
     """Rank all items for each user by how likely they are next."""
 
+    does: ClassVar = "ranks items for each user"
+    example: ClassVar = "user"
+    unseen: ClassVar = "of whom it never saw what they took last"
     inputs: ClassVar = {"history": History}
     metrics: tuple[Any, ...] = (Ndcg(10), Recall(20), Mrr(), CatalogueCoverage(10), Novelty(10))
     floors: ClassVar = (Popularity(), ItemNeighbours(), Ease(), EaseByRecency())

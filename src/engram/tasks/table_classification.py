@@ -18,6 +18,7 @@ from engram.tasks._tables import NUMBERS, TableTask, floors, member_losses, memb
 class TableClassification(TableTask, OneLabel):
     """Give each row of a table one label."""
 
+    does: ClassVar = "gives each row of a table one label of {classes}"
     selection: ClassVar = CrossEntropy()  # of few validation rows it says more than the first metric
     kind: ClassVar = "softmax"
     floors: ClassVar = floors("softmax", MajorityClass())

@@ -47,6 +47,7 @@ class NumberOptions:
 class TableRegression(TableTask):
     """Say a number for each row of a table."""
 
+    does: ClassVar = "says a number for each row of a table, and how far off it may be"
     target: ClassVar = {"label": Number}
     kind: ClassVar = "number"
     metrics = (Rmse(), Mae(), R2(), Mse(), Coverage(), IntervalWidth())

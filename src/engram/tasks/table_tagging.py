@@ -15,6 +15,7 @@ from engram.tasks._tables import TableTask, floors, member_losses, members_of, t
 class TableTagging(TableTask, SeveralLabels):
     """Give each row of a table any number of labels."""
 
+    does: ClassVar = "gives each row of a table any number of {classes} labels"
     selection: ClassVar = BinaryCrossEntropy()  # of few validation rows it says more than the first metric
     kind: ClassVar = "sigmoid"
     floors: ClassVar = floors("sigmoid", MajorityClass())

@@ -59,6 +59,7 @@ class Translation(Task):
     Both languages are cut by one tokenizer, so that names and numbers have the same ids on both sides.
     """
 
+    does: ClassVar = "translates"
     inputs: ClassVar = {"source": Configured(Text, {"tokenizer": "subwords", "longest": LONGEST, "blank": True})}
     target: ClassVar = {"target": Configured(Text, {"tokenizer": "subwords", "longest": LONGEST, "ends": True})}
     metrics = (Bleu(), Chrf())

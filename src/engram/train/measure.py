@@ -45,7 +45,8 @@ def measure(task: Task, model: nn.Module, examples: Examples, plan: Plan, *, aug
     train = examples.splits["train"]
     uneven = examples.lengths(train[:1]) is not None
     number = plan.batch_size if uneven else plan.micro_batch
-    short, rows = dataclasses.replace(plan, batch_size=number, steps=TIMES), np.resize(train, number)
+    short = dataclasses.replace(plan, batch_size=number, steps=TIMES, coarse_until=0.0)
+    rows = np.resize(train, number)
     if uneven:
         examples = dataclasses.replace(examples, splits={**examples.splits, "train": rows})
     steps, scores, answers = _Watch(), _Watch(), _Watch()

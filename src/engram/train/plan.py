@@ -24,8 +24,8 @@ class Plan:
     examples at once (the rest accumulates). window: rows that are shuffled together, 0 for all. steps: optimizer steps
     in all; a time budget may change it while training runs. precision: of matrix products. channels_last: memory layout
     of pictures. augmentation: the name of the task's way of changing examples. passes: how often each example is seen,
-    as planned. views: the ways each example is looked at for an answer. evaluate_every: progress between two
-    evaluations.
+    as planned. coarse_until: progress up to which pictures are seen smaller. views: the ways each example is looked at
+    for an answer. evaluate_every: progress between two evaluations.
     """
 
     recipe: str = "standard"
@@ -41,6 +41,7 @@ class Plan:
     seed: int = 0
     augmentation: str = ""
     passes: float = 1.0
+    coarse_until: float = 0.0
     evaluate_every: float = 0.1
     views: tuple[str, ...] = ("plain",)
     optimizer: Optimization = field(default_factory=Optimization)
@@ -82,7 +83,13 @@ class Plan:
 NAMED_OPTIONS = ("device", "seed", "size", "steps", "recipe")
 CHOSEN_FROM = {"precision": ("float32", "bfloat16")}
 FROM_ONE = ("batch_size", "micro_batch", "threads")
-UP_TO_ONE = ("optimizer.warmup", "optimizer.final_rate", "optimizer.average_decay", "optimizer.muon_momentum")
+UP_TO_ONE = (
+    "coarse_until",
+    "optimizer.warmup",
+    "optimizer.final_rate",
+    "optimizer.average_decay",
+    "optimizer.muon_momentum",
+)
 _FOLLOWS = ("optimizer", "reasons", "passes")
 
 SET = "set by you"

@@ -26,6 +26,7 @@ from engram.optim.schedule import Pace
 from engram.train import loop, precision
 from engram.train.callbacks.callback import Callback, Retake
 from engram.train.checkpoint import Checkpoint, pack_optimizer, unpack_optimizer
+from engram.train.coarse import coarser
 from engram.train.decisions import Decision, Decisions
 from engram.train.distributed import Team
 from engram.train.gradients import Gradients
@@ -112,6 +113,11 @@ class Trainer:
         """How many examples are taken at once."""
         return self.decisions.micro_batch(self.plan.micro_batch)
 
+    @property
+    def coarse(self) -> bool:
+        """Whether pictures are seen smaller at this point of the training."""
+        return self.pace.progress < self.plan.coarse_until
+
     def micro_batches(self, step: int) -> Iterator[Batch]:
         """This process's examples of one step, augmented, in pieces that fit into memory.
 
@@ -135,7 +141,7 @@ class Trainer:
     def begin_step(self) -> None:
         """Keep what a forward pass may change, so that the step can be taken again."""
         self.model.train()
-        self.team.copy_first(self.model.buffers())
+        self.team.copy_first(_felt(self.model))
         self._buffers = [buffer.clone() for buffer in self.model.buffers()]
 
     @torch.no_grad()
@@ -180,7 +186,8 @@ class Trainer:
         """Encode some rows and bring them to the device, pictures laid out as the plan says."""
         augmentation = self.augmentation if augmented else None
         batch = self.examples.batch(rows, augmentation=augmentation, seed=self.plan.seed, epoch=epochs)
-        return batch.to(self.device, channels_last=self.plan.channels_last)
+        batch = batch.to(self.device, channels_last=self.plan.channels_last)
+        return coarser(batch) if augmented and self.coarse else batch
 
     @torch.no_grad()
     def statistics(self, rows: np.ndarray) -> dict[str, np.ndarray]:
@@ -251,6 +258,17 @@ class Trainer:
         states = [value for made in self.optimizers for state in made.state.values() for value in state.values()]
         learned = [*self.parameters, *averages, *map(torch.as_tensor, states)]
         return all(t.isfinite().all() for t in learned) and not any(b.isnan().any() for b in self.model.buffers())
+
+
+def _felt(model: nn.Module) -> list[Tensor]:
+    """Buffers that learning may depend on: not running statistics, by which answers alone are normalised."""
+    unfelt = {
+        id(buffer)
+        for layer in model.modules()
+        if isinstance(layer, nn.modules.batchnorm._NormBase)
+        for buffer in layer.buffers(recurse=False)
+    }
+    return [buffer for buffer in model.buffers() if id(buffer) not in unfelt]
 
 
 def _joined(parts: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:

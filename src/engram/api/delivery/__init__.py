@@ -5,6 +5,7 @@ What differs from one kind of answers to another lies in a file a kind; which ki
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +27,7 @@ from engram.api.reading import Reading
 from engram.core import answers, events
 from engram.core.rundir import RunDirectory
 from engram.core.task import Task
+from engram.evaluate import scored
 from engram.evaluate.evaluation import evaluate
 from engram.models.delivered import Delivered
 from engram.optim.average import reestimate_batchnorm
@@ -92,6 +94,8 @@ def deliver(
         results = _scores(reading, found)
         outputs = {split: each.outputs for split, each in found.items()}
         kind.keep(run, reading, outputs, {"delivered": module, **floors})
+        if task.inputs and task.answers.calibration is None:  # where one is, the answers themselves are kept
+            scored.keep(run, outputs, task.metrics, identity=reading.examples.identity)
         _say(results, fitted.choice)
     features, precision = reading.examples.features, trainer.plan.precision
     predictor = Predictor(run, task, features, module.cpu(), network=network, precision=precision)
@@ -99,15 +103,17 @@ def deliver(
 
 
 def _refitted(reading: Reading, module: Delivered, *, seconds: float) -> nn.Module:
-    """Fit the floor in what is delivered on validation rows too, now that they have nothing left to choose.
+    """Fit the floor on validation rows too, now that they have nothing left to choose; deliver several of its kind.
 
     Scores on validation rows are of the floor before; share and calibration stay as they were found with it, which
     more rows make no worse.
     """
     assert module.floor is not None
-    device = module.bias.device
-    module.floor = fitted_floors.refit(reading, module.floor_name, module.floor, seconds=seconds).to(device)
-    return module.floor
+    name, until = module.floor_name, time.monotonic() + seconds
+    again = fitted_floors.refit(reading, name, module.floor, seconds=seconds)
+    several = fitted_floors.several(reading, name, again, seconds=until - time.monotonic())
+    module.floor = several.to(module.bias.device)
+    return again
 
 
 def _scores(reading: Reading, found: Mapping[str, Answered]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from engram.api.reading import Reading
 from engram.core.rundir import RunDirectory
 from engram.evaluate import calibration, unfamiliarity
 from engram.evaluate.evaluation import Outputs, collect
-from engram.models.delivered import Delivered, hidden_width
+from engram.models.delivered import Delivered, hidden_width, view_weights
 from engram.train.trainer import Trainer
 
 
@@ -40,14 +40,12 @@ class LabelKind(Kind):
         probe.to(trainer.device)
         logits_NC, fitted = plain_NC, calibration.fit(plain_NC, label, kind=kind)
         if len(views := trainer.plan.views) > 1:
-            probe.look_at(views)
-            several = collect(task, probe, examples, rows["val"], metrics=(), precision=trainer.plan.precision)
-            assert several.logits is not None, "what is calibrated so gives logits"
-            with_views = calibration.fit(several.logits, label, kind=kind)
-            if with_views.loss_after <= fitted.loss_after:
-                logits_NC, fitted = several.logits, with_views
-            else:
-                probe.look_at(("plain",))
+            several_NC = _with_views(probe, reading, trainer, plain_NC)
+            with_views = calibration.fit(several_NC, label, kind=kind)
+            better = with_views.loss_after <= fitted.loss_after
+            if better:
+                logits_NC, fitted = several_NC, with_views
+            probe.look_at(views if better else ("plain",))
         choice = competing.held(task, logits_NC, {name: found.logits for name, found in beside.items()}, label)
         if choice is not None and choice.chosen != "network":
             probe.blend(floors[choice.floor], choice.floor, share=choice.share, temperatures=choice.temperatures)
@@ -70,3 +68,13 @@ class LabelKind(Kind):
     def keep(self, run: RunDirectory, reading: Reading, outputs: Mapping[str, Outputs], modules: Modules) -> None:
         """Keep each answer, and some examples."""
         keeping.keep(run, reading, outputs)
+
+
+def _with_views(probe: Delivered, reading: Reading, trainer: Trainer, plain_NC: np.ndarray) -> np.ndarray:
+    """The logits (N, C) of validation rows over the plan's views, of which the first, the plain one, is known."""
+    views, rows = trainer.plan.views, reading.examples.splits["val"]
+    probe.look_at(views[1:])
+    others = collect(reading.task, probe, reading.examples, rows, metrics=(), precision=trainer.plan.precision)
+    assert others.logits is not None, "what is calibrated so gives logits"
+    known = view_weights(views)[0]
+    return known * plain_NC + (1 - known) * others.logits

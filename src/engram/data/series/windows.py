@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from engram.core.errors import DataError
-from engram.data.examples import Examples
+from engram.data.examples import Examples, digests
 from engram.features.series import TEST, TRAIN, VAL, Series
 
 CODES = {"train": TRAIN, "val": VAL, "test": TEST}
@@ -76,6 +76,11 @@ class SeriesWindows(Examples):
             "position": self.position[rows],
         }
         return {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in tensors.items()}
+
+    def identity(self, rows: np.ndarray) -> np.ndarray:
+        """What came, and when: however far a run looks back."""
+        future_BT = self.origin[rows, None] + np.arange(self.feature.horizon)
+        return digests(self.step[rows], self.truth[future_BT])
 
     def past(self, rows: np.ndarray, steps: int) -> np.ndarray:
         """The steps before some windows' horizons (B, steps, C)."""

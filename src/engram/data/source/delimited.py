@@ -65,7 +65,8 @@ def read_delimited(content: bytes, *, path: str, separator: str | None = None, p
     looked = _frame(some, records, header=header)
     if header and is_row(looked, names):
         header, names, note = False, [f"column_{n + 1}" for n in range(records.width)], NO_HEADER
-    numbers = _numbers(looked, records) if kept.all() and len(kept) > 2 * LOOKED_AT else {}
+        looked = _frame(some, records, header=False)
+    numbers = _numbers(looked, records, header=header) if kept.all() and len(kept) > 2 * LOOKED_AT else {}
     frame = _frame(given, records, header=header, kinds=numbers)
     frame.columns, twice = different(names)
     if twice:
@@ -112,9 +113,9 @@ def _some(records: Records, kept: np.ndarray) -> io.BytesIO:
     return io.BytesIO(records.only(some))
 
 
-def _numbers(looked: polars.DataFrame, records: Records) -> dict[str, polars.DataType]:
+def _numbers(looked: polars.DataFrame, records: Records, *, header: bool) -> dict[str, polars.DataType]:
     """The columns that are plain numbers in some records, and in no record begin as a text does: names and kinds."""
-    written = {looked.columns[place] for place in records.written_columns}
+    written = {looked.columns[place] for place in records.written_columns(below=int(header))}
     found = {name: plain_numbers(looked[name]) for name in looked.columns if name not in written}
     return {name: numbers.dtype for name, numbers in found.items() if numbers is not None}
 

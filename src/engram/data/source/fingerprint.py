@@ -8,6 +8,9 @@ from typing import Any
 
 from engram.data.packed import CHUNK, Packed
 
+PLAIN = {str, int, float, bool, type(None)}
+"""Types whose values are written out together: one by one, the labels of 70,000 rows take a fifth of a second."""
+
 
 def digest(*parts: str | bytes) -> str:
     """Return 32 hexadecimal digits over some parts, their lengths included."""
@@ -33,6 +36,9 @@ def of_values(values: Any) -> str:
         return digest(str(values.dtype), str(values.shape), np.ascontiguousarray(values).tobytes())
     if isinstance(values, Packed):
         return _of_packed(values)
+    if isinstance(values, list) and {*map(type, values)} <= PLAIN:
+        starts = range(0, len(values), CHUNK)
+        return digest("plain", *(repr(values[start : start + CHUNK]) for start in starts))
     state = hashlib.blake2b(digest_size=16)
     for value in values:
         state.update(_of_value(value).encode())

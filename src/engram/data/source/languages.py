@@ -1,8 +1,6 @@
-"""Languages by the codes and names that files and columns of parallel text are called by."""
+"""Languages by the codes and names that files of parallel text are called by."""
 
 from __future__ import annotations
-
-import re
 
 _CODES = """
 aa ab af ak am an ar as av ay az ba be bg bh bi bm bn bo br bs ca ce ch co cr cs cu cv cy da de dv dz ee el en eo es
@@ -16,16 +14,8 @@ arabic bengali bulgarian chinese croatian czech danish dutch english estonian fi
 hindi hungarian indonesian italian japanese korean latin latvian lithuanian norwegian persian polish portuguese
 romanian russian serbian slovak slovenian spanish swedish thai turkish ukrainian urdu vietnamese
 """
-CODES = frozenset(_CODES.split())
-"""ISO 639-1, but for ii, which is more often the number of a volume."""
+_SIDES = "source target src tgt trg"
 
-NAMES = frozenset(_NAMES.split())
-
-SIDES = (("source", "target"), ("src", "tgt"), ("src", "trg"))
-"""What two columns of a translation are called where they do not say their languages."""
-
-
-def is_language(name: str) -> bool:
-    """Tell whether a name is that of a language, its region aside: en, de_AT, zh-Hans, Czech."""
-    first = re.split(r"[-_]", name.strip().lower())[0]
-    return first in CODES or name.strip().lower() in NAMES
+WORDS = frozenset(f"{_CODES} {_NAMES} {_SIDES}".split())
+"""One of them, as a word of a file's name, says which side of a translation it holds. Codes are those of ISO 639-1, but
+for ii, which is more often the number of a volume."""

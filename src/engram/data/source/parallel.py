@@ -12,7 +12,7 @@ import numpy as np
 from engram.core.errors import DataError
 from engram.data.source import documents
 from engram.data.source.fingerprint import digest
-from engram.data.source.languages import CODES
+from engram.data.source.languages import WORDS
 from engram.data.source.splits import ORDER, split_named, split_of_file
 from engram.data.table import Column, Table
 
@@ -23,7 +23,8 @@ Set = Mapping[str, str]
 def sets_among(names: Iterable[str]) -> dict[str, dict[str, str]]:
     """Return the sets among file names: what their names share -> language -> file name, two languages at least.
 
-    A language is a word of the name (train.en, train.en.txt, de_dev.txt), and of several the one that has partners.
+    A language is a word of the name (train.en, train.en.txt, de_dev.txt, german.txt, train.src), and of several the one
+    that has partners.
     """
     candidates: dict[str, dict[str, str]] = {}
     for name in sorted(names):
@@ -44,7 +45,7 @@ def _readings(name: str) -> Iterable[tuple[str, str]]:
     folder, _, file = name.rpartition("/")
     pieces = re.split(r"([._-])", file)
     for at, piece in enumerate(pieces):
-        if piece.lower() in CODES:
+        if piece.lower() in WORDS:
             rest = "".join([*pieces[:at], "*", *pieces[at + 1 :]])
             yield f"{folder}/{rest}" if folder else rest, piece.lower()
 
@@ -138,7 +139,8 @@ def _same_length(counts: dict[str, int]) -> None:
         said = " and ".join(f"{number:,} in {path}" for path, number in counts.items())
         raise DataError(
             f"expected as many lines in each language, because they go together one by one; got {said}. "
-            "A line is missing, or a line end stands within a sentence: mend the files."
+            "A line is missing, or a line end stands within a sentence: mend the files. Texts that do not go together "
+            "need names without languages."
         )
 
 

@@ -66,11 +66,11 @@ class Records:
         start = self.ends[number - 1] if number else 0
         return int(np.count_nonzero(np.frombuffer(self.content, np.uint8)[:start] == BREAK)) + 1
 
-    @property
-    def written_columns(self) -> list[int]:
-        """The columns with fields below the first record that begin with a sign, a quote, or a zero before a digit; of
-        records that are all of one width."""
-        return np.unique(self.written[self.written >= self.width] % self.width).tolist()
+    def written_columns(self, *, below: int) -> list[int]:
+        """The columns with fields, in others than the first so many records, that begin with a sign, a quote, or a zero
+        before a digit; of records that are all of one width."""
+        places: list[int] = np.unique(self.written[self.written >= below * self.width] % self.width).tolist()
+        return places
 
     def only(self, kept: np.ndarray) -> bytes:
         """The records that are kept (bool (N,)), runs of them at once."""

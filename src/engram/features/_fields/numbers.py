@@ -47,11 +47,11 @@ class NumberField(Field):
         return series.cast(polars.Float64).fill_null(np.nan).to_numpy()
 
     def read_one(self, value: Any) -> float:
-        """Return the number, or NaN."""
+        """Return the number, or NaN; of a span of time its seconds."""
         if is_missing(value):
             return np.nan
         try:
-            return float(value)
+            return float(value.total_seconds() if hasattr(value, "total_seconds") else value)
         except (TypeError, ValueError):
             raise DataError(f"expected a number for {self.name}; got {value!r}") from None
 

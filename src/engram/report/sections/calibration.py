@@ -93,10 +93,10 @@ def _unfamiliarity(facts: Facts) -> Iterator[Figure]:
     counts, _ = np.histogram(np.clip(values, edges[0], edges[-1]), edges)
     share = words.percent(float((values > 1).mean()))
     yield Figure(
-        chart.histogram(counts.tolist(), edges.tolist(), threshold=1.0, x_name="unfamiliarity", y_name="examples"),
-        f"How far {words.split_name(facts.split)} examples are from what was learned from. 0 is typical; above 1, "
-        "where 1 % of validation examples lie, an input is called unfamiliar and its answer should not be relied "
-        f"on: {share} of these.",
+        chart.histogram(counts.tolist(), edges.tolist(), threshold=1.0, x_name="unfamiliarity", y_name=facts.things),
+        f"How far {words.split_name(facts.split)} {facts.things} are from what was learned from. 0 is typical; above "
+        f"1, where 1 % of validation {facts.things} lie, an input is called unfamiliar and its answer should not be "
+        f"relied on: {share} of these.",
     )
 
 

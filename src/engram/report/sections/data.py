@@ -20,10 +20,11 @@ def section(facts: Facts) -> Section:
     rows = facts.data.get("rows", {})
     if rows:
         said = words.listed([f"{count:,} for {words.split_name(name)}" for name, count in rows.items()])
-        read = f"{sum(rows.values()):,} examples were read"
-        if divided := facts.data.get("divided"):  # so that one may be an example of each split
-            read = f"{divided:,} {facts.things} were read and each divided among the splits, which gave as examples"
-        found.blocks.append(Text(f"{read}: {said}. {_roles(rows)}", "lead"))
+        read = f"{sum(rows.values()):,} {facts.scored} were read: {said}"
+        if divided := facts.data.get("divided"):  # so that one may give something to each part
+            parts = [f"{count:,} {facts.scored} for {words.split_name(name)}" for name, count in rows.items()]
+            read = f"{divided:,} {facts.things} were read and each divided: {words.listed(parts)}"
+        found.blocks.append(Text(f"{read}. {_roles(rows)}", "lead"))
     found.blocks += [*_pictures(facts), *_classes(facts)]
     found.blocks += _mended(facts)
     if reasons := list(dict.fromkeys(facts.data.get("reasons") or ())):
@@ -40,8 +41,8 @@ def section(facts: Facts) -> Section:
 
 def _roles(rows: dict[str, int]) -> str:
     if "test" in rows:
-        return "Weights are learned from training examples, chosen on validation examples, and judged on test examples."
-    return "Weights are learned from training examples, and chosen and judged on validation examples."
+        return "Weights are learned from the training part, chosen by the validation part, and judged on the test part."
+    return "Weights are learned from the training part, and chosen and judged by the validation part."
 
 
 def _mended(facts: Facts) -> Iterator[Any]:
@@ -89,12 +90,13 @@ def _classes(facts: Facts) -> Iterator[Any]:
     counts = class_counts(facts)
     if not counts:
         return
-    most = max(counts.values())
+    most, said = max(counts.values()), f"{facts.things.capitalize()} of each class, over all parts."
     if len(counts) <= MOST_CLASSES and min(counts.values()) < 0.98 * most:
         items = [chart.Bar(name, count) for name, count in counts.items()]
         drawn = chart.bars(items, say=lambda value: f"{value:,.0f}")
         yield Figure(
-            drawn, "Examples of each class, over all splits. Classes with few are learned worse and judged less surely."
+            drawn,
+            f"{said} Classes with few are learned worse and judged less surely.",
         )
     elif len(counts) <= MOST_CLASSES:
         yield Text(
@@ -103,7 +105,13 @@ def _classes(facts: Facts) -> Iterator[Any]:
         )
     else:
         rows = [(name, f"{count:,}") for name, count in counts.items()]
-        yield Table(("class", "examples"), rows, "Examples of each class, over all splits.", (1,), "All classes")
+        yield Table(
+            ("class", facts.things),
+            rows,
+            f"{facts.things.capitalize()} of each class, over all parts.",
+            (1,),
+            "All classes",
+        )
 
 
 def class_counts(facts: Facts) -> dict[str, int]:

@@ -10,6 +10,7 @@ import numpy as np
 from markupsafe import Markup
 
 from engram.report import words
+from engram.report.behind import with_data
 from engram.report.chart import draw, join
 from engram.report.facts import Facts
 from engram.report.page import Figure, Heading, Section, Table, Text, Tile
@@ -34,7 +35,7 @@ def section(facts: Facts) -> Section | None:
         found.blocks += _confusions(facts, np.array(confusion))
     elif facts.answers is not None and len(facts.answers):
         wrong, number = int((~facts.answers["correct"]).sum()), len(facts.answers)
-        said = f"{wrong:,} of {number:,} {words.split_name(facts.split)} examples"
+        said = f"{wrong:,} of {number:,} {words.split_name(facts.split)} {facts.things}"
         found.blocks.append(Text(f"{said} have at least one label that is missed or wrongly given.", "lead"))
     if facts.kept is None:
         found.blocks.append(Text("Mistakes are not shown, because the run keeps no examples.", "note"))
@@ -50,15 +51,15 @@ def _confusions(facts: Facts, counts: np.ndarray) -> Iterator[Any]:
     names, number = facts.names, int(counts.sum())
     wrong = number - int(np.trace(counts))
     yield Text(
-        f"{wrong:,} of {number:,} answers on {words.split_name(facts.split)} examples are wrong "
+        f"{wrong:,} of {number:,} answers on {words.split_name(facts.split)} {facts.things} are wrong "
         f"({words.percent(wrong / max(number, 1))}).",
         "lead",
     )
     if len(names) <= MOST_CLASSES:
         yield Figure(
             _matrix(names, counts),
-            "Each row is what the examples are, each column what the network said. The diagonal is right. Darker "
-            "orange elsewhere is a mistake made often: look for pairs that are confused both ways.",
+            f"Each row is what the {facts.things} are, each column what was answered. The diagonal is right. "
+            "Strong orange elsewhere is a mistake made often: look for pairs that are confused both ways.",
         )
     off = counts - np.diag(np.diag(counts))
     pairs = [divmod(int(flat), len(names)) for flat in np.argsort(-off, axis=None, kind="stable")[:MOST_PAIRS]]
@@ -97,11 +98,13 @@ def _matrix(names: Sequence[str], counts: np.ndarray) -> Markup:
                 )
             )  # fmt: skip
         rows.append(draw("<tr>{cells}</tr>", cells=join(cells)))
-    return draw(
+    drawn = draw(
         '<div class="scroll"><table class="confusion {size}"><thead><tr><th></th>{head}</tr></thead>'
         '<tbody>{rows}</tbody></table></div>',
         size="short" if max(map(len, names)) < 4 else "", head=join(head), rows=join(rows),
     )  # fmt: skip
+    numbers = [(name, *row) for name, row in zip(names, counts.tolist(), strict=True)]
+    return with_data(drawn, "confusions", ("what it is", *(f"called {name}" for name in names)), numbers)
 
 
 def _pair(facts: Facts, true: str, said: str, count: int) -> Tile | None:
@@ -197,7 +200,7 @@ def _per_class(facts: Facts) -> Iterator[Any]:
     if rows:
         yield Heading("Each class by itself")
         yield Table(
-            ("class", "precision", "recall", "F1", "examples"),
+            ("class", "precision", "recall", "F1", facts.things),
             rows,
             "Precision: how many of the answers with this name are right. Recall: how many of this class are "
             "found. F1 is low if either is.",

@@ -8,23 +8,15 @@ from engram.core.units import format_count, format_duration
 from engram.explain.network import num_parameters
 from engram.report import chart, words
 from engram.report.facts import Facts
-from engram.report.page import Figure, Section, Text
+from engram.report.page import Figure, Section, Table, Text
 
 
 def subtitle(facts: Facts) -> str:
     """One sentence: what it is."""
-    classes = f" among {len(facts.names):,} classes" if facts.names else ""
-    what = {
-        "image_classification": f"A network that gives each picture one label{classes}",
-        "image_tagging": f"A network that gives each picture any number of {len(facts.names):,} labels",
-        "table_classification": f"A model that gives each row of a table one label{classes}",
-        "table_tagging": f"A model that gives each row of a table any number of {len(facts.names):,} labels",
-        "table_regression": "A model that says a number for each row of a table, and how far off it may be",
-        "text_classification": f"A model that gives each text one label{classes}",
-        "text_tagging": f"A model that gives each text any number of {len(facts.names):,} labels",
-    }.get(facts.task.name, f"A network for {words.named(facts.task.name)}{classes}")
+    what = f"A model that {facts.task.does}" if facts.task.does else f"A network for {words.named(facts.task.name)}"
+    what = what.format(classes=f"{len(facts.names):,}" if facts.names else "several")
     rows = facts.data.get("rows", {}).get("train")
-    return f"{what}, learned from {rows:,} examples." if rows else f"{what}."
+    return f"{what}, learned from {rows:,} {facts.scored}." if rows else f"{what}."
 
 
 def section(facts: Facts) -> Section:
@@ -34,32 +26,57 @@ def section(facts: Facts) -> Section:
         found.blocks.append(Text("This run holds no scores yet: its training has not ended.", "warning"))
         return found
     beside = [_picture(facts)] if facts.result.get("floors") else []
-    found.blocks += [Text(verdict(facts), "lead"), *beside, Text(_spent(facts))]
+    found.blocks += [Text(verdict(facts), "lead"), *beside, *_all(facts), Text(_spent(facts))]
     return found
+
+
+def scores(facts: Facts) -> list[tuple[str, str, str, str]]:
+    """One row a metric: its name, what is delivered, the interval, and beside it the network alone and the floors."""
+    found = []
+    for metric, score in (facts.result.get("metrics") or {}).items():
+        beside = {"the network alone": facts.result.get("network") or {}, **(facts.result.get("floors") or {})}
+        told = [
+            f"{words.named(name)}: {words.score(metric, theirs[metric]['value'])}"
+            for name, theirs in beside.items()
+            if metric in theirs
+        ]
+        value = words.score(metric, score["value"])
+        found.append((words.named(metric), value, words.interval(metric, score), "; ".join(told)))
+    return found
+
+
+def _all(facts: Facts) -> list[Table]:
+    rows = scores(facts)
+    head = ("score", "delivered", "95 % interval", "beside it")
+    return [Table(head, rows, "", (), f"All {words.count(len(rows))} scores")] if len(rows) > 1 else []
 
 
 def verdict(facts: Facts) -> str:
     """How good it is and whether that is more than a floor reaches, in plain sentences."""
     metric, score = facts.metric, facts.result["metrics"][facts.metric]
+    low = "" if facts.higher_is_better else ", the lower the better"
     said = (
-        f"On {facts.result['num_examples']:,} {words.split_name(facts.split)} examples that it never learned from, "
-        f"{_delivered(facts)} reaches {words.score(metric, score['value'])} {words.named(metric)} (95 % interval "
-        f"{words.interval(metric, score)})."
+        f"On {facts.result['num_examples']:,} {words.split_name(facts.split)} {facts.scored} {facts.task.unseen}, the "
+        f"{words.named(metric)} of {_delivered(facts)} is {words.score(metric, score['value'])}{low} (95 % "
+        f"interval {words.interval(metric, score)})."
     )
     floor, alone = best_floor(facts), _alone(facts)
     if floor is None:
-        return f"{said}{alone} No floor was fitted to compare it with."
+        return f"{said}{alone} No simple model was fitted to compare it with."
     name, beside = floor
+    if (facts.record.get("competed") or {}).get("chosen") == "floor" and facts.record["competed"]["floor"] == name:
+        return f"{said} That is a simple model, delivered because the network adds nothing to it.{alone}"
     against = (facts.result.get("against_floors") or {}).get(name, {}).get("verdict") or _by_intervals(
         facts, score, beside
     )
     value = words.score(metric, beside["value"])
+    best = f"the best simple model, {words.named(name)}"
     if against == "better":
-        return f"{said} The best floor, {words.named(name)}, reaches {value}{_fewer(facts, score, beside)}.{alone}"
+        return f"{said} {best[:1].upper()}{best[1:]}, reaches {value}{_fewer(facts, score, beside)}.{alone}"
     if against == "worse":
         instead = "use that, or give the network more time or data"
-        return f"{said} A floor, {words.named(name)}, does better with {value}: {instead}.{alone}"
-    return f"{said} That is not shown to be more than the best floor, {words.named(name)}, reaches: {value}.{alone}"
+        return f"{said} A simple model, {words.named(name)}, does better with {value}: {instead}.{alone}"
+    return f"{said} That is not shown to be better than {best}: {value}.{alone}"
 
 
 def _delivered(facts: Facts) -> str:
@@ -110,22 +127,20 @@ def _picture(facts: Facts) -> Figure:
     score = facts.result["metrics"][metric]
     alone = (facts.result.get("network") or {}).get(metric)
     first = "the network" if alone is None else "what is delivered"
-    items = [chart.Bar(first, score["value"], score["low"], score["high"], note="delivered")]
+    items = [chart.Bar(first, score["value"], score["low"], score["high"], note="delivered" if alone is None else "")]
     if alone is not None:
         items.append(chart.Bar("the network alone", alone["value"], alone["low"], alone["high"], "floor"))
-    for name, scores in sorted(
-        (facts.result.get("floors") or {}).items(), key=lambda i: -i[1].get(metric, {"value": 0})["value"]
-    ):
-        if (floor := scores.get(metric)) is not None:
-            items.append(chart.Bar(words.named(name), floor["value"], floor["low"], floor["high"], "floor", "floor"))
+    floors = {name: of[metric] for name, of in (facts.result.get("floors") or {}).items() if metric in of}
+    for name, floor in sorted(floors.items(), key=lambda pair: pair[1]["value"], reverse=facts.higher_is_better):
+        items.append(chart.Bar(words.named(name), floor["value"], floor["low"], floor["high"], "floor", "floor"))
     high = 1.0 if metric in words.SHARES else None
     drawn = chart.bars(items, high=high, say=lambda value: words.score(metric, value))
     direction = "longer" if facts.higher_is_better else "shorter"
     return Figure(
         drawn,
-        f"{words.named(metric).capitalize()} of {first} and of simple models that need no deep learning; "
-        f"{direction} is better. The thin line on a bar is the 95 % interval: where another draw of as many "
-        "examples would put it.",
+        f"The {words.named(metric)} of {first} and of simple models that need no deep learning (floors); {direction} "
+        f"is better. {words.about(metric)}The thin line on a bar is the 95 % interval: where another draw "
+        f"of as many {facts.scored} would put it.",
     )
 
 

@@ -21,7 +21,9 @@ from engram.report.page import Figure, Section, Table, Text
 
 MOST_DRAWN = 12
 UNFOLDED_ROWS = 16
-SLAB, PITCH, HEIGHT = 92, 30, 194
+SLAB, PITCH, HEIGHT, TALLEST = 92, 30, 194, 132
+READABLE = 0.85
+"""Of its own size, to which the drawing may shrink; on narrower pages it is moved sideways."""
 
 
 def section(facts: Facts) -> Section:
@@ -42,7 +44,9 @@ def section(facts: Facts) -> Section:
         return found
     total, learned = num_parameters(facts.predictor.network)
     found.blocks.append(Text(_described(facts, seen, chain, total), "lead"))
-    found.blocks.append(Figure(_drawing(seen, chain, last=_last(facts)), _caption(facts)))
+    found.blocks.append(
+        Figure(_drawing(seen, chain, last=_last(facts), maps=facts.pictures is not None), _caption(facts))
+    )
     found.blocks.append(_table(chain, total, pictures=facts.pictures is not None))
     if total > learned:
         found.blocks.append(
@@ -73,7 +77,8 @@ def measure(facts: Facts) -> tuple[tuple[int, ...], list[Block]]:
 def _described(facts: Facts, seen: tuple[int, ...], chain: Sequence[Block], total: int) -> str:
     runs = [(kind, len(list(same))) for kind, same in groupby(_short(block.layers[0].kind) for block in chain)]
     kinds = [f"{words.count(number)} {kind}{'s' if number > 1 else ''}" for kind, number in runs]
-    functions = words.listed(list(dict.fromkeys(block.activation for block in chain if block.activation)))
+    bending = [block.activation for block in chain if block.activation and "softmax" not in block.activation]
+    functions = words.listed(list(dict.fromkeys(bending)))
     bend = f"What lets them bend instead of only scale is {functions} between them." if functions else ""
     return (
         f"{_from_to(facts, seen, chain[-1].shape)} On the way are {words.listed(kinds)} with "
@@ -83,6 +88,11 @@ def _described(facts: Facts, seen: tuple[int, ...], chain: Sequence[Block], tota
 
 def _from_to(facts: Facts, seen: tuple[int, ...], last: tuple[int, ...]) -> str:
     """What comes in and what leaves, in a sentence."""
+    if facts.kept is not None and facts.kept.tokens is not None:
+        return (
+            f"{seen[-1]:,} tokens come in at once, and at each place {last[-1]:,} numbers leave, which say how likely "
+            "every token of the vocabulary is to come next."
+        )
     if facts.pictures is None:
         what = f"{'An' if facts.thing[0] in 'aeiou' else 'A'} {facts.thing}"
         return f"{what} comes in as {words.shape(seen) or 'one'} numbers, and leaves as {words.shape(last) or 'one'}."
@@ -117,14 +127,16 @@ def _caption(facts: Facts) -> str:
     )
 
 
-def _drawing(seen: tuple[int, ...], chain: Sequence[Block], *, last: str) -> Markup:
-    """Slabs for maps, bars for vectors, joined by arrows. last: what the last one is called."""
+def _drawing(seen: tuple[int, ...], chain: Sequence[Block], *, last: str, maps: bool) -> Markup:
+    """Slabs for maps, bars for all else, joined by arrows. last: what the last one is called. maps: whether there are
+    any."""
     shown: list[tuple[str, tuple[int, ...], str, int]] = [("input", seen, "", 0)]
     shown += [(b.name, b.shape, b.activation, b.parameters) for b in _few(chain)]
     largest = max([1, *(side for _, shape, _, _ in shown if len(shape) == 3 for side in shape[1:])])
     pieces, x = [], 8.0
     for number, (name, shape, activation, parameters) in enumerate(shown):
-        glyph, span = _glyph(shape, largest, x, last=number == len(shown) - 1)
+        is_map = maps and len(shape) == 3
+        glyph, span = _glyph(shape, largest if is_map else 0, x, last=number == len(shown) - 1)
         centre = round(x + span / 2, 1)
         said = f"{name}: {words.shape(shape)}" + (f", {parameters:,} parameters" if parameters else "")
         pieces.append(
@@ -144,7 +156,7 @@ def _drawing(seen: tuple[int, ...], chain: Sequence[Block], *, last: str) -> Mar
     return draw(
         '<div class="scroll"><svg class="chart network" role="img" aria-label="the network" viewBox="0 0 {w} {h}" '
         'style="min-width:{m}px;max-width:{most}px">{inside}</svg></div>',
-        w=round(x - PITCH + 12), h=HEIGHT, m=min(round(x), 640), most=round(1.25 * x), inside=join(pieces),
+        w=round(x - PITCH + 12), h=HEIGHT, m=round(READABLE * x), most=round(1.25 * x), inside=join(pieces),
     )  # fmt: skip
 
 
@@ -158,10 +170,10 @@ def _few(chain: Sequence[Block]) -> list[Block]:
 
 
 def _glyph(shape: tuple[int, ...], largest: int, x: float, *, last: bool) -> tuple[Markup, float]:
-    """A slab for (channels, h, w), a bar for a vector; returned with its width."""
+    """A slab for (channels, h, w), a bar where there is no largest one; returned with its width."""
     tone = "last" if last else ""
-    if len(shape) != 3:
-        tall = 24 + 7 * math.log2(1 + math.prod(shape))
+    if not largest:
+        tall = min(TALLEST, 20 + 6 * math.log2(1 + math.prod(shape)))
         box = '<rect class="slab {tone}" x="{x}" y="{y}" width="12" height="{h}" rx="2"/>'
         return draw(box, tone=tone, x=round(x + 18, 1), y=round(72 - tall / 2, 1), h=round(tall, 1)), 48.0
     channels, height, width = shape

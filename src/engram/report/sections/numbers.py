@@ -53,18 +53,23 @@ def _intervals(facts: Facts) -> str:
     )
 
 
+def _held(frame: polars.DataFrame) -> list[bool]:
+    """Whether each truth lies within its interval."""
+    return ((frame["low"] <= frame["label"]) & (frame["label"] <= frame["high"])).to_list()
+
+
 def _against_truth(frame: polars.DataFrame) -> Figure:
-    held = ((frame["low"] <= frame["label"]) & (frame["label"] <= frame["high"])).to_list()
+    truth, answer = frame["label"].to_list(), frame["predicted"].to_list()
     drawn = chart.scatter(
-        frame["label"].to_list(), frame["predicted"].to_list(), held, x_name="truth", y_name="answer", diagonal=True
+        truth, answer, _held(frame), x_name="truth", y_name="answer", usually="within its interval", diagonal=True
     )
-    return Figure(drawn, "Each dot is an example. On the dashed line the answer is right; orange dots lie outside of "
-                  "their interval.")  # fmt: skip
+    return Figure(drawn, "Each dot is one answer. On the dashed line it is right; orange dots lie outside of their "
+                  "interval.")  # fmt: skip
 
 
 def _by_size(frame: polars.DataFrame) -> Figure:
-    held = ((frame["low"] <= frame["label"]) & (frame["label"] <= frame["high"])).to_list()
-    drawn = chart.scatter(frame["predicted"].to_list(), _off(frame).tolist(), held, x_name="answer", y_name="error")
+    answer, off = frame["predicted"].to_list(), _off(frame).tolist()
+    drawn = chart.scatter(answer, off, _held(frame), x_name="answer", y_name="error", usually="within its interval")
     return Figure(drawn, "The error over the answer. Where dots fan out, answers are less sure; where they lean to one "
                   "side, answers of that size are too high or too low.")  # fmt: skip
 

@@ -89,13 +89,12 @@ def short(given: list[tuple[Entry, Any]]) -> list[tuple[Entry, Any]]:
     return [pair for pair in given if not isinstance(pair[1], str) or len(pair[1]) <= most]
 
 
-def _beginnings(facts: Facts, token_MT: np.ndarray) -> list[str]:
-    """Pieces of running text after which something comes."""
+def _beginnings(facts: Facts, token_MT: np.ndarray) -> list[Any]:
+    """Pieces of running text, or of conversations, after which something comes."""
     assert facts.predictor is not None
     feature = facts.predictor.by_role.text
-    if not feature.is_text:  # a talk is asked by its turns, of which a piece is none
-        return []
-    return [text for ids in token_MT[:, :TOKENS].tolist() if (text := "".join(feature.pieces(ids))).strip()]
+    begun = [feature.begun(ids, most=TOKENS) for ids in token_MT.tolist()]
+    return [item for item in begun if item is not None]
 
 
 def _telling(given: list[tuple[Entry, Any]]) -> list[tuple[Entry, Any]]:

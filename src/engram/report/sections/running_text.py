@@ -51,8 +51,9 @@ def _surprise(found: Sequence[Window]) -> Iterator[Any]:
     for window in found[:SHOWN]:
         yield Figure(
             _shaded(window),
-            "A piece of text that it did not learn from. The darker a token, the less it was expected; resting on one "
-            "says by how many bits. What follows from the words before is pale; names and turns of thought are dark.",
+            "A piece of text that it did not learn from. The stronger its colour, the less a token was expected; "
+            "resting on one says by how many bits. What follows from the words before is faint, names and turns of "
+            "thought stand out; what has no colour at the beginning was only read.",
         )
 
 

@@ -28,8 +28,8 @@ def section(facts: Facts) -> Section | None:
     found = Section("slices", "Where it is weak")
     if not weak:
         said = (
-            f"Groups of {words.split_name(facts.split)} {facts.things} were looked at ({tried}), by what they are like "
-            f"({words.listed(_traits(facts), most=8)}). None is answered worse than the rest beyond chance."
+            f"{_groups(tried)} looked at among the {words.split_name(facts.split)} {facts.things}, by what they are "
+            f"like ({words.listed(_traits(facts), most=8)}). None is answered worse than the rest beyond chance."
         )
         found.blocks.append(Text(said, "lead"))
         return found
@@ -46,10 +46,14 @@ def _said(facts: Facts, weak: list[Slice], tried: int) -> str:
     worst = weak[0]
     return (
         f"{facts.things.capitalize()} with {worst.said} are answered worse: {words.percent(worst.right)} of "
-        f"{worst.number:,} are {_good(facts)}, of all others {words.percent(worst.rest)}. {tried} groups were looked "
+        f"{worst.number:,} are {_good(facts)}, of all others {words.percent(worst.rest)}. {_groups(tried)} looked "
         f"at, by {words.listed(_traits(facts), most=8)}; named are only those that so many looks do not explain by "
         f"chance. More examples of these kinds are what would help most."
     )
+
+
+def _groups(number: int) -> str:
+    return "One group was" if number == 1 else f"{number} groups were"
 
 
 def _good(facts: Facts) -> str:
@@ -64,7 +68,7 @@ def _bars(facts: Facts, weak: list[Slice]) -> Figure:
     return Figure(
         chart.bars(bars, high=1.0, say=words.percent),
         f"The share of answers in each weak group that are {_good(facts)}, with its 95 % interval; beside the name "
-        f"stands the share among all other examples.",
+        f"stands the share among all other {facts.things}.",
     )
 
 

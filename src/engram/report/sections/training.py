@@ -8,7 +8,7 @@ from typing import Any
 
 from engram.core.rundir import DECISIONS
 from engram.report import words
-from engram.report.chart import Series, lines
+from engram.report.chart import Series, lines, short
 from engram.report.facts import Facts
 from engram.report.page import Figure, Row, Section, Text
 
@@ -16,6 +16,9 @@ SMOOTHED_OVER = 0.03
 """The smoothed loss is a mean over this share of training."""
 
 TONES, COLOURS = ("floor", "accent", "warn"), ("grey", "teal", "orange")
+
+UNLEARNED = 1e3
+"""Weights that began at zero are that much smaller than their gradients until the first step has moved them."""
 
 KEPT_UP = {
     "picture": "Changed pictures and softened labels keep it above zero.",
@@ -33,7 +36,13 @@ def section(facts: Facts) -> Section:
         return found
     found.blocks += [Text(_described(facts, steps), "lead"), *decided]
     scores = _scores(facts, steps)
-    figures = [_loss(facts, steps), _metric(facts, scores), _rate(facts, steps), _speed(steps), _gradients(facts)]
+    figures = [
+        _loss(facts, steps),
+        _metric(facts, scores),
+        _rate(facts, steps),
+        _speed(facts, steps),
+        _gradients(facts),
+    ]
     kept = [figure for figure in figures if figure is not None and figure.body]
     found.blocks += [Row(kept[start : start + 2]) for start in range(0, len(kept), 2)]
     warnings = [str(e.get("message", "")) for e in facts.events if e.get("event") == "warning" and e.get("message")]
@@ -46,7 +55,7 @@ def _described(facts: Facts, steps: Sequence[dict[str, Any]]) -> str:
     batch = facts.plan.get("batch_size")
     said = f"{last['step']:,} steps"
     if batch:
-        said += f" of {batch:,} examples"
+        said += f" of {batch:,} {facts.scored}"
     if last.get("epoch"):
         said += f", {last['epoch']:g} passes over the training data"
     planned = facts.plan.get("steps")
@@ -75,7 +84,7 @@ def _loss(facts: Facts, steps: Sequence[dict[str, Any]]) -> Figure:
     kept_up = f" {KEPT_UP[facts.thing]}" if facts.thing in KEPT_UP and facts.task.answers.are_logits else ""
     return Figure(
         lines(series, x_name=name, y_name="training loss", y_from=0.0),
-        "How far the network is off on the training examples. It should fall fast, then ever more slowly, "
+        f"How far the network is off on the training {facts.scored}. It should fall fast, then ever more slowly, "
         f"without jumps.{kept_up}",
     )
 
@@ -104,12 +113,11 @@ def _metric(facts: Facts, scores: Sequence[tuple[float, float, str]]) -> Figure 
     metric = scores[0][2]
     _, name = _seconds([e for e in facts.events if e.get("event") == "step" and e.get("loss") is not None])
     series = [Series(words.named(metric), [s[0] for s in scores], [s[1] for s in scores], kind="points")]
+    say = (lambda value: words.score(metric, value)) if metric in words.SHARES else short
     return Figure(
-        lines(
-            series, x_name=name, y_name=f"{words.named(metric)} on validation", say_y=lambda v: words.score(metric, v)
-        ),
-        "The score on examples kept out of learning. Where it stops rising while the loss still falls, the network "
-        "learns by heart. The best weights are kept, not the last.",
+        lines(series, x_name=name, y_name=f"{words.named(metric)} on validation", say_y=say),
+        f"The score on {facts.scored} kept out of learning. Where it gets no better while the loss still falls, the "
+        "network learns by heart. The best weights are kept, not the last.",
     )
 
 
@@ -148,19 +156,19 @@ def _gradients(facts: Facts) -> Figure | None:
 
 
 def _logarithms(points: Sequence[tuple[float, float | None]]) -> tuple[list[float], list[float]]:
-    known = [(float(x), math.log10(y)) for x, y in points if y is not None and y > 0]
+    known = [(float(x), math.log10(y)) for x, y in points if y is not None and 0 < y < UNLEARNED]
     return [x for x, _ in known], [y for _, y in known]
 
 
-def _speed(steps: Sequence[dict[str, Any]]) -> Figure:
+def _speed(facts: Facts, steps: Sequence[dict[str, Any]]) -> Figure:
     x, name = _seconds(steps)
     pairs = [
         (at, float(e["examples_per_second"])) for at, e in zip(x, steps, strict=True) if e.get("examples_per_second")
     ]
     return Figure(
         lines(
-            [Series("examples a second", [p[0] for p in pairs], [p[1] for p in pairs])],
-            x_name=name, y_name="examples a second", y_from=0.0, say_y="{:,.0f}".format,
+            [Series(f"{facts.scored} a second", [p[0] for p in pairs], [p[1] for p in pairs])],
+            x_name=name, y_name=f"{facts.scored} a second", y_from=0.0, say_y="{:,.0f}".format,
         ),
         "How fast it went, as a mean since training began. Dips mean that the machine was busy with something else.",
     )  # fmt: skip

@@ -115,8 +115,9 @@ def _looks(facts: Facts, ranked: polars.DataFrame, metric: str) -> Iterator[Any]
         yield Heading("Where it looks as it writes")
         yield Figure(
             join(drawn),
-            "Each row is a piece of the translation, each column a piece of the source: the darker a cell, the more "
-            "the last layer looked there as it wrote. Words that change their places leave the diagonal.",
+            "Each row is a piece of the translation, each column a piece of the source: the stronger the colour of a "
+            "cell, the more the last layer looked there as it wrote. Words that change their places leave the "
+            "diagonal.",
         )
 
 

@@ -20,6 +20,8 @@ SHARE = 0.35
 
 MOST_PIXELS = 64
 MOST_FILTERS = 64
+TINY = 2
+"""Pixels a side of a filter that can hold no line."""
 
 TELLS = 0.9
 """Area under the ROC curve from which on a unit tells a class by itself."""
@@ -69,11 +71,13 @@ def _filters(predictor: Predictor) -> Iterator[Gallery]:
         pixels = np.rint(127.5 + 127.5 * filter_Ckk / max(float(np.abs(filter_Ckk).max()), 1e-12)).transpose(1, 2, 0)
         picture = enlarged(pixels.astype(np.uint8), least=40)
         tiles.append(Tile(uri(picture), more=f"filter {number} of {name}"))
+    seek = "edges, lines and spots of every direction"
+    if max(weight.shape[2:]) <= TINY:
+        seek = "steps of brightness from side to side, up and down, and across; so few pixels can hold no more"
     yield Gallery(
         tiles,
         f"The filters of the first layer, {name}: {len(tiles)} of {len(weight)}. Where a filter is bright it wants the "
-        "picture bright, where it is dark, dark, and mid-grey does not matter: look for edges, lines and spots of "
-        "every direction.",
+        f"picture bright, where it is dark, dark, and mid-grey does not matter: look for {seek}.",
         "tiny",
     )
 
@@ -94,8 +98,9 @@ def _summed_up(facts: Facts, stage: Stage, judged: Roles | None) -> Iterator[Tex
     served = [f"{words.told(name)} ({count})" for name, count in best.most_common()]
     dead, twins = int(judged.dead.sum()), int((judged.twin >= 0).sum())
     tells = (
-        f"{sum(best.values())} of {len(judged.dead)} units tell one class from all others by themselves (AUROC of "
-        f"{TELLS} or more): {words.listed(served, most=10)}."
+        f"{sum(best.values())} of {len(judged.dead)} units tell one class from all others by themselves, a picture of "
+        f"it exciting them more than another nine times in ten (AUROC of {TELLS} or more): "
+        f"{words.listed(served, most=10)}."
         if best
         else f"No unit here tells a class from all others by itself (AUROC of {TELLS} or more)."
     )

@@ -27,8 +27,8 @@ def blocks(why: Why, *, note: str = "") -> list[Any]:
 
 def certainty(why: Why) -> str:
     """The answer with its probability, or its value."""
-    answer = why.question.answer
-    return f"{answer} ({words.percent(float(why.curve[0]))})" if why.question.claim.log_odds else answer
+    answer, claim = why.question.answer, why.question.claim
+    return f"{answer} ({words.percent(float(why.curve[0]))} {claim.each}".rstrip() + ")" if claim.log_odds else answer
 
 
 def _picture(why: Why) -> Iterator[Any]:

@@ -21,9 +21,13 @@ class Pacing(Callback):
         self.most = most
         self.moments: deque[float] = deque(maxlen=256)
         self.settled = 0
+        self.coarse = False
 
     def after_step(self, trainer: Trainer, *, loss: float, learning_rate: float) -> None:
         """Change the number of steps where the time left asks for it, as the first process's clock says."""
+        if trainer.coarse != self.coarse:  # from now on a step takes another time
+            self.coarse, self.settled = trainer.coarse, min(self.settled, SETTLED - 2)
+            self.moments.clear()
         self._note_time()
         if trainer.decisions.waiting:
             return
