@@ -149,4 +149,4 @@ def test_predict_and_evaluate_take_new_interactions(run: str, tmp_path: Path) ->
     (one,) = engram.predict(run, "Film 3, The (1963), 5")
     assert len(one["items"]) == 10
     scores = engram.evaluate(run, str(tmp_path / "newer.csv"))
-    assert scores["num_examples"] == 20 and 0 < scores["metrics"]["recall@20"]["value"] < 1
+    assert scores["num_examples"] == 20 and scores["metrics"]["recall@20"]["value"] > 0.6
