@@ -56,8 +56,8 @@ class Reading:
     @property
     def divided(self) -> int:
         """How many rows are divided in themselves, so that one may give an example to each split; else 0."""
-        rows = list(self.by_row.splits.values()) if self.by_row is not None and self.whole else []
-        return len(np.unique(np.concatenate(rows))) if rows else 0
+        rows = self.by_row.splits.values() if self.by_row is not None and self.whole else ()
+        return len(np.unique(np.concatenate([*rows]))) if rows else 0
 
 
 def read(

@@ -20,11 +20,10 @@ def section(facts: Facts) -> Section:
     rows = facts.data.get("rows", {})
     if rows:
         said = words.listed([f"{count:,} for {words.split_name(name)}" for name, count in rows.items()])
-        read = f"{sum(rows.values()):,} {facts.scored} were read: {said}"
-        if divided := facts.data.get("divided"):  # so that one may give something to each part
-            parts = [f"{count:,} {facts.scored} for {words.split_name(name)}" for name, count in rows.items()]
-            read = f"{divided:,} {facts.things} were read and each divided: {words.listed(parts)}"
-        found.blocks.append(Text(f"{read}. {_roles(rows)}", "lead"))
+        read = f"{sum(rows.values()):,} {facts.scored} were read"
+        if divided := facts.data.get("divided"):  # so that one may be an example of each split
+            read = f"{divided:,} {facts.things} were read and each divided among the splits, which gave as examples"
+        found.blocks.append(Text(f"{read}: {said}. {_roles(rows)}", "lead"))
     found.blocks += [*_pictures(facts), *_classes(facts)]
     found.blocks += _mended(facts)
     if reasons := list(dict.fromkeys(facts.data.get("reasons") or ())):
