@@ -136,7 +136,7 @@ def test_the_command(run: str) -> None:
     shown = CliRunner().invoke(cli, ["recommend", run, "--user", "4", "-k", "3"])
     assert shown.exit_code == 0 and "because of" in shown.output and "Film" in shown.output
     report = (Path(run) / "report.html").read_text()
-    assert "80 histories were read and each divided" in report and "240 examples" not in report
+    assert "80 histories were read and each divided" in report and "240 users" not in report
     lines = CliRunner().invoke(cli, ["recommend", run, "--user", "4", "--user", "5", "--json"]).output.splitlines()
     assert [json.loads(line)["user"] for line in lines] == ["4", "5"]
 
@@ -149,4 +149,4 @@ def test_predict_and_evaluate_take_new_interactions(run: str, tmp_path: Path) ->
     (one,) = engram.predict(run, "Film 3, The (1963), 5")
     assert len(one["items"]) == 10
     scores = engram.evaluate(run, str(tmp_path / "newer.csv"))
-    assert scores["num_examples"] == 20 and 0 < scores["metrics"]["recall@20"]["value"] < 1
+    assert scores["num_examples"] == 20 and scores["metrics"]["recall@20"]["value"] > 0.6
