@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as some
 
-from engram.data.order import LEAST_PIECE, SHARDS, by_length, permutation, positions
+from engram.data.order import LEAST_PIECE, MOST_TOKENS, SHARDS, by_length, in_turn, permutation, positions
 
 
 @given(count=some.integers(1, 3000), window=some.integers(0, 1000), epoch=some.integers(0, 5))
@@ -31,6 +31,14 @@ def test_epochs_follow_one_another_without_a_gap():
     rows, epochs = (np.concatenate(part) for part in zip(*seen, strict=True))
     for epoch in range(3):
         assert sorted(rows[epochs == epoch].tolist()) == list(range(100))
+
+
+@given(some.lists(some.integers(1, 9000), min_size=1, max_size=50), some.integers(1, 64))
+def test_pieces_of_examples_that_share_rows_hold_each_once_and_not_too_many(lengths, most):
+    pieces = in_turn(np.array(lengths), most=most)
+    assert np.concatenate(pieces).tolist() == list(range(len(lengths)))
+    assert all(1 <= len(piece) <= most for piece in pieces)
+    assert len(pieces) <= -(-len(lengths) // most) + sum(lengths) // MOST_TOKENS + 1
 
 
 @given(some.lists(some.integers(1, 300), min_size=1, max_size=200), some.integers(1, 64))

@@ -5,7 +5,8 @@ import torch
 
 from engram.core.vocabulary import BEGIN
 from engram.models.decoder import Decoder
-from engram.models.layers.attend import _HalfSquare, _in_steps, _Normalised, attend
+from engram.models.layers.attend import _HalfSquare, _in_steps, _Normalised, attend, heads
+from engram.models.layers.transformer import Rotary
 from engram.optim.build import grouped
 from engram.predict.writing import Writer
 from engram.tasks._tokens import Sampling
@@ -53,3 +54,15 @@ def test_attention_in_steps_is_attention_under_any_mask() -> None:
 @pytest.mark.parametrize("function", [_Normalised, _HalfSquare])
 def test_gradients_written_by_hand(function: type[torch.autograd.Function]) -> None:
     assert torch.autograd.gradcheck(function.apply, torch.randn(3, 5, dtype=torch.float64, requires_grad=True))
+
+
+@pytest.mark.parametrize("parts", [1, 2, 3])
+def test_heads_in_training_are_those_without_gradients_and_have_the_right_ones(parts: int) -> None:
+    rotation = Rotary(6)(5, dtype=torch.float64)
+    given, turned = torch.randn(2, 5, parts, 2, 6, dtype=torch.float64, requires_grad=True), max(1, parts - 1)
+    for turn in (rotation, None):
+        for mine, plain in zip(
+            heads(given, turn, turned=turned), heads(given.detach(), turn, turned=turned), strict=True
+        ):
+            torch.testing.assert_close(mine, plain)
+        assert torch.autograd.gradcheck(lambda x, turn=turn: heads(x, turn, turned=turned), given)

@@ -81,7 +81,7 @@ def test_padding_of_the_source_and_later_tokens_change_nothing(network, source):
 
 
 def test_attention_is_shared_out_among_the_tokens_of_the_source(network, source):
-    target = torch.full((12, 5), BEGIN)
+    target = torch.tensor([[BEGIN, 4, 5, 6, 7]]).expand(12, 5)
     weights = network.attention(source, target)
     assert weights.shape == (12, 5, 9)
     torch.testing.assert_close(weights.sum(-1), torch.ones(12, 5))

@@ -11,6 +11,9 @@ SHARDS = 64
 enough that each is read nearly in sequence."""
 
 
+MOST_TOKENS = 16384
+"""In a piece of a batch whose examples share rows."""
+
 LEAST_PIECE = 4096
 """Tokens from which a piece of a batch is worth being taken by itself: fewer leave the processor idle."""
 
@@ -71,6 +74,12 @@ def uniform(rows: np.ndarray, epochs: np.ndarray | int, *, seed: int, stream: in
         for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
             x = (x ^ (x >> np.uint64(shift))) * np.uint64(factor)
         return (x ^ (x >> np.uint64(31))).astype(np.float64) / 2.0**64
+
+
+def in_turn(lengths: np.ndarray, *, most: int) -> list[np.ndarray]:
+    """Cut examples of different lengths that share rows into about equal pieces; returns their places."""
+    pieces = max(-(-len(lengths) // most), -(-int(lengths.sum()) // MOST_TOKENS))
+    return np.array_split(np.arange(len(lengths)), min(pieces, len(lengths)))
 
 
 def by_length(lengths: np.ndarray, *, most: int) -> list[np.ndarray]:

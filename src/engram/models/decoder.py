@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from engram.core.vocabulary import BEGIN
+from engram.models.layers.dropout import Dropout
+from engram.models.layers.masks import following, one_document
 from engram.models.layers.transformer import Block, Cache, Past, RMSNorm, Rotary, initialise
 
 LARGER = 256
@@ -39,7 +40,7 @@ class Decoder(nn.Module):
         self.embedding = nn.Embedding(vocabulary, width)
         self.norm = RMSNorm()
         self.rotary = Rotary(width // heads)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.blocks = nn.ModuleList(Block(width, heads=heads, dropout=dropout) for _ in range(layers))
         self.head = nn.Linear(width, vocabulary, bias=False)
         initialise(self, layers=layers)
@@ -82,23 +83,6 @@ class Decoder(nn.Module):
         width = self.embedding.embedding_dim // self.heads
         device = self.embedding.weight.device
         return [Cache(rows, self.heads, self.context, width, device=device) for _ in self.blocks]
-
-
-def following(length: int, start: int, device: torch.device) -> Tensor | None:
-    """Return what each of some positions that follow others may look at (T, S): those and itself; None for all."""
-    if length == 1:
-        return None
-    place_S = torch.arange(start + length, device=device)
-    return place_S[None] <= place_S[start:, None]
-
-
-def one_document(text_BT: Tensor) -> Tensor | None:
-    """Return where two positions belong to one document (B, 1, T, T); None where rows hold one document each."""
-    begins_BT = text_BT == BEGIN
-    if not torch.compiler.is_compiling() and not bool(begins_BT[:, 1:].any()):
-        return None
-    document_BT = begins_BT.cumsum(1)
-    return (document_BT[:, :, None] == document_BT[:, None, :])[:, None]
 
 
 def sized(size: str) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from engram.core.vocabulary import PADDING
 from engram.models._beam_search import beam_search
 from engram.models.layers.attend import linear
 from engram.models.layers.dropout import Dropout
+from engram.models.layers.masks import both, one_document
 from engram.models.layers.transformer import Block, Cache, RMSNorm, Rotary, initialise
 
 Memory = tuple[list[tuple[Tensor, Tensor]], Tensor]
@@ -33,8 +34,11 @@ arXiv:2006.10369)."""
 class EncoderDecoder(nn.Module):
     """A network that says of each place in a target which ids may stand there.
 
-    vocabulary: V. dropout: share of what each part adds that is left out in training.
+    A row may hold several pairs of texts, each text begun by BEGIN: none sees another's. vocabulary: V. dropout: share
+    of what each part adds that is left out in training.
     """
+
+    packs = True
 
     def __init__(
         self,
@@ -72,8 +76,9 @@ class EncoderDecoder(nn.Module):
         remembered, mask = self.read(source_BS)
         x_BTD = self._embedded(target_BT)
         rotation = self.rotary(target_BT.shape[1], dtype=x_BTD.dtype)
+        own, mask = one_document(target_BT), both(mask, one_document(target_BT, source_BS))
         for block, memory in zip(self.decoder, remembered, strict=True):
-            x_BTD = block(x_BTD, rotation, causal=True, remembered=memory, memory_mask=mask)
+            x_BTD = block(x_BTD, rotation, mask=own, causal=True, remembered=memory, memory_mask=mask)
         return self._logits(x_BTD)
 
     def read(self, source_BS: Tensor) -> Memory:
@@ -81,8 +86,9 @@ class EncoderDecoder(nn.Module):
         mask = (source_BS != PADDING)[:, None, None, :]
         x_BSD = self._embedded(source_BS)
         rotation = self.rotary(source_BS.shape[1], dtype=x_BSD.dtype)
+        own = both(mask, one_document(source_BS))
         for block in self.encoder:
-            x_BSD = block(x_BSD, rotation, mask=mask)
+            x_BSD = block(x_BSD, rotation, mask=own)
         x_BSD = self.norm(x_BSD)
         return [block.cross.remember(x_BSD) for block in self.decoder], mask  # type: ignore[union-attr, operator]
 

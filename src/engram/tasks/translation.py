@@ -30,6 +30,7 @@ from engram.metrics.chrf import Chrf
 from engram.metrics.token_cross_entropy import TokenCrossEntropy
 from engram.models import build
 from engram.models.encoder_decoder import SIZES
+from engram.tasks._packing import begun, side_by_side
 
 PAIRS_FOR_AN_ID = 7
 VOCABULARY = (1_000, 16_000)
@@ -115,13 +116,17 @@ class Translation(Task):
         return task
 
     def step(self, model: nn.Module, batch: Batch) -> Step:
-        """Cross entropy of every token of the target, given those before it."""
-        next_BT = batch.target[:, 1:]
+        """Cross entropy of every token of the target, given those before it; several pairs in a row in training."""
+        source, given, following = batch.source, batch.target[:, :-1], batch.target[:, 1:]
+        importance = batch.importance[:, None].expand(following.shape)
+        if model.training and getattr(model, "packs", False):
+            reading, writing = side_by_side((source != PADDING).sum(1), (following != PADDING).sum(1))
+            source, given = begun(reading(source)), begun(writing(given))
+            following, importance = writing(following), writing(importance)
         smoothing = self.smoothing if model.training else 0.0
-        loss_BT = token_cross_entropy(model(batch.source, batch.target[:, :-1]), next_BT, smoothing=smoothing)
-        importance_B1 = batch.importance[:, None]
-        weight = ((next_BT != PADDING) * importance_B1).sum()
-        return Step((loss_BT * importance_B1).sum(), weight=weight, output=loss_BT.detach())
+        loss = token_cross_entropy(model(source, given), following, smoothing=smoothing)
+        weight = ((following != PADDING) * importance).sum()
+        return Step((loss * importance).sum(), weight=weight, output=loss.detach())
 
     def predict(self, model: nn.Module, inputs: Batch, options: TranslationOptions) -> Tensor:
         """Ids (B, T), closed by END and padded. What is empty stays so."""

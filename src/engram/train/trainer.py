@@ -19,7 +19,7 @@ from engram.core.errors import EngramError, RunError, Stopped
 from engram.core.rundir import RunDirectory
 from engram.core.task import Batch, Task
 from engram.data.examples import Examples
-from engram.data.order import by_length, positions, seed_within
+from engram.data.order import by_length, in_turn, positions, seed_within
 from engram.optim.average import Average
 from engram.optim.build import optimizers
 from engram.optim.schedule import Pace
@@ -126,11 +126,15 @@ class Trainer:
             yield self.load(train[chosen[part]], augmented=True, epochs=epochs[part])
 
     def _pieces(self, rows: np.ndarray) -> list[np.ndarray]:
-        """Cut a batch into pieces, about equal ones, or where examples differ in length, of similar ones."""
+        """Cut a batch into pieces, about equal ones, or where examples differ in length, of similar ones, unless the
+        network takes several in a row.
+        """
         lengths = self.examples.lengths(rows)
-        if lengths is not None and not self.task.couples_examples:
-            return by_length(lengths, most=self.micro_batch)
-        return np.array_split(np.arange(len(rows)), math.ceil(len(rows) / self.micro_batch))
+        if lengths is None or self.task.couples_examples:
+            return np.array_split(np.arange(len(rows)), math.ceil(len(rows) / self.micro_batch))
+        if getattr(self.model, "packs", False):
+            return in_turn(lengths, most=self.micro_batch)
+        return by_length(lengths, most=self.micro_batch)
 
     def begin_step(self) -> None:
         """Keep what a forward pass may change, so that the step can be taken again."""

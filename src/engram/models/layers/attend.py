@@ -49,16 +49,14 @@ def attend(query: Tensor, key: Tensor, value: Tensor, *, mask: Tensor | None = N
 
 def _in_steps(query: Tensor, key: Tensor, value: Tensor, *, mask: Tensor | None, causal: bool) -> Tensor:
     (B, H, T, K), S = query.shape, key.shape[2]
+    query, key, value = query.flatten(0, 1), key.flatten(0, 1), value.flatten(0, 1)
     bias = query.new_zeros(1, 1, T, S)
     if causal:
         bias = bias.masked_fill(~_earlier(T, query.device), -math.inf)
     if mask is not None:
-        bias = bias.masked_fill(~mask, -math.inf).expand(B, H, T, S).reshape(B * H, T, S)
-    else:
-        bias = bias[0].expand(B * H, T, S)
-    query, key, value = query.flatten(0, 1), key.flatten(0, 1), value.flatten(0, 1)
-    score = torch.baddbmm(bias, query, key.transpose(1, 2), alpha=K**-0.5)
-    return (score.softmax(-1) @ value).view(B, H, T, K)
+        bias = bias.masked_fill(~mask, -math.inf)
+    score = torch.add(bias, (query @ key.transpose(1, 2)).view(B, H, T, S), alpha=K**-0.5)
+    return (score.softmax(-1).flatten(0, 1) @ value).view(B, H, T, K)
 
 
 def _earlier(length: int, device: torch.device) -> Tensor:
@@ -85,17 +83,89 @@ class _Normalised(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Tensor:
         """What is left of the gradient when its part along y is taken away, scaled as x was."""
-        y, scale = ctx.saved_tensors
-        along = torch.linalg.vecdot(grads[0], y).unsqueeze(-1) / y.shape[-1]
-        return torch.addcmul(grads[0], y, along, value=-1).mul_(scale)
+        return _without(grads[0], *ctx.saved_tensors)
+
+
+def _without(grad: Tensor, y: Tensor, scale: Tensor) -> Tensor:
+    along = (grad * y).sum(-1, keepdim=True) / y.shape[-1]
+    return torch.addcmul(grad, y, along, value=-1).mul_(scale)
+
+
+def heads(x_BTNHK: Tensor, rotation: tuple[Tensor, Tensor] | None = None, *, turned: int) -> tuple[Tensor, ...]:
+    """Part what one product gives into N tensors (B, H, T, K), as attention reads them.
+
+    The first `turned` of them are normalised, and pairs of their numbers, one from each half of a head, turned by the
+    angles of their positions, whose cosines and sines `rotation` holds.
+    """
+    cosine_sine = (None, None) if rotation is None else (each.unsqueeze(-2) for each in rotation)
+    if x_BTNHK.requires_grad:
+        parts: tuple[Tensor, ...] = _Heads.apply(x_BTNHK, turned, *cosine_sine)
+        return parts
+    y = normalised(x_BTNHK[:, :, :turned])
+    both = [_turned(y, *cosine_sine), x_BTNHK[:, :, turned:]]
+    return tuple(part.transpose(1, 2) for some in both for part in some.unbind(2))
+
+
+def _turned(y: Tensor, cosine: Tensor | None, sine: Tensor | None) -> Tensor:
+    if cosine is None or sine is None:
+        return y
+    first, second = y.chunk(2, dim=-1)
+    return y * cosine + torch.cat([second, first], dim=-1) * sine
+
+
+def _turn(y: Tensor, cosine: Tensor | None, sine: Tensor | None, *, out: Tensor, back: bool = False) -> None:
+    """The same without copies of halves. back: turn back."""
+    if cosine is None or sine is None:
+        out.copy_(y)
+        return
+    half, sign = y.shape[-1] // 2, -1 if back else 1
+    torch.mul(y, cosine, out=out)
+    out[..., :half].addcmul_(y[..., half:], sine[..., :half], value=sign)
+    out[..., half:].addcmul_(y[..., :half], sine[..., half:], value=sign)
+
+
+class _Heads(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, x_BTNHK: Tensor, turned: int, cosine: Tensor | None, sine: Tensor | None
+    ) -> tuple[Tensor, ...]:
+        """Write each number once, where attention reads it."""
+        B, T, N, H, K = x_BTNHK.shape
+        found_NBHTK = x_BTNHK.new_empty(N, B, H, T, K)
+        found_BTNHK = found_NBHTK.permute(1, 3, 0, 2, 4)
+        scale = _scale(x_BTNHK[:, :, :turned])
+        _turn(x_BTNHK[:, :, :turned] * scale, cosine, sine, out=found_BTNHK[:, :, :turned])
+        found_BTNHK[:, :, turned:] = x_BTNHK[:, :, turned:]
+        ctx.save_for_backward(found_NBHTK[:turned], scale, cosine, sine)
+        return found_NBHTK.unbind()
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:
+        """As that of a norm (see below), turned back; turning changes no product of two."""
+        found_NBHTK, scale, cosine, sine = ctx.saved_tensors
+        B, H, T, K = grads[0].shape
+        gradient_BTNHK = grads[0].new_empty(B, T, len(grads), H, K)
+        for place, grad in enumerate(grads):
+            here, grad = slice(place, place + 1), grad.transpose(1, 2)[:, :, None]
+            if place < len(found_NBHTK):
+                y_BT1HK = found_NBHTK[here].permute(1, 3, 0, 2, 4)
+                grad = _without(grad, y_BT1HK, scale[:, :, here])
+                _turn(grad, cosine, sine, out=gradient_BTNHK[:, :, here], back=True)
+            else:
+                gradient_BTNHK[:, :, here] = grad
+        return gradient_BTNHK, None, None, None
 
 
 def half_square(x: Tensor) -> Tensor:
     """Half the square of what is above zero, whose gradient is what is above zero."""
     if x.requires_grad:
         return _HalfSquare.apply(x)
-    above = functional.relu(x)
-    return above.mul_(above).div_(2)
+    return _half_squared(functional.relu(x))
+
+
+def _half_squared(above: Tensor) -> Tensor:
+    """In one pass."""
+    return torch.addcmul(above.new_zeros(()), above, above, value=0.5)
 
 
 class _HalfSquare(torch.autograd.Function):
@@ -103,7 +173,7 @@ class _HalfSquare(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor) -> Tensor:
         above = functional.relu(x)
         ctx.save_for_backward(above)
-        return (above * above).div_(2)
+        return _half_squared(above)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Tensor:

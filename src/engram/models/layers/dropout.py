@@ -5,6 +5,8 @@ Shapes: any.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -28,13 +30,28 @@ class Dropout(nn.Module):
         """Shown within the network."""
         return f"share={self.share}"
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Any shape -> the same."""
-        if not self.training or not self.share:
-            return x
-        if x.device.type != "cpu":
-            return functional.dropout(x, self.share)
-        return x * keeping(x, round(self.share * LEVELS))
+    def forward(self, x: Tensor, onto: Tensor | None = None) -> Tensor:
+        """Any shape -> the same. onto: what is then added."""
+        if not self.training or not self.share or x.device.type != "cpu":
+            x = functional.dropout(x, self.share, self.training)
+            return x if onto is None else onto + x
+        kept = keeping(x, round(self.share * LEVELS))
+        return x * kept if onto is None else _Added.apply(onto, x, kept)
+
+
+class _Added(torch.autograd.Function):
+    """onto + x * kept in one pass."""
+
+    @staticmethod
+    def forward(ctx: Any, onto: Tensor, x: Tensor, kept: Tensor) -> Tensor:
+        ctx.save_for_backward(kept)
+        return torch.addcmul(onto, x, kept)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None]:
+        """What is left out has no gradient."""
+        (kept,) = ctx.saved_tensors
+        return grads[0], (grads[0] * kept).to(kept.dtype), None
 
 
 def keeping(x: Tensor, dropped: int) -> Tensor:

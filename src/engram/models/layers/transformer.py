@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from engram.models.layers.attend import attend, half_square, linear, normalised
+from engram.models.layers.attend import attend, half_square, heads, linear, normalised
 from engram.models.layers.dropout import Dropout
 
 
@@ -41,13 +41,6 @@ class Rotary(nn.Module):
         sign = torch.ones_like(angle)
         sign[..., : angle.shape[-1] // 2] = -1
         return angle.cos().to(dtype), (sign * angle.sin()).to(dtype)
-
-
-def rotate(x_BTHK: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
-    """Turn pairs of numbers, one from each half of a head, by the angles of their positions."""
-    cosine, sine = rotation
-    first, second = x_BTHK.chunk(2, dim=-1)
-    return x_BTHK * cosine + torch.cat([second, first], dim=-1) * sine
 
 
 class Cache:
@@ -110,7 +103,6 @@ class Attention(nn.Module):
         super().__init__()
         assert width % heads == 0, "each head takes an equal share of the width"
         self.heads = heads
-        self.norm = RMSNorm()
         self.query = nn.Linear(width, width, bias=False)
         self.key = nn.Linear(width, width, bias=False)
         self.value = nn.Linear(width, width, bias=False)
@@ -126,25 +118,19 @@ class Attention(nn.Module):
         cache: Cache | Past | None = None,
     ) -> Tensor:
         """Positions look at one another; with a cache, at those before too. causal: at themselves and earlier ones."""
-        query, key, value = _product(x_BTD, self.query, self.key, self.value, heads=self.heads)
-        query, key = (
-            rotate(self.norm(query), rotation).transpose(1, 2),
-            rotate(self.norm(key), rotation).transpose(1, 2),
-        )
-        value = value.transpose(1, 2)
+        product = _product(x_BTD, self.query, self.key, self.value, heads=self.heads)
+        query, key, value = heads(product, rotation, turned=2)
         if cache is not None:
             key, value = cache.extend(key, value)
         return self._look(query, key, value, mask=mask, causal=causal)
 
     def at(self, x_BTD: Tensor, rotation: tuple[Tensor, Tensor], place_B: Tensor) -> Tensor:
         """Return what a causal `forward` gives for one place (B,) of each row alone (B, 1, D)."""
-        key, value = _product(x_BTD, self.key, self.value, heads=self.heads)
-        (query,) = _product(_one(x_BTD, place_B), self.query, heads=self.heads)
+        key, value = heads(_product(x_BTD, self.key, self.value, heads=self.heads), rotation, turned=1)
         own = rotation[0][place_B][:, None], rotation[1][place_B][:, None]
-        query, key = rotate(self.norm(query), own), rotate(self.norm(key), rotation)
+        (query,) = heads(_product(_one(x_BTD, place_B), self.query, heads=self.heads), own, turned=1)
         earlier_BT = torch.arange(x_BTD.shape[1], device=x_BTD.device) <= place_B[:, None]
-        looked_at = query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2)
-        return self._look(*looked_at, mask=earlier_BT[:, None, None], causal=False)
+        return self._look(query, key, value, mask=earlier_BT[:, None, None], causal=False)
 
     def _look(self, query: Tensor, key: Tensor, value: Tensor, *, mask: Tensor | None, causal: bool) -> Tensor:
         found_BHTK = attend(query, key, value, mask=mask, causal=causal)
@@ -156,22 +142,24 @@ class CrossAttention(Attention):
 
     def remember(self, memory_BSD: Tensor) -> tuple[Tensor, Tensor]:
         """Return keys and values (B, H, S, K) of what is to be looked at."""
-        key, value = _product(memory_BSD, self.key, self.value, heads=self.heads)
-        return self.norm(key).transpose(1, 2), value.transpose(1, 2)
+        key, value = heads(_product(memory_BSD, self.key, self.value, heads=self.heads), turned=1)
+        return key, value
 
     def forward(  # type: ignore[override]
         self, x_BTD: Tensor, remembered: tuple[Tensor, Tensor], *, mask: Tensor | None = None
     ) -> Tensor:
         """Positions look at what is remembered."""
-        (query,) = _product(x_BTD, self.query, heads=self.heads)
-        return self._look(self.norm(query).transpose(1, 2), *remembered, mask=mask, causal=False)
+        return self._look(self._query(x_BTD), *remembered, mask=mask, causal=False)
 
     def weights(self, x_BTD: Tensor, remembered: tuple[Tensor, Tensor], *, mask: Tensor | None = None) -> Tensor:
         """Return how much each position looks at what is remembered (B, H, T, S)."""
-        (query,) = _product(x_BTD, self.query, heads=self.heads)
-        query, key = self.norm(query).transpose(1, 2), remembered[0]
+        query, key = self._query(x_BTD), remembered[0]
         score = query @ key.transpose(2, 3) * key.shape[-1] ** -0.5
         return (score if mask is None else score.masked_fill(~mask, -torch.inf)).softmax(-1)
+
+    def _query(self, x_BTD: Tensor) -> Tensor:
+        (query,) = heads(_product(x_BTD, self.query, heads=self.heads), turned=1)
+        return query
 
 
 def _one(x_BTD: Tensor, place_B: Tensor) -> Tensor:
@@ -179,10 +167,10 @@ def _one(x_BTD: Tensor, place_B: Tensor) -> Tensor:
     return x_BTD.gather(1, place_B[:, None, None].expand(-1, 1, x_BTD.shape[2]))
 
 
-def _product(x_BTD: Tensor, *layers: nn.Linear, heads: int) -> tuple[Tensor, ...]:
-    """Several linear layers of one input as one product, each (B, T, H, K): one large product is faster than three."""
+def _product(x_BTD: Tensor, *layers: nn.Linear, heads: int) -> Tensor:
+    """Several linear layers of one input as one product (B, T, N, H, K): one large product is faster than three."""
     weight = torch.cat([layer.weight for layer in layers])
-    return linear(x_BTD, weight).unflatten(-1, (len(layers), heads, -1)).unbind(2)
+    return linear(x_BTD, weight).unflatten(-1, (len(layers), heads, -1))
 
 
 class FeedForward(nn.Module):
@@ -222,18 +210,18 @@ class Block(nn.Module):
     ) -> Tensor:
         """(B, T, D) -> (B, T, D); see `Attention` and `CrossAttention`."""
         found = self.attention(self.norm(x_BTD), rotation, mask=mask, causal=causal, cache=cache)
-        x_BTD = x_BTD + self.dropout(found)
+        x_BTD = self.dropout(found, onto=x_BTD)
         if self.cross is not None:
             assert remembered is not None, "a block with cross attention needs something to attend to"
-            x_BTD = x_BTD + self.dropout(self.cross(self.norm(x_BTD), remembered, mask=memory_mask))
-        return x_BTD + self.dropout(self.feed_forward(self.norm(x_BTD)))
+            x_BTD = self.dropout(self.cross(self.norm(x_BTD), remembered, mask=memory_mask), onto=x_BTD)
+        return self.dropout(self.feed_forward(self.norm(x_BTD)), onto=x_BTD)
 
     def at(self, x_BTD: Tensor, rotation: tuple[Tensor, Tensor], place_B: Tensor) -> Tensor:
         """Return what a causal `forward` gives for one place (B,) of each row alone (B, D): of a last layer, often all
         that is wanted.
         """
-        x_B1D = _one(x_BTD, place_B) + self.dropout(self.attention.at(self.norm(x_BTD), rotation, place_B))
-        return (x_B1D + self.dropout(self.feed_forward(self.norm(x_B1D))))[:, 0]
+        x_B1D = self.dropout(self.attention.at(self.norm(x_BTD), rotation, place_B), onto=_one(x_BTD, place_B))
+        return self.dropout(self.feed_forward(self.norm(x_B1D)), onto=x_B1D)[:, 0]
 
 
 def initialise(network: nn.Module, *, layers: int) -> None:
