@@ -53,6 +53,6 @@ class _InPlace(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
-        """What the softmax gives beyond what is right, scaled as the losses count."""
+        """What the softmax gives beyond what is right, scaled in place as the losses count: once, then it is gone."""
         gradient_BTV, kept_BT1 = ctx.saved_tensors
-        return gradient_BTV * (grads[0][..., None] * kept_BT1).to(gradient_BTV.dtype), None, None
+        return gradient_BTV.mul_((grads[0][..., None] * kept_BT1).to(gradient_BTV.dtype)), None, None

@@ -39,6 +39,7 @@ class EncoderDecoder(nn.Module):
     """
 
     packs = True
+    """Rows may hold several examples: a batch need not be cut into pieces of similar length."""
 
     def __init__(
         self,

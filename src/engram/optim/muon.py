@@ -87,7 +87,7 @@ class Muon(torch.optim.Optimizer):
         assert grad is not None
         if "momentum" not in state:
             state["momentum"] = torch.zeros_like(weight)
-        gathered = state["momentum"].mul_(momentum).add_(grad)
+        gathered = torch.add(grad, state["momentum"], alpha=momentum, out=state["momentum"])
         return _as_matrix(grad.add(gathered, alpha=momentum), weight)
 
 

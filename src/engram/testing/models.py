@@ -144,6 +144,9 @@ def check_encoder_decoder(factory: Callable[[], nn.Module]) -> None:
     whole_BTV, changed_BT = network(text_BS, text_BS), text_BS.clone()
     changed_BT[:, 6:] = NUM_SPECIAL
     assert_close(network(text_BS, changed_BT)[:, :6], whole_BTV[:, :6], "an answer depends on what comes later")
+    if getattr(network, "packs", False):
+        packed_BT = torch.cat([text_BS.roll(1, 0), text_BS], 1)
+        assert_close(network(packed_BT, packed_BT)[:, 20:], whole_BTV, "a pair sees the one before it in its row")
     any_size = {0: torch.export.Dim.AUTO, 1: torch.export.Dim.AUTO}
     given = (text_BS, text_BS[:, :11].clone())
     exported = torch.export.export(network, given, dynamic_shapes=(any_size, any_size)).module()

@@ -82,11 +82,12 @@ class _Normalised(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Tensor:
-        """What is left of the gradient when its part along y is taken away, scaled as x was."""
-        return _without(grads[0], *ctx.saved_tensors)
+        """Read memory as seldom as can be."""
+        return _through_norm(grads[0], *ctx.saved_tensors)
 
 
-def _without(grad: Tensor, y: Tensor, scale: Tensor) -> Tensor:
+def _through_norm(grad: Tensor, y: Tensor, scale: Tensor) -> Tensor:
+    """The gradient of what a norm was given: the part along y is taken away, and the rest scaled as x was."""
     along = (grad * y).sum(-1, keepdim=True) / y.shape[-1]
     return torch.addcmul(grad, y, along, value=-1).mul_(scale)
 
@@ -98,7 +99,7 @@ def heads(x_BTNHK: Tensor, rotation: tuple[Tensor, Tensor] | None = None, *, tur
     angles of their positions, whose cosines and sines `rotation` holds.
     """
     cosine_sine = (None, None) if rotation is None else (each.unsqueeze(-2) for each in rotation)
-    if x_BTNHK.requires_grad:
+    if x_BTNHK.requires_grad and not torch.compiler.is_compiling():  # graphs write into nothing that has a gradient
         parts: tuple[Tensor, ...] = _Heads.apply(x_BTNHK, turned, *cosine_sine)
         return parts
     y = normalised(x_BTNHK[:, :, :turned])
@@ -141,7 +142,7 @@ class _Heads(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:
-        """As that of a norm (see below), turned back; turning changes no product of two."""
+        """Turned back, where the norm's gradient can be taken before: turning changes no product of two."""
         found_NBHTK, scale, cosine, sine = ctx.saved_tensors
         B, H, T, K = grads[0].shape
         gradient_BTNHK = grads[0].new_empty(B, T, len(grads), H, K)
@@ -149,7 +150,7 @@ class _Heads(torch.autograd.Function):
             here, grad = slice(place, place + 1), grad.transpose(1, 2)[:, :, None]
             if place < len(found_NBHTK):
                 y_BT1HK = found_NBHTK[here].permute(1, 3, 0, 2, 4)
-                grad = _without(grad, y_BT1HK, scale[:, :, here])
+                grad = _through_norm(grad, y_BT1HK, scale[:, :, here])
                 _turn(grad, cosine, sine, out=gradient_BTNHK[:, :, here], back=True)
             else:
                 gradient_BTNHK[:, :, here] = grad
