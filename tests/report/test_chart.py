@@ -39,6 +39,14 @@ def test_lines_leave_out_what_is_not_a_number() -> None:
     assert chart.lines([chart.Series("one point", [0], [1.0])], x_name="x", y_name="y") == ""
 
 
+def test_lines_of_one_colour_are_named_at_their_ends_without_covering_each_other() -> None:
+    same = [chart.Series(name, [0, 1], [0.0, end], tone="floor") for name, end in (("a", 1.0), ("b", 1.0), ("c", 0.2))]
+    root = ET.fromstring(chart.lines([chart.Series("own", [0, 1], [0.0, 0.5]), *same], x_name="x", y_name="y"))
+    ends = {e.text: float(e.get("y", 0)) for e in root.iter("text") if e.get("class") == "end"}
+    assert sorted(ends) == ["a", "b", "c"]
+    assert np.diff(sorted(ends.values())).min() >= 11
+
+
 def test_long_lines_are_thinned() -> None:
     series = chart.Series("loss", list(range(10_000)), [1.0] * 10_000)
     assert len(chart.lines([series], x_name="x", y_name="y")) < 30_000

@@ -7,7 +7,8 @@ cursor rests on says its numbers (`<title>`). All text is escaped.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,7 @@ MOST_HOVERS = 60
 UNDER = 0.25
 """Of a chart's height, what is drawn at its foot."""
 MOST_DOTS = 400
+LINE_HEIGHT = 13
 
 
 @dataclass
@@ -137,6 +139,7 @@ def lines(
     grid = _axes([(px(t), short(t)) for t in x_ticks if x_low <= t <= x_high], [(py(t), say_y(t)) for t in y_ticks])
     drawn = [*_under(*under, px), *(_band(s, px, py) for s in series if s.low)]
     drawn += [_line(s, px, py, x_name=x_name, say_y=say_y) for s in series]
+    drawn += _names_of_lines(series, px, py)
     name = f"{y_name} over {x_name}"
     numbers = [(s.name, float(s.x[i]), float(s.y[i])) for s in series for i in _thinned(s)]
     svg = _svg(join([grid, _names(x_name, y_name), *drawn]), name)
@@ -186,6 +189,17 @@ def _line(s: Series, px: Callable, py: Callable, *, x_name: str, say_y: Callable
         for i in kept[::hover]
     ]  # fmt: skip
     return draw('<path class="line {tone}" d="{path}"/>{dots}', tone=s.tone, path=path, dots=join(dots))
+
+
+def _names_of_lines(series: Sequence[Series], px: Callable, py: Callable) -> Iterator[Markup]:
+    """The names of lines that colour does not tell apart, at their ends, one above another where these meet."""
+    tones = Counter(s.tone for s in series)
+    foot = math.inf
+    for s in sorted((s for s in series if tones[s.tone] > 1), key=lambda s: s.y[-1]):
+        foot = min(py(s.y[-1]) - 4, foot - LINE_HEIGHT)
+        yield draw(
+            '<text class="end" x="{x}" y="{y}" text-anchor="end">{name}</text>', x=px(s.x[-1]), y=foot, name=s.name
+        )
 
 
 def reliability(after: Sequence[dict[str, float]], before: Sequence[dict[str, float]] = ()) -> Markup:

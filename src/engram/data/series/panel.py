@@ -17,6 +17,7 @@ import numpy as np
 
 from engram.core.errors import ConfigError, DataError, unknown
 from engram.core.evidence import Finding
+from engram.core.units import agreeing
 from engram.data.moments import NAMES, Moments, moments
 from engram.data.series.frequency import clock_of
 from engram.data.source.fingerprint import digest
@@ -339,7 +340,7 @@ def _made(
     if equal:
         notes.append(f"{equal:,} rows repeat another with the same time and numbers, and count once.")
     if different:
-        notes.append(f"{different:,} rows have the time of another and other numbers; their mean is taken.")
+        notes.append(f"{different:,} rows have the time of another and other numbers; the mean is taken.")
     if gaps:
         notes.append(
             f"{gaps:,} of {sum(map(len, made)):,} steps are missing (such as {example}): they are filled on the line "
@@ -348,7 +349,7 @@ def _made(
     holes = int(sum(np.isnan(history.values[:, : len(columns.targets)]).sum() for history in made))
     if holes > gaps * len(columns.targets):
         notes.append(f"{holes - gaps * len(columns.targets):,} numbers are missing in rows, and are filled likewise.")
-    return made, notes
+    return made, [agreeing(note) for note in notes]
 
 
 def _averaged(values: np.ndarray, first: np.ndarray, count: np.ndarray) -> np.ndarray:
