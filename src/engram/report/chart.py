@@ -23,7 +23,6 @@ MOST_HOVERS = 60
 UNDER = 0.25
 """Of a chart's height, what is drawn at its foot."""
 MOST_DOTS = 400
-LINE_HEIGHT = 13
 
 
 @dataclass
@@ -192,14 +191,22 @@ def _line(s: Series, px: Callable, py: Callable, *, x_name: str, say_y: Callable
 
 
 def _names_of_lines(series: Sequence[Series], px: Callable, py: Callable) -> Iterator[Markup]:
-    """The names of lines that colour does not tell apart, at their ends, one above another where these meet."""
+    """The names of lines that colour does not tell apart: where each is farthest from all others, on the free side."""
     tones = Counter(s.tone for s in series)
-    foot = math.inf
-    for s in sorted((s for s in series if tones[s.tone] > 1), key=lambda s: s.y[-1]):
-        foot = min(py(s.y[-1]) - 4, foot - LINE_HEIGHT)
-        yield draw(
-            '<text class="end" x="{x}" y="{y}" text-anchor="end">{name}</text>', x=px(s.x[-1]), y=foot, name=s.name
-        )
+    for s in series:
+        if tones[s.tone] > 1:
+            at = max(range(len(s.x)), key=lambda i: abs(_to_nearest(s, i, series, py)))
+            x, y, side = px(s.x[at]), py(s.y[at]), _to_nearest(s, at, series, py)
+            anchor = "start" if x < WIDTH / 3 else "end" if x > 2 * WIDTH / 3 else "middle"
+            yield draw(
+                '<text class="beside" x="{x}" y="{y}" text-anchor="{anchor}">{name}</text>',
+                x=x, y=round(y + (14 if side < 0 else -5), 1), anchor=anchor, name=s.name,
+            )  # fmt: skip
+
+
+def _to_nearest(s: Series, i: int, series: Sequence[Series], py: Callable) -> float:
+    """How far below point i of a line the nearest other line is, on the drawing; negative where it is above."""
+    return min((py(o.y[i]) - py(s.y[i]) for o in series if o is not s and i < len(o.y)), key=abs, default=0.0)
 
 
 def reliability(after: Sequence[dict[str, float]], before: Sequence[dict[str, float]] = ()) -> Markup:

@@ -283,7 +283,7 @@ def _said(table: Table, columns: Columns) -> list[str]:
     notes = []
     if columns.series:
         notes.append(f"Rows are told apart by {' and '.join(columns.series)}.")
-    notes.append(f"Forecast {'is' if len(columns.targets) == 1 else 'are'} {_shown(columns.targets)}.")
+    notes.append(f"What is forecast: {_shown(columns.targets)}.")
     if columns.known:
         notes.append(f"Known in advance: {_shown(columns.known)}.")
     if columns.others:
