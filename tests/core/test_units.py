@@ -21,6 +21,7 @@ from engram.core.units import agreeing
         ("1 times copies have different labels", "once copies have different labels"),
         ("1,200 files are odd", "1,200 files are odd"),
         ("11 files are odd", "11 files are odd"),
+        ("1 series by day", "1 series by day"),
     ],
 )
 def test_a_count_of_one_is_followed_by_the_singular(many, one):

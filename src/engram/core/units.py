@@ -7,13 +7,12 @@ import re
 from engram.core.errors import ConfigError
 
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-
-
 _VERBS = {"are": "is", "were": "was", "have": "has", "do": "does", "count": "counts"} | {
     verb: f"{verb}s" for verb in ("say", "give", "hold", "differ", "stand", "lead", "repeat", "lie", "tell", "seem")
 }
 _VERB = re.compile(rf"\b(?:{'|'.join(_VERBS)})\b")
-_ONE = re.compile(r"1 (of [\d,]+ \w+|(?:exact |near )?[a-z]+s\b)")
+_ONE = re.compile(r"1 (of [\d,]+ \w+|(?!series)(?:exact |near )?[a-z]+s\b)")
+"""How findings begin whose count is one, and the verbs that then change."""
 
 
 def parse_duration(text: str | float) -> float:
