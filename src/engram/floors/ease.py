@@ -156,7 +156,7 @@ class Paired(nn.Module):
         among_BL = torch.cat([among_I.new_full((1,), num_kept), among_I])[number_BL]
         taken_BK = self.weight.new_zeros(number_BL.shape[0], num_kept + 1).scatter(1, among_BL, counts_BL)[:, :-1]
         score_BK = (taken_BK @ self.weight).float() + self.alone[self.kept]
-        return self.alone.repeat(number_BL.shape[0], 1).index_copy(1, self.kept, score_BK)
+        return self.alone.repeat(number_BL.shape[0], 1).index_copy_(1, self.kept, score_BK)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
         """Take weights of any number of pairs: the data decides it."""

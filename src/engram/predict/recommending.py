@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,8 +26,9 @@ from engram.predict.similarity import likeness
 if TYPE_CHECKING:
     from engram.predict.predictor import Predictor
 
-AT_ONCE = 4_000_000
-"""Scores that are computed together: few enough to stay near the processor while they are blended and searched."""
+AT_ONCE = 2_000_000
+"""Scores that are computed together: few enough to stay near the processor while they are blended and searched, and for
+their memory to be used again (LOG.md, 2026-11-26)."""
 
 REASONS, LOOKED_AT = 2, 100
 """Items that are named as the reason for one, out of so many of the last that were taken."""
@@ -59,7 +61,7 @@ class Recommender:
 
     predictor: Predictor
 
-    @property
+    @cached_property
     def feature(self) -> Any:
         """The fitted feature of histories."""
         return self.predictor.by_role.history
