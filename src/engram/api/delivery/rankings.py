@@ -23,9 +23,6 @@ from engram.train.trainer import Trainer
 MOST_RANKED = 5_000
 """Examples by which rankings compete, at most."""
 
-AT_ONCE = 2_000_000
-"""Scores that are mixed together."""
-
 
 class RankingKind(Kind):
     """Scores of all items."""
@@ -37,10 +34,10 @@ class RankingKind(Kind):
         if offered := fitted_floors.offered(task, floors):
             some = rows[np.linspace(0, len(rows) - 1, min(len(rows), MOST_RANKED)).astype(np.int64)]
             ordered, _ = examples.sorted(some)
-            number = _scores(task, trainer.model, examples.batch(rows[:1])).shape[1]
-            size = max(1, min(BATCH_SIZE, AT_ONCE // number))
-            choice = choose_ranking(task, trainer.model, offered, examples.batches(ordered, size=size))
+            batches = examples.batches(ordered, size=examples.at_once or BATCH_SIZE)
+            choice = choose_ranking(task, trainer.model, offered, batches)
             if choice.chosen != "network":
+                number = _scores(task, trainer.model, examples.batch(rows[:1])).shape[1]
                 module = DeliveredRanking(trainer.model, num_outputs=number, num_hidden=0)
                 module.blend(floors[choice.floor], choice.floor, share=choice.share, temperatures=choice.temperatures)
                 module.to(trainer.device).eval()
