@@ -27,7 +27,7 @@ SPREAD = 0.05
 READ_AT_ONCE = 128
 """Histories that are read together where nothing is learned: a sixth faster than 400 (LOG.md, 2026-11-26)."""
 
-ROUNDED = 16
+STRIDE = 16
 """Histories are read in lengths that are multiples of this: for each new one oneDNN writes code anew."""
 
 FROM_NOTHING = 0.1
@@ -181,7 +181,7 @@ class SequentialRecommender(nn.Module):
         start_B1 = (size_B - self.longest).clamp(min=0)[:, None]
         length = self.longest
         if not torch.compiler.is_exporting():
-            length = min(-(-history_BL2.shape[1] // ROUNDED) * ROUNDED, self.longest)
+            length = min(-(-history_BL2.shape[1] // STRIDE) * STRIDE, self.longest)
         place_BT = start_B1 + torch.arange(length, device=history_BL2.device)
         return _taken(history_BL2, place_BT), (size_B.clamp(max=self.longest) - 1).clamp(min=0)
 
