@@ -95,7 +95,7 @@ def half_square(x: Tensor) -> Tensor:
     if x.requires_grad:
         return _HalfSquare.apply(x)
     above = functional.relu(x)
-    return above.mul_(above).div_(2)
+    return above.mul_(above).mul_(0.5)  # dividing takes as long as both
 
 
 class _HalfSquare(torch.autograd.Function):
