@@ -51,7 +51,9 @@ def test_what_stands_around_a_table_is_no_part_of_it(tmp_path):
     assert len(found) == 40 and first(found, "id") == [0, 1, 2] and kinds(found) == {"footer": "warning"}
     assert any("2 lines above the header" in note and "Sales 2024" in note for note in found.notes)
     found = table(tmp_path, "Sales 2024,,,\n,,,\n" + HEADER + ROWS)
-    assert first(found, "id") == [0, 1, 2] and len(found) == 40 and "1 lines above the header" in found.notes[0]
+    assert (
+        first(found, "id") == [0, 1, 2] and len(found) == 40 and "1 line above the header is no part" in found.notes[0]
+    )
     found = table(tmp_path, "quality,n\n" + "".join(f"{('low', 'average')[n % 2]},{n}\n" for n in range(20)))
     assert len(found) == 20 and not found.findings
     found = table(tmp_path, HEADER + ROWS + ",,,\n,,,\n")

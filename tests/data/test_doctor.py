@@ -203,7 +203,7 @@ def test_labels_that_a_run_has_not_learned_are_named(tmp_path: Path) -> None:
     stored = prepare(Column("kind", ["cat", "fox", "fox"], "text"), feature, cache=tmp_path)
     examples = Examples({"label": feature}, {"label": stored}, {"test": np.arange(3)})
     (found,) = doctor.unknown_labels(examples, "label")
-    assert found.message.startswith("1 labels (2 times)") and found.where == ("fox",)
+    assert found.message.startswith("1 label (2 times) is none") and found.where == ("fox",)
     examples.splits["test"] = np.arange(1)
     assert not list(doctor.unknown_labels(examples, "label"))
 

@@ -117,7 +117,7 @@ def test_equal_rows_with_equal_and_with_different_targets(tmp_path):
     price = plain()
     price[[2, 5]] = 1.0
     found = examined(tmp_path, price.tolist(), x=x, z=z)
-    assert "1 times equal rows have different targets" in found["number_conflict"].message
+    assert "once equal rows have different targets" in found["number_conflict"].message
     few = RANDOM.integers(0, 2, (N, 2))
     assert "duplicates" not in (found := examined(tmp_path, label.tolist(), x=few[:, 0], z=few[:, 1]))
     assert "equal by chance" in found["equal_rows"].message

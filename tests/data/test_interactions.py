@@ -117,6 +117,20 @@ def test_a_folder_of_tables_is_read_by_the_one_that_says_who_took_what(tmp_path:
     assert len(own) == 10 and own.catalogue.title(own.catalogue.number["3"]) == "Film 3"
 
 
+def test_tables_beside_interactions_without_a_header_join_by_what_they_call_their_key(tmp_path: Path) -> None:
+    (tmp_path / "ratings.csv").write_text(
+        "\n".join(f"{r % 10},{r * 7 % 20},{1 + r % 5},{r + 10**9}" for r in range(200))
+    )
+    (tmp_path / "films.csv").write_text("film,title\n" + "\n".join(f"{n},Film {n}" for n in range(20)))
+    (tmp_path / "users.csv").write_text("id,job\n" + "\n".join(f"{n},{('nurse', 'clerk')[n % 2]}" for n in range(12)))
+    (tmp_path / "links.csv").write_text("user,film,seen\n1,2,3\n")
+    own = histories(interactions.arranged(source.read(tmp_path / "ratings.csv")))
+    assert own.catalogue.title(own.catalogue.number["3"]) == "Film 3"
+    assert own.people.columns["job"][own.people.number["3"]] == ["clerk"]
+    (tmp_path / "links.csv").unlink()
+    assert "ratings.csv says who took what" in source.read(tmp_path).notes[0]
+
+
 def test_two_files_that_do_not_join(tmp_path: Path) -> None:
     rows = "\n".join(f"u{row % 10},{row * 7 % 20},{row}" for row in range(200))
     (tmp_path / "ratings.csv").write_text("userId,movieId,timestamp\n" + rows + "\n")

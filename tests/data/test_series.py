@@ -82,7 +82,7 @@ def test_rows_are_sorted_gaps_filled_and_copies_dropped_and_all_of_it_said() -> 
     assert np.isnan(history.values[40:45, 0]).all() and np.isnan(history.values[47:50, 0]).all()
     assert history.values[45, 0] == 45
     said = " ".join(notes)
-    assert "sorted by time" in said and "1 rows repeat another" in said
+    assert "sorted by time" in said and "1 row repeats another" in said
     assert "8 of 100 steps are missing (such as 2024-02-10)" in said
 
 

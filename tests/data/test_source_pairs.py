@@ -123,6 +123,59 @@ def test_conversations_in_every_usual_form(tmp_path, line):
     assert column.kind == "turns" and column.values == [[("user", "Hi"), ("assistant", "Hello")]]
 
 
+PHONE = """\u200e[31.12.23, 09:03:11] Messages are end-to-end encrypted: nobody reads them
+12/31/23, 9:05 PM - Ada: Hi
+12/31/23, 9:05 PM - Ada: there: you?
+12/31/23, 9:06 PM - Bob: <Media omitted>
+12/31/23, 9:06 PM - Bob: Hello
+who is it?
+1/1/24, 00:01 - Ada: nobody answers this
+[02.01.2024, 10:00:00] Ada: Morning
+[02.01.2024, 10:00:09] Bob: Morning
+"""
+TALKS = [["Hi\nthere: you?", "Hello\nwho is it?"], ["Morning", "Morning"]]
+
+
+def test_the_chat_that_a_phone_exports_is_a_conversation_a_day(tmp_path):
+    table = read(write(tmp_path / "WhatsApp Chat with Bob.txt", PHONE))
+    assert [[text for _, text in talk] for talk in table.columns["dialog"].values] == TALKS
+    assert not table.columns["dialog"].named and "2 conversations" in table.notes[0]
+    prose = "12.5.2021 was a day\n" + "of rain - and: nothing else\n" * 9
+    assert "text" in read(write(tmp_path / "diary.txt", prose)).columns
+    posts = [
+        {
+            "type": "message",
+            "date": f"2024-01-0{day}T10:00:00",
+            "from": name,
+            "from_id": name,
+            "text": ["", {"text": text}],
+        }
+        for day, name, text in (
+            (1, "Ada", "Hi"),
+            (1, "Ada", "there: you?"),
+            (1, "Bob", "Hello\nwho is it?"),
+            (2, "Ada", "x"),
+        )
+    ]
+    table = read(
+        write(tmp_path / "result.json", json.dumps({"name": "Bob", "messages": [{"type": "service"}, *posts]}))
+    )
+    assert [[text for _, text in talk] for talk in table.columns["messages"].values] == TALKS[:1]
+
+
+def test_trees_of_messages_are_read_along_the_branch_that_was_shown(tmp_path):
+    def node(parent, role="", text=""):
+        message = {"author": {"role": role}, "content": {"parts": [text]}}
+        return {"parent": parent, "message": message if role else None}
+
+    nodes = {"root": node(None), "q": node("root", "user", "Hi"), "a": node("q", "assistant", "Hello")}
+    nodes |= {"other": node("q", "assistant", "Again"), "loop": node("loop", "user", "?")}
+    exported = [{"title": "x", "mapping": nodes, "current_node": at} for at in ("other", "q", "loop")]
+    table = read(write(tmp_path / "conversations.json", json.dumps(exported)))
+    assert table.columns["messages"].values[0] == [("user", "Hi"), ("assistant", "Again")]
+    assert list(table.columns) == ["messages"]
+
+
 def test_lists_that_are_no_conversations_stay_labels(tmp_path):
     rows = [{"text": "a", "tags": ["x", "y"]}, {"text": "b", "tags": ["x"]}]
     column = read(write(tmp_path / "t.jsonl", "\n".join(map(json.dumps, rows)))).columns["tags"]

@@ -29,3 +29,4 @@ def test_far_off_is_worse_than_near_and_unknown_labels_are_left_out():
 
 def test_chance_reaches_no_agreement():
     assert scored(QuadraticKappa(), [0, 0, 4, 4], [0, 4, 0, 4]) == pytest.approx(0)
+    assert scored(QuadraticKappa(), [0, 1, 1, 2, 2, 4, 3], [2] * 7) == 0  # exactly, not 7.8e-16

@@ -39,6 +39,18 @@ def test_lines_leave_out_what_is_not_a_number() -> None:
     assert chart.lines([chart.Series("one point", [0], [1.0])], x_name="x", y_name="y") == ""
 
 
+def test_lines_of_one_colour_are_named_where_they_are_apart_from_all_others() -> None:
+    high, low = [0.0, 1.0, 0.0], [0.0, 0.1, 0.0]
+    same = [chart.Series(name, [0, 1, 2], y, tone="floor") for name, y in (("high", high), ("low", low))]
+    own = chart.Series("own", [0, 1, 2], [0.0, 0.5, 0.0])
+    root = ET.fromstring(chart.lines([own, *same], x_name="x", y_name="y"))
+    names = {e.text: e for e in root.iter("text") if e.get("class") == "beside"}
+    assert sorted(names) == ["high", "low"] and len({e.get("x") for e in names.values()}) == 1
+    y = {name: float(e.get("y", 0)) for name, e in names.items()}
+    drawn = {n: [float(c.get("cy", 0)) for c in root.iter("circle") if c[0].text.startswith(f"{n}:")][1] for n in y}
+    assert y["high"] < drawn["high"] and y["low"] > drawn["low"], "each on the side where no line is"
+
+
 def test_long_lines_are_thinned() -> None:
     series = chart.Series("loss", list(range(10_000)), [1.0] * 10_000)
     assert len(chart.lines([series], x_name="x", y_name="y")) < 30_000

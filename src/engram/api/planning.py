@@ -16,6 +16,7 @@ from engram.api.delivery.trained import some
 from engram.api.reading import Reading
 from engram.api.requests import PlanRequest
 from engram.core import events, machine
+from engram.core.answers import Answers, Rankings
 from engram.core.deadline import Deadline
 from engram.core.errors import BudgetError, unknown
 from engram.core.units import format_bytes, format_count, format_duration
@@ -154,11 +155,12 @@ def _seconds_telling(deadline: Deadline) -> float:
 
 def _seconds_answering(reading: Reading, cost: Cost, *, views: int) -> float:
     """What comes after the last step but before a report: the last score, and answers for validation, test and, where
-    they are calibrated, some training rows."""
+    they are calibrated, some training rows. Where items are ranked, floors take as long as the network."""
     asked = sum(len(rows) for name, rows in reading.examples.splits.items() if name != "train")
     calibrated = reading.task.answers.calibration is not None
     learned_from = len(some(reading.examples.splits["train"])) if calibrated else 0
-    views = views if calibrated else 1
+    ranking = 2 + len(reading.task.floors)  # what is delivered, the network alone, and floors
+    views = views if calibrated else reading.task.answers.among({Answers: 1, Rankings: ranking})
     last = cost.score * len(reading.examples.splits["val"])
     return 1.3 * (last + cost.answer * (views * asked + learned_from))
 

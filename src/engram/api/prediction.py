@@ -11,7 +11,7 @@ from typing import Any
 
 from engram.api import to_parquet
 from engram.api.rows import given_rows
-from engram.core import machine
+from engram.core import events, machine
 from engram.core.errors import ConfigError, DataError, EngramError
 from engram.core.registry import find
 from engram.core.rundir import RunDirectory
@@ -71,6 +71,7 @@ def predict(
         from engram.report import forecast
 
         forecast.write(predictor, given, answers, Path(draw))
+        events.note(f"The forecasts are drawn in {draw}.")
     return answers
 
 

@@ -23,6 +23,7 @@ from engram.data.doctor import copies
 from engram.data.doctor.copies import Copies
 from engram.data.examples import Examples
 from engram.data.fixes import Fixes, View
+from engram.data.moments import called_like_times
 from engram.data.source.fingerprint import digest
 from engram.data.source.rows import PICTURE_KINDS, is_input
 from engram.data.stored import Stored, is_named
@@ -162,9 +163,13 @@ def choose_task(table: Table, *, task: str | None, target: Any = None, input: An
             f"{what} of each class into a folder of its own, or bring a table with a column of labels."
         )
     if not fits and target is None and (likely := infer.likely_target(narrowed)) is not None:
+        timed = next(
+            (f" (to go on in time by {name}: --task forecast)" for name in narrowed.columns if called_like_times(name)),
+            "",
+        )
         raise DataError(
             f"expected to be told what to predict; {table.origin} has the columns {', '.join(narrowed.columns)}, and "
-            f"none is called a label. Say which, perhaps the last one: --target {likely}"
+            f"none is called a label. Say which, perhaps the last one: --target {likely}{timed}"
         )
     if not fits:
         raise DataError(

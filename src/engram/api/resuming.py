@@ -77,7 +77,7 @@ def resume(
         )
         deadline = Deadline(left and used + left, began - used)  # seconds count from the first beginning
         training = _reopened(run, newest, deadline, data=data, brought=brought, model=wanted.model, callbacks=callbacks)
-        events.note(f"Going on from step {newest.step} of {training.trainer.pace.steps}.")
+        events.note(f"Going on from step {newest.step:,} of {training.trainer.pace.steps:,}.")
         return fitting.fit(training, floors_of(run, training.read.task, training.read.examples.features))
 
 

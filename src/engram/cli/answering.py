@@ -40,12 +40,12 @@ What else a run's task lets you choose is said by: engram predict RUN --help
 @JSON
 @DEBUG
 def predict(run: str, items: tuple[str, ...], as_json: bool, as_csv: bool, **options: Any) -> None:
-    """Answer for ITEMS: files, folders or patterns; for a run that reads texts, the texts themselves; for one that
-    reads rows, tables or JSON objects.
+    """Answer for ITEMS, as RUN has learned to.
 
-    Of texts, an item that is the name of a file or folder is read: the lines of a file, the longest column of
-    texts of a table, the .txt files of a folder, each a text. Anything else is a text as it stands. Answers that
-    are texts are printed as they are, one a line.
+    ITEMS are files, folders or patterns; for a run that reads texts, the texts themselves; for one that reads rows,
+    tables or JSON objects. Of texts, an item that is the name of a file or folder is read: the lines of a file, the
+    longest column of texts of a table, the .txt files of a folder, each a text. Anything else is a text as it stands.
+    Answers that are texts are printed as they are, one a line.
     - stands for what is on stdin, one a line: texts, rows (as JSON, or as CSV with a header), or else paths. With
     --json, one object per line. An item that cannot be read has an error in place of its answer, and the exit code
     is then 1.

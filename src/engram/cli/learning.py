@@ -41,8 +41,8 @@ def train(started: float | None, data: str | None, as_json: bool, tensorboard: b
     """Learn from DATA within a time budget.
 
     DATA is a folder of class folders of pictures or texts (with or without train/, val/ and test/), a CSV, TSV,
-    JSONL or Parquet file, text or a folder of it, parallel text (train.en beside train.de), conversations as JSONL,
-    an IDX or an .npz file.
+    JSONL, Parquet or spreadsheet file, text or a folder of it, parallel text (train.en beside train.de),
+    conversations as JSONL or as a chat is exported, an IDX or an .npz file.
     """
     from engram import api, console
 

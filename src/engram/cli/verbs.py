@@ -16,17 +16,22 @@ from engram.core.machine import process_rank
 
 EXAMPLES = """\b
 Examples:
-  engram demo                                   bundled pictures, about a minute
-  engram inspect photos/                        what is in it, what would be trained
-  engram train photos/ --budget 10m             one folder of pictures per class
-  engram train labels.csv --target kind         a table of paths, or of texts, with labels
-  engram train parallel/ --source en --target de   train.en beside train.de
-  engram predict runs/photos cat.jpg new/*.jpg  answers with probabilities
-  engram evaluate runs/photos test/             scores with intervals
-  engram explain runs/photos cat.jpg            why this answer; without a picture: what was learned
-  engram generate runs/plays --prompt 'ROMEO:'  what a language model writes on
-  engram export runs/photos --to onnx           the model for use elsewhere
-  engram serve runs/photos                      answers over HTTP, and a page to try it
+  engram demo                                     bundled pictures, about a minute
+  engram inspect photos/                          what is in it, what would be trained
+  engram train photos/ --budget 10m               one folder of pictures per class
+  engram train reviews.csv                        a table of texts, or of paths, with labels
+  engram train houses.csv --target price          a table or spreadsheet of anything
+  engram train ratings.csv                        who took what: recommendations
+  engram train sales.csv --task forecast          a series, or many
+  engram train book.txt                           a language model; a chat: conversation
+  engram train parallel/ --source en --target de  translation: train.en beside train.de
+  engram predict runs/photos cat.jpg new/*.jpg    answers with probabilities
+  engram evaluate runs/photos test/               scores with intervals
+  engram explain runs/photos cat.jpg              why this answer; without a picture: what was learned
+  engram generate runs/book --prompt 'ROMEO:'     what a language model writes on
+  engram recommend runs/ratings --user 42         with reasons
+  engram export runs/photos --to onnx             the model for use elsewhere
+  engram serve runs/photos                        answers over HTTP, and a page to try it
 \b
 Every verb has its own --help. Completion with TAB: engram completion --help
 """

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any
 
+from engram.core.units import agreeing
+
 
 @dataclass(frozen=True)
 class Evidence:
@@ -35,7 +37,8 @@ class Fix:
 class Finding:
     """One thing the doctor found in the data.
 
-    severity: "error" (training stops), "warning" (act on it) or "info".
+    severity: "error" (training stops), "warning" (act on it) or "info". message: a clause; where it begins with a
+    count, in the plural, which is mended if that is one.
     where: the paths or row names it concerns, the first of them shown. fix: what to do about it. fixes: the same
     row by row, as far as it can be done for the user.
     """
@@ -46,6 +49,9 @@ class Finding:
     where: tuple[str, ...] = ()
     fix: str = ""
     fixes: tuple[Fix, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "message", agreeing(self.message))
 
     def record(self) -> dict[str, Any]:
         """What a run keeps of it: all but the fixes row by row."""

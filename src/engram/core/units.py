@@ -1,4 +1,4 @@
-"""Durations, bytes and counts: read as people write them, written as people read them."""
+"""Durations, bytes and counts: read as people write them, written as people read them; one thing in the singular."""
 
 from __future__ import annotations
 
@@ -7,6 +7,12 @@ import re
 from engram.core.errors import ConfigError
 
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_VERBS = {"are": "is", "were": "was", "have": "has", "do": "does", "count": "counts"} | {
+    verb: f"{verb}s" for verb in ("say", "give", "hold", "differ", "stand", "lead", "repeat", "lie", "tell", "seem")
+}
+_VERB = re.compile(rf"\b(?:{'|'.join(_VERBS)})\b")
+_ONE = re.compile(r"1 (of [\d,]+ \w+|(?!series)(?:exact |near )?[a-z]+s\b)")
+"""How findings begin whose count is one, and the verbs that then change."""
 
 
 def parse_duration(text: str | float) -> float:
@@ -59,3 +65,16 @@ def format_number(number: float, *, sign: str = "") -> str:
 def format_count(number: int) -> str:
     """2345678 -> "2.3 M"; 45678 -> "45,678"."""
     return f"{number / 1e6:.1f} M" if number >= 10**6 else f"{number:,}"
+
+
+def agreeing(message: str) -> str:
+    """Put what begins with a count of one into the singular: "1 files are odd" -> "1 file is odd"."""
+    begun = _ONE.match(message)
+    if begun is None:
+        return message
+    many, rest = begun[1], message[begun.end() :]
+    if many == "times":
+        return f"once{rest}"
+    one = many if many.startswith("of ") else re.sub("(?<=ss)es$|s$", "", re.sub("ies$", "ys", many))
+    rest = _VERB.sub(lambda verb: _VERBS[verb[0]], rest, count=1)
+    return f"1 {one}{re.sub(f'(?<= and )(?:{_VERB.pattern})', lambda verb: _VERBS[verb[0]], rest)}"

@@ -87,6 +87,11 @@ class Examples:
         """How many neighbouring rows overlap in what they are scored by."""
         return 1
 
+    @property
+    def at_once(self) -> int | None:
+        """How many are answered together at most, so that answers have room; None where that does not matter."""
+        return None
+
     def num_values(self) -> int:
         """How many numbers the network sees of one example; 1 where that is not known."""
         return sum(int(np.prod(f.shape)) for f in self.features.values() if hasattr(f, "shape")) or 1

@@ -22,8 +22,12 @@ from engram.features.history import spans
 
 SIDES = {"train": 0, "val": 1, "test": 2}
 
-MOST_SCORES = {"val": 2 * 10**8, "test": 10**9}
+MOST_SCORES = {"val": 10**8, "test": 2 * 10**8}
 """Users times items that are scored; of more users, an even sample is asked about all items."""
+
+AT_ONCE = 2_500_000
+"""Scores that are computed together: few enough to stay near the processor while they are blended and searched, and for
+their memory to be used again (LOG.md, 2026-11-26)."""
 
 FEWEST = {"test": 3, "val": 5}
 """Interactions from which on a user is asked for some, and chosen by some; of fewer, all are learned from."""
@@ -170,6 +174,12 @@ class HistoryExamples(Examples):
         """How many interactions are known."""
         users = self._row[rows]
         return self._begins[users + 1] - self._begins[users]
+
+    @property
+    def at_once(self) -> int:
+        """As many users as have room with scores of all items."""
+        feature: Any = self.features[self.role]
+        return max(1, AT_ONCE // max(1, feature.size))
 
     def num_values(self) -> int:
         """Of a usual history."""

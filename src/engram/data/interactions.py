@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from engram.core.errors import ConfigError, DataError, unknown
 from engram.core.evidence import Evidence, Finding
 from engram.data.histories import Histories, divided_at_random, divided_by_time
 from engram.data.moments import seconds
+from engram.data.packed import Packed
 from engram.data.roles import COUNTED, ROLES, called
 from engram.data.source.catalogues import catalogue_beside
 from engram.data.source.fingerprint import digest
@@ -26,6 +27,9 @@ from engram.data.source.rows import Names, as_names
 from engram.data.table import Column, Table
 from engram.features._catalogue import Catalogue
 from engram.features.category import LABEL_NAMES
+
+if TYPE_CHECKING:
+    import polars
 
 REPEATS = 1.3
 """How often users and items occur, on average, from where on a table says something about both."""
@@ -314,10 +318,7 @@ def numbered(column: Column) -> tuple[np.ndarray, list[str]]:
     """
     import polars
 
-    values = column.values
-    series = polars.Series(
-        "value", values if isinstance(values, np.ndarray | polars.Series) else list(values), strict=False
-    )
+    series = _series(column.values)
     if series.dtype.is_float():
         series = series.fill_nan(None)
         whole = series.drop_nulls()
@@ -340,7 +341,18 @@ def as_numbers(values: Sequence[Any]) -> np.ndarray:
 
     if isinstance(values, np.ndarray) and values.dtype.kind in "fiub":
         return values.astype(np.float64)
-    series = polars.Series("value", list(values), strict=False)
+    series = _series(values)
     if series.dtype == polars.String:
         series = series.str.strip_chars()
     return series.cast(polars.Float64, strict=False).fill_null(np.nan).to_numpy()
+
+
+def _series(values: Sequence[Any]) -> polars.Series:
+    """Values as a series, at once where they are packed."""
+    import polars
+
+    if isinstance(values, Packed):
+        return values.series.alias("value")
+    return polars.Series(
+        "value", values if isinstance(values, np.ndarray | polars.Series) else list(values), strict=False
+    )

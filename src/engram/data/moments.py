@@ -50,6 +50,11 @@ class Moments:
     counted: bool = False
 
 
+def called_like_times(name: str) -> bool:
+    """Whether a column is called like one of times."""
+    return NAMES.search(name.strip()) is not None
+
+
 def moments(values: Sequence[Any] | np.ndarray, *, name: str) -> Moments | None:
     """Read a column as the times of series; None where it holds none. DataError where they could mean two things."""
     import polars
@@ -60,7 +65,7 @@ def moments(values: Sequence[Any] | np.ndarray, *, name: str) -> Moments | None:
     if series.dtype.is_temporal():
         return _made(read(series, ()), "dates")
     if series.dtype.is_numeric():
-        return _of_numbers(series, named=bool(NAMES.search(name.strip())))
+        return _of_numbers(series, named=called_like_times(name))
     return _of_texts(series, name) if series.dtype == polars.String else None
 
 

@@ -170,7 +170,7 @@ def _leak(rows: np.ndarray, split: str, where: Callable[[int], str]) -> Finding:
     return Finding(
         "warning",
         "leak",
-        f"{len(rows):,} rows outside the {split} set are copies of rows in it, or of their group; they are left out",
+        f"{len(rows):,} rows outside the {split} set repeat rows in it, or in their groups, and are left out",
         tuple(where(int(row)) for row in rows[:SHOWN]),
         f"remove the copies, so that the {split} set asks about what was not learned",
     )

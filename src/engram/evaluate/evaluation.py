@@ -80,7 +80,7 @@ def collect(
     kept: dict[str, list[dict[str, np.ndarray]]] = {metric.name: [] for metric in metrics}
     written: list[dict[str, Any]] = []
     ordered, places = examples.sorted(np.asarray(rows))
-    for batch in examples.batches(ordered, size=batch_size):
+    for batch in examples.batches(ordered, size=min(batch_size, examples.at_once or batch_size)):
         output, unfamiliarity_B = answer(task, module, batch, precision=precision)
         known = all(getattr(batch, role, None) is not None for role in task.target)
         if task.answers.calibration is not None:

@@ -63,8 +63,8 @@ class Export:
         if proof.num_kept:
             named = ", ".join([*proof.disagreeing[:SHOWN], *(["..."] if len(proof.disagreeing) > SHOWN else [])])
             lines.append(
-                f"Answered otherwise than when the run was scored: {len(proof.disagreeing)} of {proof.num_kept} rows"
-                + (f" ({named})." if named else ".")
+                f"Answered otherwise than when the run was scored: {len(proof.disagreeing):,} of {proof.num_kept:,} "
+                + (f"rows ({named})." if named else "rows.")
             )
         return lines
 

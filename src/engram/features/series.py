@@ -109,7 +109,9 @@ class Series(Feature):
         if column.kind != "series":
             return Evidence(0.0, f"its values are of kind {column.kind}")
         first = column.values[0]
-        return Evidence(0.9, f"{len(column):,} series of {len(first.roles['targets'])} columns by {first.clock.name}")
+        return Evidence(
+            0.9, f"{len(column):,} series by {first.clock.name}, columns forecast: {len(first.roles['targets'])}"
+        )
 
     @classmethod
     def survey(cls, column: Any, **wishes: Any) -> Feature:

@@ -63,15 +63,6 @@ class Ease(Floor):
         together_KK = pairs_together(batches, kept_K, number, seconds=seconds / 6)
         return Paired(number).take(count_I, kept_K, solved(together_KK, ridge), ridge).aged(decay)
 
-    def refit(self, fitted: nn.Module, batches: Batches, features: Any, *, seconds: float) -> nn.Module:
-        """The same for as many items, with more interactions, and the ridge and the decay that were best."""
-        assert isinstance(fitted, Paired), "what `fit` gave"
-        number, ridge = features.history.size, float(fitted.ridge)
-        count_I = counted(batches, number)
-        kept_K = worth_pairing(count_I, most=len(fitted.kept))
-        together_KK = pairs_together(batches, kept_K, number, seconds=seconds / 2)
-        return Paired(number).take(count_I, kept_K, solved(together_KK, ridge), ridge).aged(float(fitted.decay))
-
 
 def solved(together_KK: Tensor, ridge: float) -> Tensor:
     """The weights (K, K) by which items speak for one another, none for itself."""
@@ -155,8 +146,8 @@ class Paired(nn.Module):
         among_I = torch.full_like(self.alone, num_kept, dtype=torch.int64).index_copy(0, self.kept, order_K)
         among_BL = torch.cat([among_I.new_full((1,), num_kept), among_I])[number_BL]
         taken_BK = self.weight.new_zeros(number_BL.shape[0], num_kept + 1).scatter(1, among_BL, counts_BL)[:, :-1]
-        score_BK = (taken_BK @ self.weight).float() + self.alone[self.kept]
-        return self.alone.repeat(number_BL.shape[0], 1).index_copy(1, self.kept, score_BK)
+        score_BK = taken_BK @ self.weight + self.alone[self.kept]  # in full precision, as one of the two is
+        return self.alone.repeat(number_BL.shape[0], 1).index_copy_(1, self.kept, score_BK)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
         """Take weights of any number of pairs: the data decides it."""

@@ -57,7 +57,7 @@ class Floor:
     def refit(self, fitted: nn.Module, batches: Batches, features: Any, *, seconds: float) -> nn.Module:
         """Fit again on more rows of the same kind, with the choices that `fit` made.
 
-        For deliverable floors of tasks whose logits are calibrated.
+        For deliverable floors of tasks whose answers say that they are refitted (`Answers.refits`).
         """
         raise AssertionError("a deliverable floor must say this")
 

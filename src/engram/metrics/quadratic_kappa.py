@@ -14,7 +14,8 @@ class QuadraticKappa(Metric):
     """Cohen's kappa with quadratic weights (Cohen 1968): 1 is agreement, 0 what chance would reach.
 
     It is 1 minus the mean squared distance of answers from labels, divided by the distance that answers and labels
-    drawn independently of each other would have. Labels that training did not know (-1) are left out.
+    drawn independently of each other would have: twice their covariance, divided by that distance. Counted in whole
+    numbers, so that one answer for all has exactly 0. Labels that training did not know (-1) are left out.
     """
 
     def update(self, output: Any, batch: Any) -> dict[str, np.ndarray]:
@@ -22,11 +23,11 @@ class QuadraticKappa(Metric):
         return decisions(output, batch.label)
 
     def weighted(self, statistics: dict[str, np.ndarray], weights_SN: np.ndarray) -> np.ndarray:
-        """Return one minus the ratio of the squared distances; NaN where chance alone would agree."""
+        """Return twice the covariance by the squared distance at chance; NaN where chance alone would agree."""
         known = statistics["label"] >= 0
         label, predicted = (statistics[name][known].astype(np.float64) for name in ("label", "predicted"))
         weights_SN = weights_SN[:, known].astype(np.float64)
-        total_S = weights_SN.sum(1)
+        n = weights_SN.sum(1)
         moments = np.stack([label, predicted, label**2, predicted**2, label * predicted], axis=1)
-        a, b, aa, bb, ab = (ratio(sums, total_S) for sums in (weights_SN @ moments).T)
-        return 1 - ratio(aa + bb - 2 * ab, aa + bb - 2 * a * b)
+        a, b, aa, bb, ab = (weights_SN @ moments).T
+        return ratio(2 * (n * ab - a * b), n * (aa + bb) - 2 * a * b)

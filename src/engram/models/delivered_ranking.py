@@ -34,7 +34,7 @@ def standardised(score_BI: Tensor) -> Tensor:
 def mixed(network_BI: Tensor, floor_BI: Tensor, share: Tensor) -> Tensor:
     """Mix standardised scores, `share` of them the network's, in few passes over them."""
     (network_BI, network_B1), (floor_BI, floor_B1) = _centred(network_BI), _centred(floor_BI)
-    return torch.mul(network_BI, share / network_B1).addcmul_(floor_BI, (1 - share) / floor_B1)
+    return network_BI.mul_(share / network_B1).addcmul_(floor_BI, (1 - share) / floor_B1)
 
 
 def _centred(score_BI: Tensor) -> tuple[Tensor, Tensor]:

@@ -7,7 +7,8 @@ cursor rests on says its numbers (`<title>`). All text is escaped.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -137,6 +138,7 @@ def lines(
     grid = _axes([(px(t), short(t)) for t in x_ticks if x_low <= t <= x_high], [(py(t), say_y(t)) for t in y_ticks])
     drawn = [*_under(*under, px), *(_band(s, px, py) for s in series if s.low)]
     drawn += [_line(s, px, py, x_name=x_name, say_y=say_y) for s in series]
+    drawn += _names_of_lines(series, px, py)
     name = f"{y_name} over {x_name}"
     numbers = [(s.name, float(s.x[i]), float(s.y[i])) for s in series for i in _thinned(s)]
     svg = _svg(join([grid, _names(x_name, y_name), *drawn]), name)
@@ -186,6 +188,25 @@ def _line(s: Series, px: Callable, py: Callable, *, x_name: str, say_y: Callable
         for i in kept[::hover]
     ]  # fmt: skip
     return draw('<path class="line {tone}" d="{path}"/>{dots}', tone=s.tone, path=path, dots=join(dots))
+
+
+def _names_of_lines(series: Sequence[Series], px: Callable, py: Callable) -> Iterator[Markup]:
+    """The names of lines that colour does not tell apart: where each is farthest from all others, on the free side."""
+    tones = Counter(s.tone for s in series)
+    for s in series:
+        if tones[s.tone] > 1:
+            at = max(range(len(s.x)), key=lambda i: abs(_to_nearest(s, i, series, py)))
+            x, y, side = px(s.x[at]), py(s.y[at]), _to_nearest(s, at, series, py)
+            anchor = "start" if x < WIDTH / 3 else "end" if x > 2 * WIDTH / 3 else "middle"
+            yield draw(
+                '<text class="beside" x="{x}" y="{y}" text-anchor="{anchor}">{name}</text>',
+                x=x, y=round(y + (14 if side < 0 else -5), 1), anchor=anchor, name=s.name,
+            )  # fmt: skip
+
+
+def _to_nearest(s: Series, i: int, series: Sequence[Series], py: Callable) -> float:
+    """How far below point i of a line the nearest other line is, on the drawing; negative where it is above."""
+    return min((py(o.y[i]) - py(s.y[i]) for o in series if o is not s and i < len(o.y)), key=abs, default=0.0)
 
 
 def reliability(after: Sequence[dict[str, float]], before: Sequence[dict[str, float]] = ()) -> Markup:

@@ -34,7 +34,8 @@ class RankingKind(Kind):
         if offered := fitted_floors.offered(task, floors):
             some = rows[np.linspace(0, len(rows) - 1, min(len(rows), MOST_RANKED)).astype(np.int64)]
             ordered, _ = examples.sorted(some)
-            choice = choose_ranking(task, trainer.model, offered, examples.batches(ordered, size=BATCH_SIZE))
+            batches = examples.batches(ordered, size=examples.at_once or BATCH_SIZE)
+            choice = choose_ranking(task, trainer.model, offered, batches)
             if choice.chosen != "network":
                 number = _scores(task, trainer.model, examples.batch(rows[:1])).shape[1]
                 module = DeliveredRanking(trainer.model, num_outputs=number, num_hidden=0)
@@ -46,18 +47,16 @@ class RankingKind(Kind):
 def choose_ranking(task: Task, network: nn.Module, floors: Mapping[str, nn.Module], batches: Iterable[Batch]) -> Choice:
     """Return what to deliver of scores that only rank, by the task's first metric on validation rows.
 
-    The scores of each example are standardised and mixed. A share is judged by its neighbours too, so that a few rows
-    do not decide.
+    The scores of each example are standardised and mixed; what the task leaves out of one is left out of both. A share
+    is judged by its neighbours too, so that a few rows do not decide.
     """
     metric, kept = task.metrics[0], {name: [[] for _ in SHARES] for name in floors}  # type: ignore[var-annotated]
     for batch in batches:
-        network_BI = standardised(_scores(task, network, batch))
+        network_BI = _ranked(task, network, batch)
         for name, floor in floors.items():
-            floor_BI = standardised(_scores(task, floor, batch))
+            floor_BI = _ranked(task, floor, batch)
             for found, share in zip(kept[name], SHARES, strict=True):
-                mixed_BI = torch.lerp(floor_BI, network_BI, float(share))
-                ranked = task.predict(lambda *inputs: mixed_BI, batch, task.options())  # type: ignore[arg-type] # noqa: B023
-                found.append(metric.update(ranked, batch))
+                found.append(metric.update(torch.lerp(floor_BI, network_BI, float(share)), batch))
     best: dict[str, tuple[float, float]] = {}
     for name, by_share in kept.items():
         values = [metric.compute({k: np.concatenate([p[k] for p in parts]) for k in parts[0]}) for parts in by_share]
@@ -74,3 +73,10 @@ def _scores(task: Task, module: nn.Module, batch: Batch) -> torch.Tensor:
     """The scores of all items, none left out."""
     scores: torch.Tensor = output_of(task.graph, task, module, batch)[0].float()
     return scores
+
+
+def _ranked(task: Task, module: nn.Module, batch: Batch) -> torch.Tensor:
+    """The standardised scores, as the task ranks by them."""
+    score_BI = standardised(_scores(task, module, batch))
+    ranked: torch.Tensor = task.predict(lambda *inputs: score_BI, batch, task.options())  # type: ignore[arg-type]
+    return ranked

@@ -55,7 +55,7 @@ def stray_spaces(column: Column) -> Iterator[Finding]:
     odd = Counter(value for value in values if value != value.strip())
     if odd:
         shown = tuple(f"{value!r}: {number:,}" for value, number in odd.most_common(SHOWN))
-        message = f"{odd.total():,} labels have spaces before or after them; they are read without"
+        message = f"{odd.total():,} labels have spaces before or after them and are read without"
         yield Finding("info", "stray_spaces", message, shown, "remove the spaces")
 
 
@@ -146,7 +146,7 @@ def _called_like_nothing(counts: Mapping[str, int]) -> Iterator[Finding]:
     """Labels that elsewhere stand for a missing one, such as NA, are learned as classes: perhaps they are none."""
     odd = [f"{name!r}: {number:,}" for name, number in counts.items() if is_missing(name) or name in NOTHING]
     if odd:
-        message = f"{len(odd):,} classes are called like a missing label, and are learned as classes"
+        message = f"{len(odd):,} classes are called like a missing label, and are learned as any other"
         yield Finding("warning", "missing_class", message, tuple(odd), "leave these cells empty, if that is meant")
 
 

@@ -24,7 +24,7 @@ def duplicates(copies: Copies, column: Column, labels: Stored | None, *, changed
         said = f"{len(exact):,} exact copies of other rows; copies stay on one side of every split"
         yield _copied("duplicates", said, exact, copies, column, "an exact copy of")
     if len(near):
-        said = f"{len(near):,} near copies of other rows ({changed}); they stay with them"
+        said = f"{len(near):,} near copies of other rows ({changed}) and stay with them"
         yield _copied("near_duplicates", said, near, copies, column, "nearly the same as")
     said = label_values(labels)
     if labels is None or said is None:

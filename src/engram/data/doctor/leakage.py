@@ -48,7 +48,7 @@ def leakage(feature: Any, stored: Stored, target: Stored, *, name: str) -> Itera
         return
     said = [reason for place in range(len(feature.fields)) if (reason := _told(feature, stored, target, rows, place))]
     if said:
-        message = f"{len(said)} columns give {name} away: each of them predicts it nearly perfectly by itself"
+        message = f"{len(said)} columns give {name} away: one alone predicts it nearly perfectly"
         fix = (
             "is that known before the target is? If not, leave the column out, or scores will be too good: "
             "--columns NAME=ignore"

@@ -17,7 +17,8 @@ import numpy as np
 
 from engram.core.errors import ConfigError, DataError, unknown
 from engram.core.evidence import Finding
-from engram.data.moments import NAMES, Moments, moments
+from engram.core.units import agreeing
+from engram.data.moments import Moments, called_like_times, moments
 from engram.data.series.frequency import clock_of
 from engram.data.source.fingerprint import digest
 from engram.data.source.rows import as_names, take
@@ -113,7 +114,7 @@ def _reach(column: Column, clock: Clock, wishes: Mapping[str, Any]) -> str:
 def looks_like_series(table: Table) -> str:
     """Say why a table is a series that goes by a clock: a column called and written as times, with regular steps, and
     otherwise numbers only, none of which is named as the target beside others. "" where it is none."""
-    named = [name for name in table.columns if NAMES.search(name.strip())]
+    named = [name for name in table.columns if called_like_times(name)]
     others = [column for name, column in table.columns.items() if name not in named[:1]]
     if table.targets and {column.name for column in others} != set(table.targets):
         return ""  # a number beside others, which may tell it
@@ -158,13 +159,13 @@ def _time_column(table: Table, wished: Any, *, used: Sequence[str]) -> tuple[str
             )
         return name, read
     candidates = [name for name in table.columns if name not in used and not table.columns[name].lazy]
-    candidates.sort(key=lambda name: not NAMES.search(name.strip()))  # stable: those that are called so come first
+    candidates.sort(key=lambda name: not called_like_times(name))  # stable: those that are called so come first
     found = []
     for name in candidates:
         read = moments(table.columns[name].values, name=name)
         if read is not None:
             found.append((name, read))
-    certain = [one for one in found if NAMES.search(one[0].strip()) and not one[1].counted] or [
+    certain = [one for one in found if called_like_times(one[0]) and not one[1].counted] or [
         one for one in found if not one[1].counted
     ]
     found = certain or found
@@ -282,7 +283,7 @@ def _said(table: Table, columns: Columns) -> list[str]:
     notes = []
     if columns.series:
         notes.append(f"Rows are told apart by {' and '.join(columns.series)}.")
-    notes.append(f"Forecast {'is' if len(columns.targets) == 1 else 'are'} {_shown(columns.targets)}.")
+    notes.append(f"What is forecast: {_shown(columns.targets)}.")
     if columns.known:
         notes.append(f"Known in advance: {_shown(columns.known)}.")
     if columns.others:
@@ -339,7 +340,7 @@ def _made(
     if equal:
         notes.append(f"{equal:,} rows repeat another with the same time and numbers, and count once.")
     if different:
-        notes.append(f"{different:,} rows have the time of another and other numbers; their mean is taken.")
+        notes.append(f"{different:,} rows have the time of another and other numbers; the mean is taken.")
     if gaps:
         notes.append(
             f"{gaps:,} of {sum(map(len, made)):,} steps are missing (such as {example}): they are filled on the line "
@@ -348,7 +349,7 @@ def _made(
     holes = int(sum(np.isnan(history.values[:, : len(columns.targets)]).sum() for history in made))
     if holes > gaps * len(columns.targets):
         notes.append(f"{holes - gaps * len(columns.targets):,} numbers are missing in rows, and are filled likewise.")
-    return made, notes
+    return made, [agreeing(note) for note in notes]
 
 
 def _averaged(values: np.ndarray, first: np.ndarray, count: np.ndarray) -> np.ndarray:

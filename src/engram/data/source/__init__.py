@@ -189,7 +189,8 @@ def _open_file(path: str) -> Table:
 
 
 def _open_text(path: str) -> Table:
-    """Open a file of text: one of several languages, lines of numbers or with labels, or a corpus."""
+    """Open a file of text: one of several languages, a chat, lines of numbers or with labels, or a corpus."""
+    from engram.data.source.chat_exports import read_chat_log
     from engram.data.source.corpus import read_text_files
     from engram.data.source.encodings import NoTextError
     from engram.data.source.labelled_lines import read_labelled_lines
@@ -199,6 +200,7 @@ def _open_text(path: str) -> Table:
     try:
         return (
             read_beside_file(path)
+            or read_chat_log(path)
             or read_number_lines(path)
             or read_labelled_lines(path)
             or read_text_files([path], origin=path)

@@ -38,13 +38,15 @@ def catalogue_beside(
     """Return the catalogue of all items, with what a table in the folder of `origin` says of them; notes; findings.
 
     found: role -> column of the interactions; the table has that of `role`, "item" or "user" (whose catalogue is made
-    in the same way), and not the other. Items that only the table knows are items too.
+    in the same way), and not the other; or a column called like an item, or `id` in a file called so. Items that only
+    the table knows are items too.
     """
-    key, other = found[role], found["user" if role == "item" else "item"]
+    other = "user" if role == "item" else "item"
     findings: list[Finding] = []
     for path in _candidates(Path(origin), role):
-        columns = _columns(path, key, other=other)
-        names = _names(columns.pop(next(iter(columns)))) if columns and columns.keys() - {key} else []
+        columns = _columns(path, found, role, other=other)
+        key = next(iter(columns), "")
+        names = _names(columns.pop(key)) if len(columns) > 1 else []
         if not any(names):
             continue
         if twice := len(names) - len(set(names)) - max(0, names.count("") - 1):
@@ -58,9 +60,7 @@ def catalogue_beside(
             names, columns = [names[row] for row in first], {n: [v[row] for row in first] for n, v in columns.items()}
         known = len(set(items).intersection(names))
         if known < JOINS * len(items):
-            said = (
-                f"{path.name} has a column {key} too, but knows {known:,} of {len(items):,} {role}s; it is not joined"
-            )
+            said = f"{path.name} has a column {key}, but knows {known:,} of {len(items):,} {role}s; it is not joined"
             findings.append(Finding("warning", "no_join", said, fix=f"write the {role}s alike in both files"))
             continue
         titles, more = _described(columns)
@@ -72,12 +72,16 @@ def catalogue_beside(
 
 
 def interactions_among(root: str, names: list[str]) -> str | None:
-    """The table of a folder that says who took what; None where none does, or several are a split each."""
+    """The table of a folder that says who took what; None where none does, or several are a split each.
+
+    Without a header it is the one of numbers beside tables of users or items.
+    """
     headers = {name: _header(Path(root) / name) for name in names}
     roles = {name: {role for role in ROLES if any(called(role, c) for c in header)} for name, header in headers.items()}
     fitting = [name for name, found in roles.items() if {"user", "item"} <= found]
     rated = [name for name in fitting if "rating" in roles[name]]
-    chosen = rated or fitting
+    bare = [name for name, header in headers.items() if all(re.fullmatch(r"[\d.]+", cell) for cell in header)]
+    chosen = rated or fitting or (bare if {"user", "item"} & set().union(*roles.values()) else [])
     return chosen[0] if len(chosen) == 1 and not any(map(split_of_file, names)) else None
 
 
@@ -92,20 +96,30 @@ def _candidates(origin: Path, role: str) -> list[Path]:
     ]
 
 
-def _columns(path: Path, key: str, *, other: str) -> dict[str, Sequence[Any]]:
+def _columns(path: Path, found: Mapping[str, str], role: str, *, other: str) -> dict[str, Sequence[Any]]:
     """The columns of a table, the key first; none where it has no such column."""
+    first: str | None = found[role]
     try:
         if path.suffix.lower() in HEADERLESS:
             columns = read_lines(str(path)) or {}
             first = next(iter(columns), "")
         else:
-            header = _header(path) if path.suffix.lower() in (".csv", ".tsv") else [key]
-            if key not in header or other in header:  # more interactions, such as tags
-                return {}
-            columns, first = dict(read_sheet(str(path)).columns), key
+            if path.suffix.lower() in (".csv", ".tsv"):
+                first = _key(_header(path), found, role, other, stem=path.stem)
+            columns = dict(read_sheet(str(path)).columns) if first else {}
     except DataError:
         return {}
     return {first: columns[first], **columns} if first in columns else {}
+
+
+def _key(header: list[str], found: Mapping[str, str], role: str, other: str, *, stem: str) -> str | None:
+    """The column by which a table joins; None where it has none, or holds more interactions, such as tags."""
+    if found[role] in header:
+        return None if found[other] in header else found[role]
+    if any(called(other, name) for name in header):
+        return None
+    alike = [name for name in header if called(role, name)]
+    return next(iter(alike + [name for name in header if name.lower() == "id" and called(role, stem)]), None)
 
 
 def _header(path: Path) -> list[str]:

@@ -16,6 +16,7 @@ import numpy as np
 
 from engram.core.errors import DataError
 from engram.core.evidence import Finding
+from engram.core.units import agreeing
 from engram.data.source.cells import plain_numbers
 from engram.data.source.header import LOOKED_AT, completed, different, header_at, is_row
 from engram.data.source.separated import Records, records_of, separator_of
@@ -81,7 +82,7 @@ def _above(records: Records, first: int) -> list[str]:
     lines = [" ".join(filter(None, records.cells(n))).strip() for n in range(first) if records.fields[n]]
     lines = [line for line in lines if line]
     said = " / ".join(lines)[:200]
-    return [f"{len(lines)} lines above the header are no part of the table: {said}"] if lines else []
+    return [agreeing(f"{len(lines)} lines above the header are no part of the table: {said}")] if lines else []
 
 
 def _odd_lines(records: Records, odd: np.ndarray, first: int, path: str) -> list[Finding]:
@@ -151,7 +152,7 @@ def _without_empty(found: Delimited, names: Sequence[str]) -> Delimited:
         frame = frame.drop(empty)
     if frame.width > 1 and frame.height and frame[-1].null_count().sum_horizontal()[0] == frame.width:
         kept = ~frame.select(polars.all_horizontal(polars.all().is_null())).to_series()
-        message = f"{frame.height - int(kept.sum()):,} lines hold separators and no value; they are left out"
+        message = f"{frame.height - int(kept.sum()):,} lines hold separators and no value and are left out"
         found.findings.append(Finding("info", "empty_rows", message))
         frame = frame.filter(kept)
     return replace(found, frame=frame)

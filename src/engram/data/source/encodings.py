@@ -163,7 +163,7 @@ def findings(encodings: Iterable[tuple[str, Encoding]]) -> list[Finding]:
         message = f"{len(sure):,} files are text in another form than plain UTF-8 and are read as such"
         found.append(Finding("info", "encoding", message, tuple(sure[:SHOWN])))
     if rest:
-        message = f"{len(rest):,} files are not sound UTF-8; they are read as well as can be, and left as they are"
+        message = f"{len(rest):,} files are not sound UTF-8 and are read as well as can be; nothing is changed in them"
         fix = "look at some texts; if letters are wrong, save the files as UTF-8"
         found.append(Finding("warning", "wrong_encoding", message, tuple(rest[:SHOWN]), fix))
     return found

@@ -187,7 +187,7 @@ def other_files(found: Listing) -> Iterable[Finding]:
     if rest:
         kinds_of = Counter(f".{_extension(path)}" if _extension(path) else "without extension" for path in rest)
         named = ", ".join(f"{number} {extension}" for extension, number in kinds_of.most_common(5))
-        message = f"{len(rest)} files are not {kind.many} and were not read as such ({named})"
+        message = f"{len(rest)} files were not read as {kind.many} ({named})"
         yield Finding("info", "other_files", message, tuple(rest[:SHOWN]))
 
 

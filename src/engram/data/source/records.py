@@ -11,6 +11,7 @@ import numpy as np
 from engram.core.errors import DataError
 from engram.data.packed import Packed
 from engram.data.source import encodings
+from engram.data.source.chat_exports import unfolded
 
 BARE: dict[type, str] = {dict: "", list: "turns", str: "text"}
 """What a line without names is: a conversation, a text."""
@@ -65,6 +66,8 @@ def _columns(rows: Sequence[Any], path: str) -> dict[str, Sequence[Any]]:
     called = BARE[kinds.pop()]
     if called:
         return {called: list(rows)}
+    if (talks := unfolded(rows)) is not None:
+        return {"messages": talks}
     fields: dict[str, None] = dict.fromkeys(name for row in rows for name in row)
     return flattened({name: [row.get(name) for row in rows] for name in fields})
 

@@ -77,7 +77,7 @@ def _turn(turn: Any) -> tuple[str | None, str]:
     """Role and text of a turn; what is no turn has no text."""
     if isinstance(turn, Mapping):
         role, text = _key(turn, _ROLE_KEYS), _key(turn, _TEXT_KEYS)
-        return str(turn[role]) if role and turn[role] is not None else None, _text(turn[text]) if text else ""
+        return str(turn[role]) if role and turn[role] is not None else None, plain(turn[text]) if text else ""
     if _is_pair(turn):
         return turn[0], turn[1]
     return None, turn if isinstance(turn, str) else ""
@@ -87,10 +87,10 @@ def _key(turn: Mapping[str, Any], keys: Sequence[str]) -> str | None:
     return next((key for key in keys if key in turn), None)
 
 
-def _text(content: Any) -> str:
-    """The text of a turn's content; of one in parts (text, pictures) the texts among them."""
+def plain(content: Any) -> str:
+    """Return the text of a turn's content; of one in parts (text, pictures) the texts among them."""
     if isinstance(content, str):
         return content
     if isinstance(content, Mapping):
-        return _text(content.get("text"))
-    return "\n".join(filter(None, map(_text, content))) if isinstance(content, list | tuple) else ""
+        return plain(content.get("text"))
+    return "\n".join(filter(None, map(plain, content))) if isinstance(content, list | tuple) else ""

@@ -57,7 +57,7 @@ def check(fields: Sequence[Field], read: Reader, rows: np.ndarray) -> Iterator[F
 def _numbers(field: Field, cells: np.ndarray, rows: np.ndarray) -> Iterator[Finding]:
     infinite = np.isinf(cells)
     if infinite.any():
-        message = f"{infinite.sum():,} cells of the column {field.name} are infinite; they count as missing"
+        message = f"{infinite.sum():,} cells of the column {field.name} are infinite and count as missing"
         yield _named("warning", "infinite", message, field, rows[infinite], "write a number there, or nothing")
     known = np.flatnonzero(np.isfinite(cells))
     if len(known) < 20 or field.kind != "number":

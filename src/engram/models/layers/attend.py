@@ -161,12 +161,8 @@ def half_square(x: Tensor) -> Tensor:
     """Half the square of what is above zero, whose gradient is what is above zero."""
     if x.requires_grad:
         return _HalfSquare.apply(x)
-    return _half_squared(functional.relu(x))
-
-
-def _half_squared(above: Tensor) -> Tensor:
-    """In one pass."""
-    return torch.addcmul(above.new_zeros(()), above, above, value=0.5)
+    above = functional.relu(x)
+    return above.mul_(above).mul_(0.5)  # dividing takes as long as both
 
 
 class _HalfSquare(torch.autograd.Function):
@@ -174,7 +170,7 @@ class _HalfSquare(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor) -> Tensor:
         above = functional.relu(x)
         ctx.save_for_backward(above)
-        return _half_squared(above)
+        return torch.addcmul(above.new_zeros(()), above, above, value=0.5)  # in one pass
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Tensor:

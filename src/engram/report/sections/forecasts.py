@@ -98,6 +98,5 @@ def _by_step(kept: Kept) -> Iterator[Any]:
     yield Heading("How errors grow with the distance")
     yield Figure(
         chart.lines(lines, x_name="steps ahead", y_name="mean squared error, in units of training", y_from=0.0),
-        "The error of what is delivered (in colour) at each step ahead, and of the floors (grey); resting on a line "
-        "says which it is.",
+        "The error of what is delivered (in colour) at each step ahead, and of the floors (grey).",
     )
