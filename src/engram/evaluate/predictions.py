@@ -208,8 +208,8 @@ def _kept(frame: polars.DataFrame) -> tuple[Any, Any]:
     import torch
 
     if of_numbers(frame):
-        answers_NV = torch.from_numpy(frame.select("predicted", "low", "high").to_numpy())
-        return answers_NV, SimpleNamespace(label=torch.from_numpy(frame["label"].to_numpy()))
+        answers_NV = torch.from_numpy(frame.select("predicted", "low", "high").to_numpy(writable=True))
+        return answers_NV, SimpleNamespace(label=torch.from_numpy(frame["label"].to_numpy(writable=True)))
     several = frame["label"].dtype.is_nested()
     if "top_labels" in frame.columns:
         names, probability_NC = _from_top(frame)

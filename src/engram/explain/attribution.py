@@ -159,6 +159,7 @@ def _scaled_embeddings(module: nn.Module, alpha_K: Tensor, found: list[tuple[Ten
     next_of: dict[nn.Module, int] = {}
 
     def scale(part: nn.Module, __: Any, vector: Tensor) -> Tensor:
+        """A hook: vectors that are shared by all copies come once, others copy after copy, some at a time."""
         alpha_B = alpha_K  # of all copies at once, or for what all of them share
         if len(vector) not in (1, len(alpha_K)):
             first = next_of.get(part, 0)

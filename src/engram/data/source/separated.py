@@ -122,6 +122,8 @@ def _scan(content: bytes, separator: str, *, quoted: bool) -> tuple[np.ndarray, 
     opened = (np.cumsum([0, *quotes]) % 2).astype(np.uint8) if quoted else None  # whether a chunk begins within a quote
 
     def marked(start: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
+        """Of a chunk: where records end, after how many of its marks, what `_written` says of its fields, and its
+        number of marks."""
         some = signs[start : start + CHUNK]
         found = (some == BREAK) | (some == ord(separator))
         if opened is not None:
